@@ -1,1 +1,36 @@
-//! Placeholder until the first room is furnished.
+//! Rules, consequence tiers and verdicts for an agent's actions.
+//!
+//! [`judge`] is pure and total: the same [`Request`] under the same [`Rules`] always gets the same
+//! [`Verdict`], which names its rule, its reason and its tier. Nothing here reads a file, a clock or a
+//! screen. Whoever carries an action out takes an [`Approved`] action, and only this crate builds one:
+//!
+//! ```
+//! use aurore_action::{Action, Point, Button};
+//! use aurore_policy::{judge, Context, Outcome, Principal, Request, Rules};
+//!
+//! let action = Action::Click { button: Button::Left, count: 1, at: Point::new(3, 4), modifiers: vec![] };
+//! let context = Context { origin: "https://a.example".into(), known_origins: vec!["https://a.example".into()], ..Context::default() };
+//! let principal = Principal::model("nano");
+//! let request = Request { principal: &principal, action: &action, target: None, also: &[], context: &context };
+//! match judge(&request, &Rules::builtin()).into_outcome() {
+//!     Outcome::Allowed(approved) => assert_eq!(approved.action(), &action),
+//!     Outcome::Ask(ask) => drop(ask.answered_yes("the person at the terminal")),
+//!     Outcome::Denied(denial) => assert!(!denial.to_string().is_empty()),
+//! }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod approved;
+mod judge;
+mod request;
+mod rules;
+mod tier;
+mod verdict;
+
+pub use approved::{Approved, Authority, Binding, BoundTarget, Crop};
+pub use judge::judge;
+pub use request::{Argument, Budget, Context, Principal, Request, Tainted};
+pub use rules::Rules;
+pub use tier::Tier;
+pub use verdict::{Ask, Decision, Denial, Layer, Outcome, RuleRef, Verdict, VerdictRecord};

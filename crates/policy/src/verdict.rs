@@ -1,0 +1,224 @@
+//! What was decided, by which rule, and what may follow from it.
+
+use aurore_action::Action;
+use serde::{Deserialize, Serialize};
+
+use crate::{Approved, Authority, Binding, Tier};
+
+/// Allow, ask, or deny. Ordered by strictness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// May be done.
+    Allow,
+    /// May be done if somebody says yes.
+    Ask,
+    /// Is not done.
+    Deny,
+}
+
+/// Where a rule comes from, from general to particular.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Compiled in.
+    Builtin,
+    /// Of this machine, owned by root.
+    System,
+    /// Of this person.
+    User,
+    /// Of this run.
+    Run,
+    /// Of a project's folder: can only tighten what the others say.
+    Project,
+}
+
+/// The rule that decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RuleRef {
+    /// Where it comes from.
+    pub layer: Layer,
+    /// Its name.
+    pub name: String,
+    /// Why it is there, for the person and for the model.
+    pub reason: String,
+}
+
+/// What a verdict says, to be written down and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct VerdictRecord {
+    /// Allow, ask or deny.
+    pub decision: Decision,
+    /// The rule that decided.
+    pub rule: RuleRef,
+    /// What the action would cause.
+    pub tier: Tier,
+    /// How it came to this, in words.
+    pub why: String,
+}
+
+/// A judged action: what was decided, bound to what was judged. It cannot be cloned or built elsewhere.
+#[derive(Debug)]
+pub struct Verdict {
+    record: VerdictRecord,
+    action: Action,
+    binding: Binding,
+}
+
+/// What follows from a verdict.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It may be done now.
+    Allowed(Approved<Action>),
+    /// Somebody has to be asked.
+    Ask(Ask),
+    /// It is not done.
+    Denied(Denial),
+}
+
+/// An open question: a judged action that waits for an answer.
+#[derive(Debug)]
+pub struct Ask(Verdict);
+
+/// A refusal, in words that the model can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// The verdict behind it.
+    pub verdict: VerdictRecord,
+    /// Who said no, if somebody was asked.
+    pub by: Option<String>,
+}
+
+impl Verdict {
+    pub(crate) fn new(record: VerdictRecord, action: Action, binding: Binding) -> Self {
+        Self {
+            record,
+            action,
+            binding,
+        }
+    }
+
+    /// Allow, ask or deny.
+    pub fn decision(&self) -> Decision {
+        self.record.decision
+    }
+
+    /// The rule that decided.
+    pub fn rule(&self) -> &RuleRef {
+        &self.record.rule
+    }
+
+    /// What the action would cause.
+    pub fn tier(&self) -> Tier {
+        self.record.tier
+    }
+
+    /// How it came to this, in words.
+    pub fn why(&self) -> &str {
+        &self.record.why
+    }
+
+    /// All of it, to be written down.
+    pub fn record(&self) -> &VerdictRecord {
+        &self.record
+    }
+
+    /// What the action is bound to.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Turns the verdict into what follows from it.
+    pub fn into_outcome(self) -> Outcome {
+        match self.record.decision {
+            Decision::Allow => Outcome::Allowed(Approved::new(self.action, self.binding, Authority::Rule)),
+            Decision::Ask => Outcome::Ask(Ask(self)),
+            Decision::Deny => Outcome::Denied(Denial {
+                verdict: self.record,
+                by: None,
+            }),
+        }
+    }
+
+    /// The approved action, if the verdict is allow.
+    pub fn approve(self) -> Option<Approved<Action>> {
+        match self.into_outcome() {
+            Outcome::Allowed(approved) => Some(approved),
+            Outcome::Ask(_) | Outcome::Denied(_) => None,
+        }
+    }
+}
+
+impl Ask {
+    /// The verdict that asks.
+    pub fn verdict(&self) -> &VerdictRecord {
+        self.0.record()
+    }
+
+    /// The action in question.
+    pub fn action(&self) -> &Action {
+        &self.0.action
+    }
+
+    /// What a yes would be bound to.
+    pub fn binding(&self) -> &Binding {
+        self.0.binding()
+    }
+
+    /// Somebody said yes to exactly this.
+    pub fn answered_yes(self, by: &str) -> Approved<Action> {
+        Approved::new(
+            self.0.action,
+            self.0.binding,
+            Authority::Answer { by: by.to_owned() },
+        )
+    }
+
+    /// Somebody said no, or nobody answered.
+    pub fn answered_no(self, by: &str) -> Denial {
+        Denial {
+            verdict: self.0.record,
+            by: Some(by.to_owned()),
+        }
+    }
+}
+
+impl Layer {
+    /// The name used in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::System => "system",
+            Self::User => "user",
+            Self::Run => "run",
+            Self::Project => "project",
+        }
+    }
+}
+
+impl Decision {
+    /// The name used in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl std::fmt::Display for RuleRef {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.layer.name(), self.name)
+    }
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let VerdictRecord { rule, why, .. } = &self.verdict;
+        match &self.by {
+            Some(by) => write!(formatter, "Refused by {by}. Rule {rule}: {} ({why})", rule.reason),
+            None => write!(formatter, "Refused. Rule {rule}: {} ({why})", rule.reason),
+        }
+    }
+}
