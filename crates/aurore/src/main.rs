@@ -1,3 +1,53 @@
-//! Entry point.
+//! The program `aurore`: one file per command, everything else in a crate.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(unreachable_pub, reason = "a program exports nothing")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program: printing is its work"
+)]
+
+mod commands;
+mod failure;
+mod global;
+mod models;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::commands::Command;
+use crate::global::Global;
+
+/// The Qwen3.5 family on your own machine: engine, chat and a guarded agent in one program.
+#[derive(Parser)]
+#[command(name = "aurore", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+struct Cli {
+    /// Print machine-readable JSON, one object a line, instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Try:
+  aurore demo                                       goals in a real browser, on the embedded model
+  aurore agent \"Close the message\" --browser URL    the same on a page of yours
+  aurore run \"What is shown?\" --image shot.png      one answer
+  aurore doctor                                     what this machine offers and what is missing
+
+Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 refused by policy.";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let Some(command) = cli.command else {
+        // Without arguments: show what there is to do. Printing help cannot fail usefully.
+        let _ = Cli::command().print_help();
+        return ExitCode::SUCCESS;
+    };
+    let outcome = Global::new(cli.json).and_then(|global| commands::run(command, &global));
+    outcome.unwrap_or_else(|error| failure::report(&error, cli.json))
+}

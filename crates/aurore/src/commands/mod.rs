@@ -1,0 +1,70 @@
+//! The commands, one file each.
+
+mod agent;
+mod bench;
+mod chat;
+mod demo;
+mod doctor;
+mod eval;
+mod inspect;
+mod policy;
+mod replay;
+mod run;
+mod runs;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::global::Global;
+
+/// Everything that the program does.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Reach several goals in a real browser on the embedded model, and write a report.
+    Demo(demo::Args),
+    /// Work toward a goal in a browser, under your rules.
+    Agent(agent::Args),
+    /// Talk with a model.
+    Chat(chat::Args),
+    /// Answer one prompt.
+    Run(run::Args),
+    /// Compare this engine with reference logits.
+    Verify(verify::Args),
+    /// Describe a checkpoint: shape, sizes, memory plan.
+    Inspect(inspect::Args),
+    /// Measure tokens per second.
+    Bench(bench::Args),
+    /// Measure success rates on a suite of tasks.
+    Eval(eval::Args),
+    /// Show what this machine offers, what is missing and how to get it.
+    Doctor(doctor::Args),
+    /// Show or check the journal of a run.
+    Replay(replay::Args),
+    /// List or delete the journals of earlier runs.
+    Runs(runs::Args),
+    /// Check a file of rules, or explain a verdict.
+    Policy(policy::Args),
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// Whatever kept the command from doing its work.
+pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args, global),
+        Command::Agent(args) => agent::run(args, global),
+        Command::Chat(args) => chat::run(args, global),
+        Command::Run(args) => run::run(args, global),
+        Command::Verify(args) => verify::run(args, global),
+        Command::Inspect(args) => inspect::run(args, global),
+        Command::Bench(args) => bench::run(args, global),
+        Command::Eval(args) => eval::run(args, global),
+        Command::Doctor(args) => doctor::run(args, global),
+        Command::Replay(args) => replay::run(args, global),
+        Command::Runs(args) => runs::run(args, global),
+        Command::Policy(args) => policy::run(args, global),
+    }
+}
