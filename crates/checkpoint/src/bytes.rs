@@ -1,0 +1,67 @@
+//! A file's bytes, mapped or embedded.
+
+use std::{fs::File, ops::Deref, path::Path, sync::Arc};
+
+use crate::CheckpointError;
+
+/// Bytes of a file: a read-only mapping, or data that is part of the program. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Bytes(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Mapped(Arc<memmap2::Mmap>),
+    Static(&'static [u8]),
+    Owned(Arc<[u8]>),
+}
+
+impl Bytes {
+    /// Maps the regular file at `path` into memory.
+    pub fn map(path: &Path) -> Result<Self, CheckpointError> {
+        let io = |source| CheckpointError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(std::io::Error::other("not a regular file")));
+        }
+        if metadata.len() == 0 {
+            // An empty mapping is an error on some systems.
+            return Ok(Self(Source::Static(&[])));
+        }
+        #[expect(unsafe_code, reason = "weights of many gigabytes are mapped, not read")]
+        // SAFETY: the mapping is private to this process and read-only. Its one hazard is that
+        // another process changes or truncates the file meanwhile: bytes are only ever read as
+        // plain numbers, of which every pattern is valid, after offsets were checked against the
+        // mapping's own length; truncation ends the process by a signal, as with any program that
+        // maps files, and never reads foreign memory.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        Ok(Self(Source::Mapped(Arc::new(map))))
+    }
+}
+
+impl From<&'static [u8]> for Bytes {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Source::Static(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Source::Owned(bytes.into()))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Source::Mapped(map) => map,
+            Source::Static(bytes) => bytes,
+            Source::Owned(bytes) => bytes,
+        }
+    }
+}
