@@ -1,1 +1,30 @@
-//! Placeholder until the first room is furnished.
+//! Arithmetic for the Qwen3.5 family: matrix products, gated delta rule, attention, norms, and the
+//! thread pool, for AVX-512, AVX2 and any other processor, chosen at run time.
+//!
+//! - Every kernel is written once over a small set of vector operations; an instruction set is a
+//!   folder entry in `arch/` that implements those.
+//! - **A result never depends on what else is computed.** Every sum has a fixed order: a row's
+//!   numbers are the same to the bit alone or among a thousand, with one thread or with many.
+//! - Nothing here allocates but constructors.
+//! - The AVX-512 implementation is tested wherever the processor has it; elsewhere the same
+//!   algorithms run at its width over plain Rust.
+//!
+//! This crate knows no network and no file.
+
+mod arch;
+mod cpu;
+mod isa;
+mod matmul;
+mod matrix;
+mod memory;
+mod pool;
+mod simd;
+#[cfg(test)]
+mod testing;
+mod tile;
+
+pub use cpu::Cpu;
+pub use isa::Isa;
+pub use matmul::Group;
+pub use matrix::{Format, Matrix, Source};
+pub use pool::Pool;

@@ -1,0 +1,37 @@
+//! What computes: an instruction set and a thread pool.
+
+use crate::{Isa, Pool};
+
+/// Every kernel of this crate is a method of it.
+pub struct Cpu {
+    /// The instruction set.
+    pub isa: Isa,
+    /// The threads.
+    pub pool: Pool,
+}
+
+impl Cpu {
+    /// `isa` (the best one when `None`) with `threads` threads (0: one per available processor).
+    pub fn new(isa: Option<Isa>, threads: usize) -> Self {
+        Self { isa: isa.unwrap_or_else(Isa::best), pool: Pool::new(threads) }
+    }
+
+    /// `pool.pieces`, but on the calling thread alone when there is too little to share:
+    /// waking another thread costs about a microsecond.
+    pub(crate) fn pieces<T: Send>(
+        &self,
+        data: &mut [T],
+        size: usize,
+        operations: usize,
+        task: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        if operations < WORTH_SHARING {
+            data.chunks_mut(size.max(1)).enumerate().for_each(|(index, piece)| task(index, piece));
+        } else {
+            self.pool.pieces(data, size, task);
+        }
+    }
+}
+
+/// Multiply-adds (or about as costly operations) from which on threads share the work.
+pub(crate) const WORTH_SHARING: usize = 1 << 17;

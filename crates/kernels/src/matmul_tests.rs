@@ -1,0 +1,114 @@
+use half::bf16;
+
+use super::Group;
+use crate::testing::{SIZES, assert_close, assert_same, bytes, cpus, noise};
+use crate::{Cpu, Format, Matrix, Source};
+
+/// The scalar twin: `out[r][o] = Σ_k input[r][k] · weights[o][k]`.
+fn twin(weights: &[f32], input: &[f32], k: usize) -> Vec<f32> {
+    let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>() as f32 };
+    input.chunks(k).flat_map(|x| weights.chunks(k).map(move |w| dot(x, w))).collect()
+}
+
+fn rounded(weights: &[f32]) -> Vec<f32> {
+    weights.iter().map(|&w| bf16::from_f32(w).to_f32()).collect()
+}
+
+fn multiply(cpu: &Cpu, matrix: &Matrix, input: &[f32]) -> Vec<f32> {
+    let mut out = vec![f32::NAN; input.len() / matrix.columns() * matrix.rows()];
+    cpu.matmul(matrix, input, &mut out);
+    out
+}
+
+#[test]
+fn products_equal_the_twin_at_all_sizes() {
+    for cpu in cpus() {
+        for n in SIZES {
+            for (rows, k) in [(0, 5), (1, 1), (1, 65), (2, 33), (3, 64), (4, 17), (5, 15), (6, 16), (7, 31), (129, 3)] {
+                let (weights, input) = (noise(1 + n as u64, n * k), noise(2, rows * k));
+                let source = bytes(&weights);
+                for format in [Format::F32, Format::Bf16] {
+                    let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&source)]);
+                    let weights = if format == Format::F32 { weights.clone() } else { rounded(&weights) };
+                    let what = format!("{:?} {format:?} {rows}x{k}x{n}", cpu.isa);
+                    assert_close(&multiply(&cpu, &matrix, &input), &twin(&weights, &input, k), 1e-5, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_sums_are_cut_without_changing_a_bit() {
+    let (n, k, rows) = (67, 2500, 13);
+    let (weights, input) = (bytes(&noise(1, n * k)), noise(2, rows * k));
+    for cpu in cpus() {
+        for format in [Format::F32, Format::Bf16] {
+            let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&weights)]);
+            let together = multiply(&cpu, &matrix, &input);
+            for count in [1, 2, 3, 4, 6] {
+                for start in [0, 5] {
+                    let alone = multiply(&cpu, &matrix, &input[start * k..(start + count) * k]);
+                    let what = format!("{:?} {format:?} rows {start}+{count}", cpu.isa);
+                    assert_same(&alone, &together[start * n..(start + count) * n], &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_use_their_own_matrix() {
+    let (n, k) = (37, 19);
+    let input = noise(3, 40 * k);
+    for cpu in cpus() {
+        let sources: Vec<_> = (0..3).map(|i| bytes(&noise(10 + i, n * k))).collect();
+        let matrices: Vec<_> =
+            sources.iter().map(|source| Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(source)])).collect();
+        let groups = [(2, 0, 1), (0, 1, 8), (1, 8, 8), (1, 10, 40)];
+        let groups = groups.map(|(matrix, start, end)| Group { matrix, start, end });
+        let mut out = vec![7.0; 40 * n];
+        cpu.matmul_grouped(&matrices, &groups, &input, &mut out);
+        for Group { matrix, start, end } in groups {
+            let alone = multiply(&cpu, &matrices[matrix], &input[start * k..end * k]);
+            assert_same(&out[start * n..end * n], &alone, "group");
+        }
+        assert!(out[8 * n..10 * n].iter().all(|&x| x == 7.0));
+    }
+}
+
+#[test]
+fn parts_stand_below_each_other_and_rows_can_be_read_back() {
+    let k = 21;
+    let all = noise(4, 50 * k);
+    let halves: Vec<u8> = all[..17 * k].iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
+    let brains: Vec<u8> = all[17 * k..18 * k].iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect();
+    let rest = bytes(&all[18 * k..]);
+    for cpu in cpus() {
+        for format in [Format::F32, Format::Bf16] {
+            let parts = [Source::F16(&halves), Source::Bf16(&brains), Source::F32(&rest)];
+            let matrix = Matrix::pack(&cpu, k, format, &parts);
+            assert_eq!((matrix.rows(), matrix.columns()), (50, k));
+            for row in 0..50 {
+                let mut found = vec![0.0; k];
+                matrix.copy_row(row, &mut found);
+                assert_close(&found, &all[row * k..(row + 1) * k], 4e-3, "row");
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_stay_in_their_row_and_column() {
+    let (n, k) = (33, 20);
+    let mut weights = noise(5, n * k);
+    weights[4 * k + 1] = f32::INFINITY;
+    let mut input = noise(6, 8 * k);
+    input[2 * k + 3] = f32::NAN;
+    let source = bytes(&weights);
+    for cpu in cpus() {
+        let matrix = Matrix::pack(&cpu, k, Format::F32, &[Source::F32(&source)]);
+        let out = multiply(&cpu, &matrix, &input);
+        assert_close(&out, &twin(&weights, &input, k), 1e-5, "not finite");
+    }
+}

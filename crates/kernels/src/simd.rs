@@ -1,0 +1,95 @@
+//! The few vector operations that every kernel is written in, once, for all instruction sets.
+//!
+//! A kernel is a type that implements [`Kernel`]; [`crate::Isa::run`] calls it inside a function
+//! that has the instruction set switched on, and everything in it is inlined there. An instruction
+//! set adds nothing but an implementation of [`Simd`], so what is tested with one set is the same
+//! algorithm on the others.
+
+/// A vector of `LANES` f32 and what can be done with it. A value of the type proves that the
+/// processor has the instruction set.
+///
+/// # Safety
+/// The pointer arguments must be valid for the number of elements that a method names. They need
+/// no alignment beyond their element's.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// Elements per vector, a multiple of 8.
+    const LANES: usize;
+
+    /// `LANES` f32.
+    type V: Copy;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// Reads `LANES` elements.
+    unsafe fn load(self, from: *const f32) -> Self::V;
+    /// Writes `LANES` elements.
+    unsafe fn store(self, to: *mut f32, v: Self::V);
+    /// Reads `2 · LANES` bf16 that [`interleaved`] laid out: their first and second half.
+    unsafe fn load_interleaved(self, from: *const u16) -> [Self::V; 2];
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, fused where the instruction set does that.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The greater; `b` when either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller; `b` when either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Nearest integer, ties to even.
+    fn round(self, a: Self::V) -> Self::V;
+    /// 2 to the power of integers from -127 to 127 (0 at -127).
+    fn pow2(self, a: Self::V) -> Self::V;
+
+    /// The lanes as numbers.
+    #[inline(always)]
+    fn to_array(self, a: Self::V) -> [f32; MAX_LANES] {
+        let mut lanes = [0.0; MAX_LANES];
+        // SAFETY: LANES <= MAX_LANES.
+        unsafe { self.store(lanes.as_mut_ptr(), a) };
+        lanes
+    }
+
+    /// Sum of the lanes: halves are added until eight are left, then pairs.
+    #[inline(always)]
+    fn sum(self, a: Self::V) -> f32 {
+        let mut lanes = self.to_array(a);
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0]
+    }
+
+    /// Greatest lane of numbers that are not NaN.
+    #[inline(always)]
+    fn max_lane(self, a: Self::V) -> f32 {
+        let lanes = self.to_array(a);
+        lanes[1..Self::LANES].iter().fold(lanes[0], |greatest, &lane| greatest.max(lane))
+    }
+}
+
+/// The most lanes of any instruction set.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// Where element `i` of `2 · lanes` lies in an interleaved group: the first half at even places and
+/// the second at odd ones, so that a shift and a mask widen a whole register of bf16.
+pub(crate) const fn interleaved(i: usize, lanes: usize) -> usize {
+    if i < lanes { 2 * i } else { 2 * (i - lanes) + 1 }
+}
+
+/// An algorithm for any instruction set.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+
+    /// Runs it; implementations are `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
