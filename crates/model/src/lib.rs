@@ -1,1 +1,19 @@
-//! Placeholder until the first room is furnished.
+//! The Qwen3.5 network: tokens and image patches → logits.
+//!
+//! Two paths compute the same: [`mod@reference`], f32, slow and clear, which is tested against the
+//! official implementation's goldens, and the fast path over `aurore-kernels`, which is tested
+//! against the reference.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod input;
+mod model;
+pub mod positions;
+pub mod reference;
+mod sequence;
+
+pub use error::ModelError;
+pub use input::{ImagePatches, Input, TokenId};
+pub use model::{LoadOptions, Logits, Model, Precision, Want};
+pub use sequence::{Sequence, Snapshot};

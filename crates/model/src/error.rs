@@ -1,0 +1,64 @@
+//! What can go wrong between weights, input and network.
+
+use aurore_checkpoint::CheckpointError;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A tensor is missing or wrong.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A configuration that this network cannot be built from.
+    #[error("this configuration cannot run here: {0}")]
+    Config(String),
+    /// A token id that the vocabulary does not have.
+    #[error(
+        "token {index} is {id}, but the vocabulary ends at {vocab_size} (the prompt was made for another model?)"
+    )]
+    UnknownToken {
+        /// Place in the input.
+        index: usize,
+        /// The id.
+        id: u32,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
+    /// Not one position per token.
+    #[error("{tokens} tokens but {positions} positions")]
+    Positions {
+        /// Tokens in the input.
+        tokens: usize,
+        /// Positions in the input.
+        positions: usize,
+    },
+    /// Images and placeholder tokens do not fit one another.
+    #[error(
+        "the prompt has {placeholders} image placeholder tokens, its images make {features} (preprocess text and images together)"
+    )]
+    Placeholders {
+        /// `<|image_pad|>` tokens in the input.
+        placeholders: usize,
+        /// Tokens that the images make.
+        features: usize,
+    },
+    /// An image whose patches do not fit its grid.
+    #[error("image {index}: {problem}")]
+    Image {
+        /// Place among the input's images.
+        index: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Images for a network without a tower.
+    #[error("this model has no vision tower (choose one with images, or leave the images out)")]
+    NoVision,
+    /// More tokens than the sequence may have.
+    #[error("{tokens} tokens, but this model's context ends at {limit} (shorten the prompt)")]
+    TooLong {
+        /// Tokens asked for.
+        tokens: usize,
+        /// `max_position_embeddings`
+        limit: usize,
+    },
+}

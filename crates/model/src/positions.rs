@@ -1,0 +1,171 @@
+//! Positions and what is made of them: rotary frequencies (partial, interleaved over time, height
+//! and width, with YaRN), a prompt's positions, and the vision tower's.
+
+use std::f64::consts::PI;
+
+use aurore_checkpoint::{TextConfig, VisionConfig, Yarn};
+
+use crate::{ImagePatches, TokenId};
+
+/// Frequencies of the language model's rotary embedding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rope {
+    /// `[rotary_dim / 2]`
+    inverse_frequencies: Vec<f32>,
+    /// Which of time (0), height (1) and width (2) turns a frequency. `[rotary_dim / 2]`
+    streams: Vec<u8>,
+    /// Multiplies cosines and sines; 1 without YaRN.
+    scale: f32,
+}
+
+impl Rope {
+    /// The frequencies for a configuration.
+    pub fn new(config: &TextConfig) -> Self {
+        let dim = config.rotary_dim();
+        let half = dim / 2;
+        let section = config.rope.mrope_section;
+        let streams = (0..half)
+            .map(|j| match j % 3 {
+                1 if j < 3 * section[1] => 1,
+                2 if j < 3 * section[2] => 2,
+                _ => 0,
+            })
+            .collect();
+        // In f32 like the official implementation: far positions multiply every rounding.
+        let base = config.rope.theta as f32;
+        let periods = (0..half).map(|j| base.powf((2 * j) as f32 / dim as f32));
+        let (inverse_frequencies, scale) = match &config.rope.yarn {
+            None => (periods.map(|period| 1.0 / period).collect(), 1.0),
+            Some(yarn) => {
+                let (low, high) = yarn_range(yarn, dim, config.rope.theta);
+                let scaled = periods.enumerate().map(|(j, period)| {
+                    // 0: fast enough to stay as it is; 1: slow, so stretched by the factor.
+                    let ramp = ((j as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0);
+                    let kept = 1.0 - ramp;
+                    1.0 / (yarn.factor as f32 * period) * (1.0 - kept) + 1.0 / period * kept
+                });
+                (scaled.collect(), yarn.attention_factor as f32)
+            }
+        };
+        Self {
+            inverse_frequencies,
+            streams,
+            scale,
+        }
+    }
+
+    /// Number of rotated pairs of a head, `rotary_dim / 2`.
+    pub fn pairs(&self) -> usize {
+        self.inverse_frequencies.len()
+    }
+
+    /// Cosines and sines of one position, each `[pairs]`; pair j is (j, j + pairs) of a head.
+    pub fn write(&self, position: [u32; 3], cos: &mut [f32], sin: &mut [f32]) {
+        for (j, (frequency, stream)) in self.inverse_frequencies.iter().zip(&self.streams).enumerate() {
+            let angle = position[usize::from(*stream)] as f32 * frequency;
+            cos[j] = angle.cos() * self.scale;
+            sin[j] = angle.sin() * self.scale;
+        }
+    }
+}
+
+/// First and last dimension of YaRN's ramp.
+fn yarn_range(yarn: &Yarn, dim: usize, theta: f64) -> (f64, f64) {
+    let length = yarn.original_max_position_embeddings as f64;
+    // The dimension that turns `rotations` times over the original context.
+    let dimension = |rotations: f64| dim as f64 * (length / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln());
+    let (mut low, mut high) = (dimension(yarn.beta_fast), dimension(yarn.beta_slow));
+    if yarn.truncate {
+        (low, high) = (low.floor(), high.ceil());
+    }
+    (low, high) = (low.max(0.0), high.min(dim as f64 - 1.0));
+    if low == high {
+        high += 0.001;
+    }
+    (low, high)
+}
+
+/// Positions of a whole prompt, one per token, and the difference that decoding continues with:
+/// a generated token at index i has position `i + delta` in all three streams.
+///
+/// Text counts on by one; an image holds time still and counts rows and columns of its tokens
+/// from there, and what follows continues after the longer of its sides. Runs of placeholders
+/// beyond the images given count as text.
+pub fn prompt_positions(
+    ids: &[TokenId],
+    images: &[ImagePatches],
+    image_token: TokenId,
+    merge: usize,
+) -> (Vec<[u32; 3]>, i64) {
+    let merge = merge.max(1) as u32;
+    let mut positions: Vec<[u32; 3]> = Vec::with_capacity(ids.len());
+    // Frames are separate runs in a prompt.
+    let mut frames = images.iter().flat_map(|image| {
+        let [t, h, w] = image.grid;
+        (0..t).map(move |_| (h / merge, w / merge))
+    });
+    let mut current = 0u32;
+    while positions.len() < ids.len() {
+        let index = positions.len();
+        let frame = if ids[index] == image_token {
+            frames.next()
+        } else {
+            None
+        };
+        match frame {
+            Some((rows, columns)) if rows > 0 && columns > 0 => {
+                let room = ids.len() - index;
+                let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+                positions.extend(
+                    cells
+                        .take(room)
+                        .map(|(row, column)| [current, current + row, current + column]),
+                );
+                current += rows.max(columns);
+            }
+            _ => {
+                positions.push([current; 3]);
+                current += 1;
+            }
+        }
+    }
+    let delta = i64::from(current) - ids.len() as i64;
+    (positions, delta)
+}
+
+/// Row and column of every patch of one frame, in merge-block order. `[h·w]`
+pub fn patch_positions(grid: [u32; 3], merge: usize) -> Vec<[u32; 2]> {
+    let merge = merge as u32;
+    let [_, rows, columns] = grid;
+    let mut positions = Vec::with_capacity(rows as usize * columns as usize);
+    for block_row in 0..rows / merge {
+        for block_column in 0..columns / merge {
+            for row in 0..merge {
+                for column in 0..merge {
+                    positions.push([block_row * merge + row, block_column * merge + column]);
+                }
+            }
+        }
+    }
+    positions
+}
+
+/// The four rows of the tower's learned position table that a patch's position is mixed of, with
+/// their weights: bilinear, the grid's corners on the table's corners.
+pub fn position_taps(config: &VisionConfig, grid: [u32; 3], patch: [u32; 2]) -> [(usize, f32); 4] {
+    let table = config.position_grid();
+    let last = table - 1;
+    let axis = |index: u32, count: u32| {
+        let source = index as f32 * last as f32 / count.saturating_sub(1).max(1) as f32;
+        let low = (source as usize).min(last);
+        (low, (low + 1).min(last), source - low as f32)
+    };
+    let (top, bottom, down) = axis(patch[0], grid[1]);
+    let (left, right, across) = axis(patch[1], grid[2]);
+    [
+        (top * table + left, (1.0 - down) * (1.0 - across)),
+        (top * table + right, (1.0 - down) * across),
+        (bottom * table + left, down * (1.0 - across)),
+        (bottom * table + right, down * across),
+    ]
+}

@@ -1,0 +1,1 @@
+//! The slow, clear forward pass.
