@@ -168,8 +168,6 @@ impl BoundTarget {
                 )
             })
             .or_else(|| (self.field != now.field).then(|| "the field takes something else".to_owned()))
-            .or_else(|| {
-                (self.identity != now.identity).then(|| "another element stands there".to_owned())
-            })
+            .or_else(|| (self.identity != now.identity).then(|| "another element stands there".to_owned()))
     }
 }

@@ -22,15 +22,24 @@
 #![forbid(unsafe_code)]
 
 mod approved;
+mod classify;
+mod explain;
+mod facts;
+mod fold;
 mod judge;
+mod origin;
 mod request;
 mod rules;
+mod scope;
 mod tier;
 mod verdict;
 
 pub use approved::{Approved, Authority, Binding, BoundTarget, Crop};
-pub use judge::judge;
+pub use explain::explain;
+pub use facts::{Facts, Place};
+pub use judge::{facts, judge};
 pub use request::{Argument, Budget, Context, Principal, Request, Tainted};
-pub use rules::Rules;
+pub use rules::{Rule, Rules, RulesError};
+pub use scope::{ScopeRule, scopes};
 pub use tier::Tier;
 pub use verdict::{Ask, Decision, Denial, Layer, Outcome, RuleRef, Verdict, VerdictRecord};
