@@ -1,0 +1,323 @@
+//! One answer at a time: prefill, then token by token.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use aurore_model::{Input, Model, Want};
+
+use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
+
+/// Tokens of a prompt that are prefilled between two looks at the cancel flag.
+const PREFILL_PIECE: usize = 512;
+
+/// What the caller says to each token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Enough.
+    Stop,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The network (or the grammar) ended it.
+    Eos,
+    /// The limit of new tokens or the end of the context was reached.
+    Length,
+    /// The cancel flag was set or the caller said stop.
+    Cancelled,
+}
+
+/// Ids that are forced when the answer has not reached the last of them by itself: the end of endless thinking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForcedEnd {
+    /// Tokens after which they are forced.
+    pub after: usize,
+    /// What is forced, in order.
+    pub ids: Vec<u32>,
+}
+
+/// How to answer.
+#[derive(Debug, Clone)]
+pub struct GenerateOptions {
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens of the answer.
+    pub max_new_tokens: usize,
+    /// What the answer must look like.
+    pub grammar: Option<Grammar>,
+    /// Ends a section that goes on for too long.
+    pub forced_end: Option<ForcedEnd>,
+    /// Set it from anywhere to end the answer before its next token.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::greedy(),
+            max_new_tokens: 2048,
+            grammar: None,
+            forced_end: None,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// Its tokens, without the one that ended it.
+    pub ids: Vec<u32>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Seconds from the start to the first logits.
+    pub prefill_seconds: f64,
+    /// Seconds from the first logits to the end.
+    pub decode_seconds: f64,
+}
+
+/// A network with its vocabulary. Cheap to clone; answers one prompt at a time per call.
+#[derive(Clone)]
+pub struct Engine {
+    model: Arc<Model>,
+    vocabulary: Arc<Vocabulary>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("vocabulary", &self.vocabulary)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Joins a network and a vocabulary. The network's head may have more rows than there are tokens (padding):
+    /// those are never chosen.
+    ///
+    /// # Errors
+    /// [`EngineError::Vocabulary`] when the tokeniser knows ids that the network does not.
+    pub fn new(model: Arc<Model>, vocabulary: Arc<Vocabulary>) -> Result<Self, EngineError> {
+        let network = model.config().text.vocab_size;
+        if vocabulary.len() > network {
+            return Err(EngineError::Vocabulary {
+                tokens: vocabulary.len(),
+                network,
+            });
+        }
+        Ok(Self { model, vocabulary })
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The vocabulary.
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
+    }
+
+    /// Most tokens of prompt and answer together.
+    pub fn context(&self) -> usize {
+        self.model.config().text.max_position_embeddings
+    }
+
+    /// Answers a prompt. `on_token` sees each token as soon as it is chosen (not the one that ends the answer).
+    ///
+    /// # Errors
+    /// See [`EngineError`]; nothing is generated when the prompt, the sampling or the grammar is unusable.
+    pub fn generate(
+        &self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        on_token: &mut dyn FnMut(u32) -> Control,
+    ) -> Result<Generated, EngineError> {
+        self.check(prompt)?;
+        let started = Instant::now();
+        let mut sampler = Sampler::new(options.sampling, &prompt.ids)?;
+        let mut constraint = match &options.grammar {
+            Some(grammar) => Some(Constraint::new(grammar, &self.vocabulary)?),
+            None => None,
+        };
+        let mut answer = Generated {
+            ids: Vec::new(),
+            finish: Finish::Length,
+            prompt_tokens: prompt.len(),
+            prefill_seconds: 0.0,
+            decode_seconds: 0.0,
+        };
+        let mut sequence = self.model.new_sequence();
+        let Some(mut logits) = self.prefill(&mut sequence, prompt, &options.cancel)? else {
+            answer.finish = Finish::Cancelled;
+            answer.prefill_seconds = started.elapsed().as_secs_f64();
+            return Ok(answer);
+        };
+        answer.prefill_seconds = started.elapsed().as_secs_f64();
+        let decoding = Instant::now();
+        let room = options.max_new_tokens.min(self.context() - prompt.len());
+        while answer.ids.len() < room {
+            if options.cancel.load(Ordering::Relaxed) {
+                answer.finish = Finish::Cancelled;
+                break;
+            }
+            let id = self.choose(&mut logits, &mut sampler, constraint.as_mut(), &answer.ids, options)?;
+            if self.vocabulary.eos().contains(&id) {
+                answer.finish = Finish::Eos;
+                break;
+            }
+            answer.ids.push(id);
+            if on_token(id) == Control::Stop {
+                answer.finish = Finish::Cancelled;
+                break;
+            }
+            if let Some(constraint) = &mut constraint {
+                constraint.push(id)?;
+                if constraint.is_complete() {
+                    answer.finish = Finish::Eos;
+                    break;
+                }
+            }
+            if answer.ids.len() < room {
+                self.model.step(&mut sequence, id, &mut logits)?;
+            }
+        }
+        answer.decode_seconds = decoding.elapsed().as_secs_f64();
+        Ok(answer)
+    }
+
+    fn check(&self, prompt: &Prompt) -> Result<(), EngineError> {
+        if prompt.is_empty() {
+            return Err(EngineError::EmptyPrompt);
+        }
+        if prompt.positions.len() != prompt.len() {
+            return Err(EngineError::Positions {
+                ids: prompt.len(),
+                positions: prompt.positions.len(),
+            });
+        }
+        let context = self.context();
+        if prompt.len() >= context {
+            return Err(EngineError::PromptTooLong {
+                tokens: prompt.len(),
+                context,
+            });
+        }
+        let vocabulary = self.model.config().text.vocab_size;
+        match prompt.ids.iter().position(|id| *id as usize >= vocabulary) {
+            Some(index) => Err(EngineError::TokenOutOfRange {
+                id: prompt.ids[index],
+                index,
+                vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The logits after the prompt, or nothing if it was cancelled. A prompt with pictures goes in one piece, since a
+    /// piece must hold all rows of its pictures.
+    fn prefill(
+        &self,
+        sequence: &mut aurore_model::Sequence,
+        prompt: &Prompt,
+        cancel: &AtomicBool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let piece = match prompt.images.is_empty() {
+            true => PREFILL_PIECE,
+            false => prompt.len(),
+        };
+        let mut start = 0;
+        loop {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let end = prompt.len().min(start + piece);
+            let last = end == prompt.len();
+            let input = Input {
+                ids: &prompt.ids[start..end],
+                positions: &prompt.positions[start..end],
+                images: &prompt.images,
+            };
+            let want = if last { Want::Last } else { Want::None };
+            let logits = self.model.prefill(sequence, &input, want)?;
+            if last {
+                let row = logits.last().ok_or(EngineError::NotFinite { tokens: 0 })?;
+                return Ok(Some(row.to_vec()));
+            }
+            start = end;
+        }
+    }
+
+    fn choose(
+        &self,
+        logits: &mut [f32],
+        sampler: &mut Sampler,
+        constraint: Option<&mut Constraint>,
+        so_far: &[u32],
+        options: &GenerateOptions,
+    ) -> Result<u32, EngineError> {
+        let mask = match constraint {
+            Some(constraint) => Some(constraint.mask()?),
+            None => None,
+        };
+        let forced = options.forced_end.as_ref().and_then(|end| end.next(so_far));
+        if let Some(id) = forced
+            && mask
+                .as_ref()
+                .is_none_or(|mask| (id as usize) < mask.len() && mask.is_allowed(id))
+        {
+            return Ok(id);
+        }
+        // Rows beyond the vocabulary are padding.
+        let known = logits.len().min(self.vocabulary.len());
+        sampler
+            .choose(&mut logits[..known], mask.as_ref())
+            .ok_or(EngineError::NotFinite { tokens: so_far.len() })
+    }
+}
+
+impl ForcedEnd {
+    /// The id to force after these, if it is time.
+    fn next(&self, so_far: &[u32]) -> Option<u32> {
+        let last = self.ids.last()?;
+        if so_far.len() < self.after || so_far.contains(last) {
+            return None;
+        }
+        // As much of the sequence as already stands at the end.
+        let done = (0..self.ids.len())
+            .rev()
+            .find(|length| so_far.ends_with(&self.ids[..*length]))
+            .unwrap_or(0);
+        self.ids.get(done).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forced_end_goes_on_where_the_answer_stands() {
+        let end = ForcedEnd {
+            after: 3,
+            ids: vec![10, 11, 12],
+        };
+        assert_eq!(end.next(&[1, 2]), None);
+        assert_eq!(end.next(&[1, 2, 3]), Some(10));
+        assert_eq!(end.next(&[1, 2, 3, 10]), Some(11));
+        assert_eq!(end.next(&[1, 2, 10, 11]), Some(12));
+        assert_eq!(end.next(&[1, 2, 3, 12, 4]), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! From logits to one token.
+
+use std::collections::HashMap;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use toktrie::SimpleVob;
+
+use crate::EngineError;
+
+/// How the next token is chosen. The order of the steps is: penalties, temperature, top-k, top-p, min-p, draw.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Divides the logits; 0 means greedy.
+    pub temperature: f32,
+    /// Keeps this many of the likeliest tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Keeps the likeliest tokens that together reach this probability, in (0, 1].
+    pub top_p: f32,
+    /// Keeps tokens of at least this share of the likeliest token's probability, in [0, 1].
+    pub min_p: f32,
+    /// Subtracted from the logit of each token that was already generated.
+    pub presence_penalty: f32,
+    /// Divides (multiplies, if negative) the logit of each token in prompt or answer; 1 does nothing.
+    pub repetition_penalty: f32,
+    /// Seed of the draw: the same seed gives the same answer.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self::greedy()
+    }
+}
+
+impl Sampling {
+    /// Always the likeliest token; of equals, the one with the lowest id.
+    pub fn greedy() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            presence_penalty: 0.0,
+            repetition_penalty: 1.0,
+            seed: 0,
+        }
+    }
+
+    /// Whether no chance is involved.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0 || self.top_k == 1
+    }
+
+    /// Whether every parameter means something.
+    ///
+    /// # Errors
+    /// [`EngineError::Sampling`] names the first that does not.
+    pub fn check(&self) -> Result<(), EngineError> {
+        let within = |field, value: f32, valid: bool, expected| match valid && value.is_finite() {
+            true => Ok(()),
+            false => Err(EngineError::Sampling {
+                field,
+                value: f64::from(value),
+                expected,
+            }),
+        };
+        within("temperature", self.temperature, self.temperature >= 0.0, "0 or more")?;
+        within("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1")?;
+        within("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1")?;
+        within("presence_penalty", self.presence_penalty, true, "finite")?;
+        within(
+            "repetition_penalty",
+            self.repetition_penalty,
+            self.repetition_penalty > 0.0,
+            "above 0",
+        )
+    }
+}
+
+/// Chooses tokens; remembers what was said (for the penalties) and where the dice are.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    sampling: Sampling,
+    dice: ChaCha8Rng,
+    /// Times that each token was generated (0: it stands in the prompt only).
+    seen: HashMap<u32, u32>,
+    candidates: Vec<(f32, u32)>,
+}
+
+impl Sampler {
+    /// A sampler at the start of an answer to a prompt.
+    ///
+    /// # Errors
+    /// [`EngineError::Sampling`] for parameters that mean nothing.
+    pub fn new(sampling: Sampling, prompt: &[u32]) -> Result<Self, EngineError> {
+        sampling.check()?;
+        let seen = match sampling.repetition_penalty == 1.0 {
+            true => HashMap::new(),
+            false => prompt.iter().map(|id| (*id, 0)).collect(),
+        };
+        Ok(Self {
+            sampling,
+            dice: ChaCha8Rng::seed_from_u64(sampling.seed),
+            seen,
+            candidates: Vec::new(),
+        })
+    }
+
+    /// Chooses among the tokens that `allowed` holds (all, if absent). `logits` are changed by the penalties.
+    /// `None` when no allowed token has a finite logit.
+    pub(crate) fn choose(&mut self, logits: &mut [f32], allowed: Option<&SimpleVob>) -> Option<u32> {
+        self.penalise(logits);
+        let chosen = if self.sampling.is_greedy() {
+            greedy(logits, allowed)
+        } else {
+            self.draw(logits, allowed)
+        }?;
+        *self.seen.entry(chosen).or_default() += 1;
+        Some(chosen)
+    }
+
+    fn penalise(&self, logits: &mut [f32]) {
+        let Sampling {
+            presence_penalty,
+            repetition_penalty,
+            ..
+        } = self.sampling;
+        for (id, times) in &self.seen {
+            let Some(logit) = logits.get_mut(*id as usize) else {
+                continue;
+            };
+            if *logit > 0.0 {
+                *logit /= repetition_penalty;
+            } else {
+                *logit *= repetition_penalty;
+            }
+            if *times > 0 {
+                *logit -= presence_penalty;
+            }
+        }
+    }
+
+    fn draw(&mut self, logits: &[f32], allowed: Option<&SimpleVob>) -> Option<u32> {
+        let Sampling {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            ..
+        } = self.sampling;
+        let candidates = &mut self.candidates;
+        candidates.clear();
+        candidates.extend(
+            logits
+                .iter()
+                .zip(0u32..)
+                .filter(|(logit, id)| logit.is_finite() && permits(allowed, *id))
+                .map(|(logit, id)| (*logit, id)),
+        );
+        // Likeliest first, lower ids first among equals, so that the order never depends on the sort.
+        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if top_k > 0 && top_k < candidates.len() {
+            candidates.select_nth_unstable_by(top_k - 1, order);
+            candidates.truncate(top_k);
+        }
+        candidates.sort_unstable_by(order);
+        let largest = f64::from(candidates.first()?.0);
+        let weight = |logit: f32| ((f64::from(logit) - largest) / f64::from(temperature)).exp();
+        let total: f64 = candidates.iter().map(|(logit, _)| weight(*logit)).sum();
+        let mut kept = 0;
+        let mut mass = 0.0;
+        for (logit, _) in candidates.iter() {
+            let share = weight(*logit);
+            // The likeliest token has weight 1, so its share of min_p is min_p itself.
+            let enough = mass >= f64::from(top_p) * total;
+            if kept > 0 && (enough || share < f64::from(min_p)) {
+                break;
+            }
+            mass += share;
+            kept += 1;
+        }
+        // 53 random bits, the precision of a double, in [0, 1).
+        let dice = (self.dice.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * mass;
+        let mut reached = 0.0;
+        for (logit, id) in &candidates[..kept] {
+            reached += weight(*logit);
+            if dice < reached {
+                return Some(*id);
+            }
+        }
+        candidates[..kept].last().map(|(_, id)| *id)
+    }
+}
+
+fn permits(allowed: Option<&SimpleVob>, id: u32) -> bool {
+    allowed.is_none_or(|set| (id as usize) < set.len() && set.is_allowed(id))
+}
+
+fn greedy(logits: &[f32], allowed: Option<&SimpleVob>) -> Option<u32> {
+    let mut best: Option<(f32, u32)> = None;
+    for (logit, id) in logits.iter().zip(0u32..) {
+        let better = best.is_none_or(|(largest, _)| *logit > largest);
+        if better && logit.is_finite() && permits(allowed, id) {
+            best = Some((*logit, id));
+        }
+    }
+    best.map(|(_, id)| id)
+}
