@@ -173,7 +173,13 @@ impl Engine {
                 answer.finish = Finish::Cancelled;
                 break;
             }
-            let id = self.choose(&mut logits, &mut sampler, constraint.as_mut(), &answer.ids, options)?;
+            let id = self.choose(
+                &mut logits,
+                &mut sampler,
+                constraint.as_mut(),
+                &answer.ids,
+                options,
+            )?;
             if self.vocabulary.eos().contains(&id) {
                 answer.finish = Finish::Eos;
                 break;

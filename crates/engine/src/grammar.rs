@@ -72,7 +72,9 @@ impl Constraint {
     pub(crate) fn push(&mut self, id: u32) -> Result<(), EngineError> {
         self.tokens += 1;
         let tokens = self.tokens;
-        self.matcher.consume_token(id).map_err(|error| stuck(tokens, &error))
+        self.matcher
+            .consume_token(id)
+            .map_err(|error| stuck(tokens, &error))
     }
 }
 

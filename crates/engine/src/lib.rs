@@ -12,10 +12,10 @@ mod prompt;
 mod sampling;
 mod vocabulary;
 
+pub use aurore_model::ImagePatches;
 pub use engine::{Control, Engine, Finish, ForcedEnd, GenerateOptions, Generated};
 pub use error::EngineError;
 pub use grammar::{Constraint, Grammar};
-pub use aurore_model::ImagePatches;
 pub use prompt::Prompt;
 pub use sampling::{Sampler, Sampling};
 pub use vocabulary::{Encode, Token, Vocabulary};

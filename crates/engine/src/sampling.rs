@@ -67,9 +67,24 @@ impl Sampling {
                 expected,
             }),
         };
-        within("temperature", self.temperature, self.temperature >= 0.0, "0 or more")?;
-        within("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1")?;
-        within("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1")?;
+        within(
+            "temperature",
+            self.temperature,
+            self.temperature >= 0.0,
+            "0 or more",
+        )?;
+        within(
+            "top_p",
+            self.top_p,
+            self.top_p > 0.0 && self.top_p <= 1.0,
+            "above 0 and at most 1",
+        )?;
+        within(
+            "min_p",
+            self.min_p,
+            (0.0..=1.0).contains(&self.min_p),
+            "from 0 to 1",
+        )?;
         within("presence_penalty", self.presence_penalty, true, "finite")?;
         within(
             "repetition_penalty",

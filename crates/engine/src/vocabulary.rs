@@ -55,7 +55,10 @@ impl Vocabulary {
             return unusable("no token ends an answer: generation_config.json should name eos_token_id");
         }
         if let Some(id) = eos.iter().find(|id| **id as usize >= tokens.len()) {
-            return unusable(&format!("eos_token_id {id} is none of its {} tokens", tokens.len()));
+            return unusable(&format!(
+                "eos_token_id {id} is none of its {} tokens",
+                tokens.len()
+            ));
         }
         Ok(Self {
             tokens,
@@ -119,10 +122,15 @@ impl Vocabulary {
             })
             .collect();
         let first = self.eos.first().copied().unwrap_or_default();
-        let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, first), &words).with_eos_tokens(&self.eos);
+        let trie =
+            TokTrie::from(&TokRxInfo::new(words.len() as u32, first), &words).with_eos_tokens(&self.eos);
         let environment: TokEnv = Arc::new(Environment { trie });
         // Slices are sets of tokens whose mask is computed once instead of at every step of free text.
-        let slices = [r#"[^"\\\x00-\x1F\x7F]{1,10}"#, r#"[^"\\\x00-\x1F\x7F]{1,30}"#, r#"[^"\\\x00-\x1F\x7F]+"#];
+        let slices = [
+            r#"[^"\\\x00-\x1F\x7F]{1,10}"#,
+            r#"[^"\\\x00-\x1F\x7F]{1,30}"#,
+            r#"[^"\\\x00-\x1F\x7F]+"#,
+        ];
         let mut factory = ParserFactory::new(
             &environment,
             InferenceCapabilities::default(),

@@ -1,0 +1,284 @@
+//! Argument texts to values: the schema decides.
+
+use serde_json::{Map, Number, Value};
+
+/// References and unions deeper than this are not followed.
+const MOST_DEPTH: usize = 8;
+/// Literals nested deeper than this stay text.
+const MOST_NESTING: usize = 64;
+
+/// The JSON types that a schema allows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Types {
+    any: bool,
+    string: bool,
+    null: bool,
+    boolean: bool,
+    integer: bool,
+    number: bool,
+    array: bool,
+    object: bool,
+}
+
+/// The value of an argument, typed by the tool's schema. Text stays text where text is allowed and nothing else fits;
+/// without a schema everything is text. Non-text values may be JSON or Python literals.
+pub(super) fn typed(raw: &str, key: &str, schema: Option<&Value>) -> Value {
+    let text = || Value::String(raw.to_owned());
+    let Some((root, property)) = schema.and_then(|root| Some((root, root.get("properties")?.get(key)?)))
+    else {
+        return text();
+    };
+    let types = allowed(root, property, MOST_DEPTH);
+    let literal = literal(raw.trim());
+    if types.any {
+        // Nothing is said: containers are meant as such, all else is text.
+        return literal
+            .filter(|value| value.is_array() || value.is_object())
+            .unwrap_or_else(text);
+    }
+    let fitting = literal.as_ref().and_then(|value| types.fit(value));
+    match (fitting, types.string, literal) {
+        (Some(value), ..) => value,
+        (None, false, Some(value)) => value,
+        _ => text(),
+    }
+}
+
+impl Types {
+    /// The value, if it is of an allowed type other than text.
+    fn fit(self, value: &Value) -> Option<Value> {
+        let fits = match value {
+            Value::Null => self.null,
+            Value::Bool(_) => self.boolean,
+            Value::Array(_) => self.array,
+            Value::Object(_) => self.object,
+            Value::String(_) => false,
+            Value::Number(number) if number.is_f64() => {
+                if !self.number && self.integer {
+                    return whole(number);
+                }
+                self.number
+            }
+            Value::Number(_) => self.integer || self.number,
+        };
+        fits.then(|| value.clone())
+    }
+
+    fn add(&mut self, name: &str) {
+        match name {
+            "string" => self.string = true,
+            "null" => self.null = true,
+            "boolean" => self.boolean = true,
+            "integer" => self.integer = true,
+            "number" => self.number = true,
+            "array" => self.array = true,
+            "object" => self.object = true,
+            _ => self.any = true,
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.any |= other.any;
+        self.string |= other.string;
+        self.null |= other.null;
+        self.boolean |= other.boolean;
+        self.integer |= other.integer;
+        self.number |= other.number;
+        self.array |= other.array;
+        self.object |= other.object;
+    }
+}
+
+/// 5.0 as 5.
+fn whole(number: &Number) -> Option<Value> {
+    let value = number.as_f64()?;
+    (value.fract() == 0.0 && value.abs() < 9e15).then(|| Value::from(value as i64))
+}
+
+fn allowed(root: &Value, schema: &Value, depth: usize) -> Types {
+    let mut types = Types::default();
+    if depth == 0 {
+        types.any = true;
+        return types;
+    }
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
+        && let Some(target) = reference.strip_prefix('#').and_then(|path| root.pointer(path))
+    {
+        return allowed(root, target, depth - 1);
+    }
+    match schema.get("type") {
+        Some(Value::String(name)) => types.add(name),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .for_each(|name| types.add(name)),
+        _ => {
+            for union in ["anyOf", "oneOf", "allOf"] {
+                for part in schema.get(union).and_then(Value::as_array).into_iter().flatten() {
+                    types.join(allowed(root, part, depth - 1));
+                }
+            }
+            let constants = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+            for value in constants.chain(schema.get("const")) {
+                types.add(type_name(value));
+            }
+            let Types {
+                any,
+                string,
+                null,
+                boolean,
+                integer,
+                number,
+                array,
+                object,
+            } = types;
+            types.any = any || !(string || null || boolean || integer || number || array || object);
+        }
+    }
+    if schema.get("nullable") == Some(&Value::Bool(true)) {
+        types.null = true;
+    }
+    types
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A JSON value or a Python literal.
+fn literal(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| {
+        let mut reader = Literal { rest: text };
+        let value = reader.value(MOST_NESTING)?;
+        reader.rest.trim().is_empty().then_some(value)
+    })
+}
+
+/// Reads Python literals: `None`, `True`, numbers, quoted text, lists, tuples, dicts.
+struct Literal<'a> {
+    rest: &'a str,
+}
+
+impl Literal<'_> {
+    fn value(&mut self, depth: usize) -> Option<Value> {
+        let depth = depth.checked_sub(1)?;
+        self.rest = self.rest.trim_start();
+        for (word, value) in [
+            ("None", Value::Null),
+            ("null", Value::Null),
+            ("True", true.into()),
+            ("true", true.into()),
+            ("False", false.into()),
+            ("false", false.into()),
+        ] {
+            if self.take(word) {
+                return Some(value);
+            }
+        }
+        match self.rest.chars().next()? {
+            '[' => self.items('[', ']', depth),
+            '(' => self.items('(', ')', depth),
+            '{' => self.entries(depth),
+            quote @ ('\'' | '"') => self.quoted(quote).map(Value::String),
+            _ => self.number(),
+        }
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        let rest = self.rest.strip_prefix(token);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// After spaces.
+    fn take_sign(&mut self, sign: char) -> bool {
+        self.rest = self.rest.trim_start();
+        self.take(sign.encode_utf8(&mut [0; 4]))
+    }
+
+    fn items(&mut self, open: char, close: char, depth: usize) -> Option<Value> {
+        self.take_sign(open);
+        let mut items = Vec::new();
+        while !self.take_sign(close) {
+            items.push(self.value(depth)?);
+            if !self.take_sign(',') {
+                return self.take_sign(close).then_some(Value::Array(items));
+            }
+        }
+        Some(Value::Array(items))
+    }
+
+    fn entries(&mut self, depth: usize) -> Option<Value> {
+        self.take_sign('{');
+        let mut entries = Map::new();
+        while !self.take_sign('}') {
+            let Value::String(key) = self.value(depth)? else {
+                return None;
+            };
+            if !self.take_sign(':') {
+                return None;
+            }
+            entries.insert(key, self.value(depth)?);
+            if !self.take_sign(',') {
+                return self.take_sign('}').then_some(Value::Object(entries));
+            }
+        }
+        Some(Value::Object(entries))
+    }
+
+    fn quoted(&mut self, quote: char) -> Option<String> {
+        let mut letters = self.rest.char_indices().skip(1);
+        let mut text = String::new();
+        while let Some((index, letter)) = letters.next() {
+            match letter {
+                _ if letter == quote => {
+                    self.rest = &self.rest[index + 1..];
+                    return Some(text);
+                }
+                '\\' => match letters.next()?.1 {
+                    'n' => text.push('\n'),
+                    't' => text.push('\t'),
+                    'r' => text.push('\r'),
+                    '0' => text.push('\0'),
+                    kind @ ('x' | 'u' | 'U') => {
+                        let length = match kind {
+                            'x' => 2,
+                            'u' => 4,
+                            _ => 8,
+                        };
+                        let digits: String = letters.by_ref().take(length).map(|(_, digit)| digit).collect();
+                        text.push(char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?);
+                    }
+                    other => text.push(other),
+                },
+                _ => text.push(letter),
+            }
+        }
+        None
+    }
+
+    fn number(&mut self) -> Option<Value> {
+        let end = self
+            .rest
+            .find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.' | '_')))
+            .unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        let plain = digits.replace('_', "");
+        let plain = plain.strip_prefix('+').unwrap_or(&plain);
+        let value = plain.parse::<i64>().map(Value::from).ok().or_else(|| {
+            let digit = plain.contains(|letter: char| letter.is_ascii_digit());
+            let number = plain.parse::<f64>().ok().filter(|_| digit)?;
+            Number::from_f64(number).map(Value::Number)
+        })?;
+        self.rest = rest;
+        Some(value)
+    }
+}

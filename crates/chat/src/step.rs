@@ -1,0 +1,63 @@
+//! An agent's step: what the model said before it acted, and the act.
+
+use thiserror::Error;
+
+use crate::{ToolCall, Turn};
+
+/// A step as the model wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Why.
+    pub thinking: String,
+    /// What is meant to be done, one line.
+    pub intent: String,
+    /// What should be seen afterwards, one line.
+    pub expect: String,
+    /// What to do.
+    pub call: ToolCall,
+}
+
+/// Why an answer is no step, in words that the model can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StepError {
+    /// Nothing was called.
+    #[error("no tool was called: end each step with one call of computer_use")]
+    NoCall,
+    /// More than one call.
+    #[error("{0} tools were called: call one at a time")]
+    SeveralCalls(usize),
+    /// The call cannot be read.
+    #[error("the tool call cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// The step in an answer. `Intent:` and `Expect:` are lines of the answer; a model that does not know the form leaves
+/// them out, and they are empty then (the grammar of [`crate::computer_use::step_grammar`] forces them).
+pub fn parse(turn: &Turn) -> Result<Step, StepError> {
+    if let Some(malformed) = turn.malformed.first() {
+        return Err(StepError::Malformed(malformed.why.clone()));
+    }
+    let call = match turn.calls.as_slice() {
+        [call] => call.clone(),
+        [] => return Err(StepError::NoCall),
+        several => return Err(StepError::SeveralCalls(several.len())),
+    };
+    let line = |label: &str| {
+        let found = turn
+            .answer
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(label));
+        found.map_or_else(String::new, |rest| rest.trim().to_owned())
+    };
+    Ok(Step {
+        thinking: turn.thinking.trim().to_owned(),
+        intent: line("Intent:"),
+        expect: line("Expect:"),
+        call,
+    })
+}
+
+/// The answer of a step, without thinking and call, as the model writes it.
+pub fn answer(intent: &str, expect: &str) -> String {
+    format!("Intent: {intent}\nExpect: {expect}")
+}
