@@ -1,0 +1,1 @@
+"""How nano is made: capture of episodes, texts, tokenizer, training and evaluation."""

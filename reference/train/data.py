@@ -1,0 +1,91 @@
+"""Captured samples as batches: frames, tokens, and a weight for each predicted token."""
+
+import json
+import random
+import zlib
+
+import numpy as np
+import torch
+
+from train import texts
+from train.model import patches
+
+# How often a task is drawn in training.
+MIX = {
+    "click-test": 0.5, "click-test-2": 1.0, "click-dialog": 1.0, "click-dialog-2": 1.1, "focus-text": 0.6, "focus-text-2": 0.9,
+    "grid-coordinate": 0.7, "click-tab": 0.5, "click-color": 1.2, "click-widget": 1.3, "identify-shape": 1.2,
+    "click-button": 0.0, "enter-text": 0.6,
+    "app/cookies": 0.9, "app/dialog": 0.8, "app/colour": 1.1, "app/newsletter": 0.8, "app/tabs": 0.9, "app/checkout": 0.7,
+}
+# Weights of a coordinate's digits in the loss: hundreds and tens say where, ones hardly matter.
+DIGITS = (4.0, 2.0, 0.5, 0.5)
+
+
+class Samples:
+    def __init__(self, paths, tokenizer, mix=MIX):
+        self.tokenizer = tokenizer
+        self.tasks = {}
+        self.files = []
+        for path in paths:
+            self.files.append(np.memmap(path + ".frames", np.uint8, "r"))
+            for line in open(path + ".jsonl"):
+                if not line.endswith("\n"):
+                    continue
+                sample = json.loads(line)
+                sample["file"] = len(self.files) - 1
+                if sample["offset"] + sample["length"] <= len(self.files[-1]) and mix.get(sample["task"]):
+                    self.tasks.setdefault(sample["task"], []).append(sample)
+        self.names = list(self.tasks)
+        self.weights = [mix[name] for name in self.names]
+
+    def __len__(self):
+        return sum(map(len, self.tasks.values()))
+
+    def frame(self, sample):
+        """[224, 160, 3] u8"""
+        start = sample["offset"]
+        packed = self.files[sample["file"]][start:start + sample["length"]].tobytes()
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(224, 160, 3)
+
+    def tokens(self, sample):
+        """(prompt ids, answer ids with the end token, weights of the answer's tokens)"""
+        if "ids" not in sample:
+            prompt = self.tokenizer.encode(texts.prompt(sample["goal"], sample["done"])).ids
+            answer = self.tokenizer.encode(sample["answer"] + "<|im_end|>")
+            weights, digit, inside = [], 0, False
+            for token in answer.tokens:
+                if token.endswith("["):
+                    inside, digit = True, 0
+                elif token.startswith("]"):
+                    inside = False
+                elif inside and token.isdigit():
+                    weights.append(DIGITS[digit])
+                    digit += 1
+                    continue
+                elif inside:
+                    digit = 0
+                weights.append(1.0)
+            sample["ids"] = prompt, answer.ids, weights
+        return sample["ids"]
+
+    def draw(self, rng, count):
+        return [rng.choice(self.tasks[task]) for task in rng.choices(self.names, self.weights, k=count)]
+
+    def batch(self, chosen):
+        """(patches [B, 140, 768], ids [B, T], rows and places of the predicting tokens, their targets and weights)"""
+        frames = torch.from_numpy(np.stack([self.frame(sample) for sample in chosen]))
+        tokens = [self.tokens(sample) for sample in chosen]
+        length = max(len(prompt) + len(answer) for prompt, answer, _ in tokens)
+        ids = torch.zeros(len(chosen), length, dtype=torch.long)
+        rows, places, targets, weights = [], [], [], []
+        for row, (prompt, answer, weight) in enumerate(tokens):
+            ids[row, :len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+            rows += [row] * len(answer)
+            places += range(len(prompt) - 1, len(prompt) + len(answer) - 1)
+            targets += answer
+            weights += weight
+        return patches(frames), ids, torch.tensor(rows), torch.tensor(places), torch.tensor(targets), torch.tensor(weights)
+
+
+def rng(*key):
+    return random.Random(repr(key))
