@@ -1,61 +1,351 @@
 //! Chromium, over the Chrome DevTools Protocol on a pipe.
+//!
+//! - [`cdp`] talks to the browser, [`process`] starts and ends it.
+//! - [`world`] is our side of each document; `page/guard.js` and `page/describe.js` live there.
+//! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
+//!   and in the page's own event turn.
+//! - [`pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait.
 
+mod address;
+mod capture;
+mod cdp;
+mod guard;
+mod hit;
+mod keyboard;
+mod keys;
+mod navigate;
 mod options;
+mod pointer;
+mod process;
+mod settle;
+mod world;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use aurore_action::{Action, Frame, Point, Target};
-use aurore_policy::Approved;
+use aurore_policy::{Approved, Binding};
+use serde_json::{Value, json};
 
+use self::cdp::{Cdp, Dialog, Page, Waited};
+use self::process::Process;
 use crate::{Effect, Screen, ScreenError};
 
 pub use options::BrowserOptions;
 
-/// A browser that was started for this run, with a profile of its own.
-pub struct Browser {}
+/// A browser that was started for this run, with a profile of its own. It ends with this value, and with this
+/// process however that ends.
+pub struct Browser {
+    // Declared first, so dropped first: the pipe is let go of before the processes are ended.
+    cdp: Cdp,
+    process: Process,
+    options: BrowserOptions,
+    /// The tab in front: its target.
+    front: String,
+    /// Where the pointer is, in CSS pixels.
+    pointer: (f64, f64),
+    /// Whether the main button is held down.
+    held: bool,
+    /// Number of the last approved action that the guard was armed for.
+    token: u64,
+    /// Tabs that have been followed already when their page opened them.
+    followed: HashSet<String>,
+    /// The last look, which stands while a dialog blocks the page.
+    last: Option<Frame>,
+    closed: bool,
+}
 
 impl Browser {
     /// Starts a browser on an empty page.
-    pub fn launch(_options: BrowserOptions) -> Result<Self, ScreenError> {
-        Err(ScreenError::Closed)
+    pub fn launch(options: BrowserOptions) -> Result<Self, ScreenError> {
+        let (process, commands, answers) = Process::start(&options)?;
+        let greeter = greeter(&options);
+        let cdp = Cdp::new(commands, answers, process.stderr().clone(), greeter);
+        let mut browser = Self {
+            cdp,
+            process,
+            options,
+            front: String::new(),
+            pointer: (0.0, 0.0),
+            held: false,
+            token: 0,
+            followed: HashSet::new(),
+            last: None,
+            closed: false,
+        };
+        match browser.greet() {
+            Ok(()) => Ok(browser),
+            Err(error @ ScreenError::Protocol { .. }) => Err(error),
+            Err(error) => {
+                let stderr = browser.process.stderr().text();
+                Err(ScreenError::Launch {
+                    path: browser.process.program.clone(),
+                    reason: match error {
+                        ScreenError::Died { .. } => "it ended at once".to_owned(),
+                        other => other.to_string(),
+                    },
+                    stderr,
+                })
+            }
+        }
+    }
+
+    fn greet(&mut self) -> Result<(), ScreenError> {
+        let limit = self.options.launch_limit;
+        let end = Instant::now() + limit;
+        self.cdp.call(
+            &None,
+            "Browser.setDownloadBehavior",
+            &json!({"behavior": "deny", "eventsEnabled": true}),
+            limit,
+        )?;
+        self.cdp
+            .call(&None, "Target.setDiscoverTargets", &json!({"discover": true}), limit)?;
+        self.cdp
+            .call(&None, "Target.setAutoAttach", &auto_attach(), limit)?;
+        let left = end.saturating_duration_since(Instant::now());
+        self.cdp
+            .pump(left, "starting", |state| !state.tabs.is_empty())?;
+        self.front = self
+            .cdp
+            .state
+            .tabs
+            .first()
+            .map(|tab| tab.target.clone())
+            .ok_or_else(|| ScreenError::Hanging {
+                during: "opening its first page".to_owned(),
+                limit,
+            })?;
+        Ok(())
     }
 
     /// What the person should know about how the browser runs.
     pub fn warnings(&self) -> &[String] {
-        &[]
+        &self.process.warnings
     }
 
     /// Opens an address without a verdict: for tests, evaluation and a run's first page. Actions of a model
     /// go through [`Screen::perform`].
-    pub fn open(&mut self, _url: &str) -> Result<(), ScreenError> {
-        Err(ScreenError::Closed)
+    pub fn open(&mut self, url: &str) -> Result<(), ScreenError> {
+        self.ready("opening an address")?;
+        self.open_address(url)?;
+        self.settle()
     }
 
     /// Runs a script in the page and gives its value (a promise is awaited): the door for tests and
     /// evaluation, never for a model.
-    pub fn evaluate(&mut self, _script: &str) -> Result<serde_json::Value, ScreenError> {
-        Err(ScreenError::Closed)
+    pub fn evaluate(&mut self, script: &str) -> Result<Value, ScreenError> {
+        self.ready("a script")?;
+        let session = self.current()?.session;
+        let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
+        let answer = self.ask(&session, "Runtime.evaluate", &params)?;
+        let mut result = world::outcome("Runtime.evaluate", answer)?;
+        Ok(result.get_mut("value").map(Value::take).unwrap_or_default())
+    }
+
+    fn shown(&self) -> bool {
+        self.options.show
+    }
+
+    /// The tab in front. If it is gone, the one that opened it, or the last one, takes its place.
+    fn current(&mut self) -> Result<Page, ScreenError> {
+        let tabs = &self.cdp.state.tabs;
+        if let Some(page) = tabs.iter().find(|page| page.target == self.front) {
+            return Ok(page.clone());
+        }
+        if let Some(page) = tabs.last() {
+            let page = page.clone();
+            self.front.clone_from(&page.target);
+            self.bring_to_front(&page);
+            return Ok(page);
+        }
+        self.new_tab()
+    }
+
+    /// The dialog that blocks the page in front.
+    fn dialog(&mut self) -> Result<Option<Dialog>, ScreenError> {
+        let page = self.current()?.session;
+        Ok(self.cdp.state.dialog_of(&page).map(|(_, dialog)| dialog.clone()))
+    }
+
+    fn dialog_open(&self, page: &str) -> ScreenError {
+        let (kind, message) = match self.cdp.state.dialog_of(page) {
+            Some((_, dialog)) => (dialog.kind.clone(), dialog.message.clone()),
+            None => ("dialog".to_owned(), String::new()),
+        };
+        ScreenError::DialogOpen { kind, message }
+    }
+
+    /// Takes in what has happened meanwhile; an error if the run was stopped or the screen closed.
+    fn ready(&mut self, during: &str) -> Result<(), ScreenError> {
+        if self.closed {
+            return Err(ScreenError::Closed);
+        }
+        if self.options.stop.load(Ordering::SeqCst) {
+            return Err(ScreenError::Interrupted {
+                during: during.to_owned(),
+            });
+        }
+        self.cdp.catch_up(during)
+    }
+
+    /// Lets time pass while events are taken in.
+    fn pass_time(&mut self, time: Duration, during: &str) -> Result<(), ScreenError> {
+        let stop = Arc::clone(&self.options.stop);
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            self.cdp
+                .pump(left.min(Duration::from_millis(50)), during, |_| false)?;
+            if stop.load(Ordering::SeqCst) {
+                return Err(ScreenError::Interrupted {
+                    during: format!("the end of {during}"),
+                });
+            }
+            if left.is_zero() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives input to the page in front and waits until it was handled, or a dialog or the tab's end keeps it from
+    /// being handled.
+    fn input(&mut self, method: &str, params: &Value) -> Result<Waited, ScreenError> {
+        self.ready(method)?;
+        let page = self.current()?.session;
+        let limit = self.options.answer_limit;
+        self.cdp.call_until(&Some(page.clone()), method, params, limit, |state| {
+            state.cannot_answer(&page)
+        })
+    }
+
+    fn carry_out(&mut self, action: &Action, binding: &Binding) -> Result<Effect, ScreenError> {
+        let mut effect = Effect::default();
+        match action {
+            Action::Click {
+                button,
+                count,
+                at,
+                modifiers,
+            } => self.click(binding, *button, *count, *at, modifiers)?,
+            Action::MouseMove { to } => self.hover(binding, *to)?,
+            Action::Drag { path, modifiers } => self.drag(binding, path, modifiers)?,
+            Action::Scroll {
+                at,
+                dx,
+                dy,
+                modifiers,
+            } => self.scroll(binding, *at, (*dx, *dy), modifiers)?,
+            Action::MouseDown { at } => self.mouse_down(binding, *at)?,
+            Action::MouseUp { at } => self.mouse_up(binding, *at)?,
+            Action::CursorPosition => {
+                let at = self.pointer_pixel();
+                effect
+                    .notes
+                    .push(format!("The pointer is at pixel ({}, {}) of the frame.", at.x, at.y));
+            }
+            Action::Type { text } => self.type_text(binding, text)?,
+            Action::Key { chord } => self.press_chord(binding, chord, None)?,
+            Action::HoldKey { chord, milliseconds } => {
+                self.press_chord(binding, chord, Some(Duration::from_millis(*milliseconds)))?;
+            }
+            Action::OpenUrl { url } => self.open_address(url)?,
+            Action::Back => self.travel(-1, "back")?,
+            Action::Forward => self.travel(1, "forward")?,
+            Action::SwitchTab { index } => self.switch_tab(*index)?,
+            Action::CloseTab => self.close_tab()?,
+            Action::Zoom { region } => effect.magnified = Some(self.magnify(*region)?),
+            Action::Wait { milliseconds } => {
+                self.pass_time(Duration::from_millis(*milliseconds), "waiting")?;
+            }
+            Action::Screenshot | Action::Answer { .. } | Action::Terminate { .. } => {}
+            Action::LongPress { .. } => {
+                return Err(not_here(action, "use left_mouse_down, wait and left_mouse_up"));
+            }
+            Action::Swipe { .. } => return Err(not_here(action, "use scroll or left_click_drag")),
+            Action::SystemButton { .. } => return Err(not_here(action, "use back, or a key")),
+            Action::OpenApp { .. } => return Err(not_here(action, "use open_url")),
+        }
+        Ok(effect)
     }
 }
 
 impl Screen for Browser {
     fn look(&mut self) -> Result<Frame, ScreenError> {
-        Err(ScreenError::Closed)
+        self.ready("a look")?;
+        self.picture()
     }
 
-    fn target(&mut self, _action: &Action) -> Result<Option<Target>, ScreenError> {
-        Err(ScreenError::Closed)
+    fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError> {
+        self.ready("reading the page")?;
+        self.target_of(action)
     }
 
-    fn target_at(&mut self, _at: Point) -> Result<Option<Target>, ScreenError> {
-        Err(ScreenError::Closed)
+    fn target_at(&mut self, at: Point) -> Result<Option<Target>, ScreenError> {
+        self.ready("reading the page")?;
+        self.target_under(at).map(Some)
     }
 
-    fn perform(&mut self, _action: Approved<Action>) -> Result<Effect, ScreenError> {
-        Err(ScreenError::Closed)
+    fn perform(&mut self, action: Approved<Action>) -> Result<Effect, ScreenError> {
+        let (action, binding) = action.into_parts();
+        self.ready(action.name())?;
+        let outcome = self.carry_out(&action, &binding);
+        self.cdp.catch_up(action.name())?;
+        self.follow_new_tab();
+        let mut effect = outcome?;
+        effect.notes.append(&mut self.cdp.state.notes);
+        if let Some(dialog) = self.dialog()? {
+            effect.notes.push(capture::dialog_note(&dialog));
+        }
+        Ok(effect)
     }
 
     fn settle(&mut self) -> Result<(), ScreenError> {
-        Err(ScreenError::Closed)
+        self.ready("waiting for the page")?;
+        self.wait_until_quiet()
     }
 
-    fn close(&mut self) {}
+    fn close(&mut self) {
+        self.closed = true;
+        self.process.end();
+    }
+}
+
+/// What every new page and frame is told before its first script.
+fn greeter(options: &BrowserOptions) -> cdp::Greeter {
+    let (viewport, scale, shown) = (options.viewport, options.scale, options.show);
+    Box::new(move |kind| {
+        let mut greetings = vec![("Page.enable", json!({}))];
+        greetings.extend(world::greetings(shown));
+        greetings.push(("Target.setAutoAttach", auto_attach()));
+        if kind == "page" {
+            greetings.push((
+                "Emulation.setDeviceMetricsOverride",
+                json!({"width": viewport.width, "height": viewport.height, "deviceScaleFactor": scale, "mobile": false}),
+            ));
+            greetings.push(("Emulation.setFocusEmulationEnabled", json!({"enabled": true})));
+            // A chooser of the desktop's would stand outside every rule.
+            greetings.push(("Page.setInterceptFileChooserDialog", json!({"enabled": true})));
+        }
+        greetings
+    })
+}
+
+/// Pages and frames are attached to as soon as they exist, and wait until they have been greeted.
+fn auto_attach() -> Value {
+    json!({
+        "autoAttach": true,
+        "waitForDebuggerOnStart": true,
+        "flatten": true,
+        "filter": [{"type": "page", "exclude": false}, {"type": "iframe", "exclude": false}, {"exclude": true}],
+    })
+}
+
+fn not_here(action: &Action, hint: &'static str) -> ScreenError {
+    ScreenError::NotOnThisDevice {
+        action: action.name(),
+        hint,
+    }
 }
