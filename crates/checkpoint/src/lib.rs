@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 mod bytes;
+mod cases;
 mod checkpoint;
 mod config;
 mod error;
@@ -20,6 +21,7 @@ mod tensor;
 mod weights;
 
 pub use bytes::Bytes;
+pub use cases::{Case, CaseEntry, CaseImage, Cases, Expected, Greedy};
 pub use checkpoint::Checkpoint;
 pub use config::{
     Config, Ffn, GenerationConfig, LayerType, OFFICIAL, PreprocessorConfig, RopeParameters, TextConfig,

@@ -74,13 +74,13 @@ impl RandomWeights {
             (1.0, 1.5)
         } else if name.ends_with(".dt_bias") {
             (-2.0, 2.0)
-        } else if name.ends_with("linear_attn.norm.weight") {
-            (1.0, 0.3)
-        } else if name.ends_with("norm1.weight") || name.ends_with("norm2.weight") {
-            (1.0, 0.3)
-        } else if name.ends_with("norm.weight") {
-            // Zero-centred in the language model, plain in the tower.
-            (if visual { 1.0 } else { 0.0 }, 0.3)
+        } else if name.ends_with("norm.weight")
+            || name.ends_with("norm1.weight")
+            || name.ends_with("norm2.weight")
+        {
+            // Zero-centred in the language model, plain in the tower and in the gated norm.
+            let plain = visual || name.ends_with("linear_attn.norm.weight");
+            (if plain { 1.0 } else { 0.0 }, 0.3)
         } else if shape.len() == 1 {
             (0.0, 0.1)
         } else if name.ends_with("conv1d.weight") {

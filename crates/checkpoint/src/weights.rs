@@ -62,7 +62,7 @@ fn slice<'a>(
     let [matrices, rows, columns] = tensor.shape[..] else {
         return Err(found());
     };
-    if index >= matrices || rows % parts != 0 {
+    if index >= matrices || !rows.is_multiple_of(parts) {
         return Err(found());
     }
     let rows = rows / parts;

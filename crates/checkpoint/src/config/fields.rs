@@ -12,7 +12,7 @@ use crate::CheckpointError;
 
 /// One JSON object of one file, at a dotted path.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     file: &'a str,
     path: &'a str,
     map: &'a Map<String, Value>,
@@ -21,7 +21,7 @@ pub(super) struct Fields<'a> {
 type Result<T> = std::result::Result<T, CheckpointError>;
 
 /// Parses a file whose top is a JSON object.
-pub(super) fn parse_object(text: &str, file: &str) -> Result<Map<String, Value>> {
+pub(crate) fn parse_object(text: &str, file: &str) -> Result<Map<String, Value>> {
     serde_json::from_str(text).map_err(|error| CheckpointError::Json {
         file: file.to_owned(),
         message: error.to_string(),
@@ -30,35 +30,35 @@ pub(super) fn parse_object(text: &str, file: &str) -> Result<Map<String, Value>>
 
 impl<'a> Fields<'a> {
     /// The fields of `map`, which stands at `path` (empty for the top) of `file`.
-    pub(super) fn new(file: &'a str, path: &'a str, map: &'a Map<String, Value>) -> Self {
+    pub(crate) fn new(file: &'a str, path: &'a str, map: &'a Map<String, Value>) -> Self {
         Self { file, path, map }
     }
 
     /// The value of a field; JSON's null counts as absent.
-    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
     /// The object under a field.
-    pub(super) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
+    pub(crate) fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
         self.get(name)
             .map(|value| value.as_object().ok_or_else(|| self.wrong(name, "an object")))
             .transpose()
     }
 
     /// A size within `range`; an error when absent.
-    pub(super) fn size(&self, name: &str, range: RangeInclusive<usize>) -> Result<usize> {
+    pub(crate) fn size(&self, name: &str, range: RangeInclusive<usize>) -> Result<usize> {
         self.size_opt(name, range.clone())?
             .ok_or_else(|| self.wrong(name, &format!("a whole number in {range:?}")))
     }
 
     /// A size within `range`, or `default` when absent.
-    pub(super) fn size_or(&self, name: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize> {
+    pub(crate) fn size_or(&self, name: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize> {
         Ok(self.size_opt(name, range)?.unwrap_or(default))
     }
 
     /// A size within `range` if there is one. A list of equal sizes counts as one of them.
-    pub(super) fn size_opt(&self, name: &str, range: RangeInclusive<usize>) -> Result<Option<usize>> {
+    pub(crate) fn size_opt(&self, name: &str, range: RangeInclusive<usize>) -> Result<Option<usize>> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A finite number within `range` if there is one.
-    pub(super) fn number(&self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
+    pub(crate) fn number(&self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
         self.get(name)
             .map(|value| {
                 value
@@ -87,21 +87,21 @@ impl<'a> Fields<'a> {
     }
 
     /// True or false if there is one.
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>> {
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.get(name)
             .map(|value| value.as_bool().ok_or_else(|| self.wrong(name, "true or false")))
             .transpose()
     }
 
     /// Text if there is some.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>> {
         self.get(name)
             .map(|value| value.as_str().ok_or_else(|| self.wrong(name, "text")))
             .transpose()
     }
 
     /// A token id, or `default` when absent.
-    pub(super) fn token(&self, name: &str, default: u32) -> Result<u32> {
+    pub(crate) fn token(&self, name: &str, default: u32) -> Result<u32> {
         match self.get(name) {
             None => Ok(default),
             Some(value) => value
@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One token id or a list of them, if there is one.
-    pub(super) fn tokens(&self, name: &str) -> Result<Option<Vec<u32>>> {
+    pub(crate) fn tokens(&self, name: &str) -> Result<Option<Vec<u32>>> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of exactly `N` numbers if there is one.
-    pub(super) fn numbers<const N: usize>(&self, name: &str) -> Result<Option<[f64; N]>> {
+    pub(crate) fn numbers<const N: usize>(&self, name: &str) -> Result<Option<[f64; N]>> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -141,7 +141,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The error for a field that is not `expected`.
-    pub(super) fn wrong(&self, name: &str, expected: &str) -> CheckpointError {
+    pub(crate) fn wrong(&self, name: &str, expected: &str) -> CheckpointError {
         let found = match self.map.get(name) {
             None => "nothing".to_owned(),
             Some(value) => shorten(&value.to_string()),
@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The error for a value that exists but that this program cannot run.
-    pub(super) fn unsupported(&self, name: &str, hint: &'static str) -> CheckpointError {
+    pub(crate) fn unsupported(&self, name: &str, hint: &'static str) -> CheckpointError {
         let value = self.map.get(name).map_or_else(String::new, Value::to_string);
         CheckpointError::Unsupported {
             file: self.file.to_owned(),

@@ -12,7 +12,7 @@ pub use official::OFFICIAL;
 pub use preprocessor::PreprocessorConfig;
 pub use rope::{RopeParameters, Yarn};
 
-pub(crate) use fields::unique_map;
+pub(crate) use fields::{Fields, parse_object, unique_map};
 
 /// A checkpoint's `config.json`, checked: sizes are positive, bounded and fit one another.
 #[derive(Clone, Debug, PartialEq)]

@@ -106,13 +106,19 @@ fn parse_text(file: &str, fields: Fields<'_>, map: &Map<String, Value>, moe: boo
         mtp_num_hidden_layers: fields.size_or("mtp_num_hidden_layers", 0, 0..=64)?,
         eos_token_ids: fields.tokens("eos_token_id")?.unwrap_or_default(),
     };
-    if config.num_attention_heads % config.num_key_value_heads != 0 {
+    if !config
+        .num_attention_heads
+        .is_multiple_of(config.num_key_value_heads)
+    {
         return Err(fields.wrong("num_key_value_heads", "a divisor of num_attention_heads"));
     }
-    if config.linear_num_value_heads % config.linear_num_key_heads != 0 {
+    if !config
+        .linear_num_value_heads
+        .is_multiple_of(config.linear_num_key_heads)
+    {
         return Err(fields.wrong("linear_num_value_heads", "a multiple of linear_num_key_heads"));
     }
-    if config.rotary_dim() % 2 != 0 {
+    if !config.rotary_dim().is_multiple_of(2) {
         return Err(fields.wrong("head_dim", "a size of which an even part is rotated"));
     }
     Ok(config)
@@ -213,7 +219,7 @@ fn parse_vision(fields: Fields<'_>, text_hidden: usize) -> Result<VisionConfig> 
         num_position_embeddings: fields.size_or("num_position_embeddings", 2304, 1..=1 << 20)?,
     };
     // Rotary angles come in (row, column) pairs of (cosine, sine) pairs.
-    if config.hidden_size % config.num_heads != 0 || config.head_dim() % 4 != 0 {
+    if !config.hidden_size.is_multiple_of(config.num_heads) || !config.head_dim().is_multiple_of(4) {
         return Err(fields.wrong(
             "num_heads",
             "a divisor of hidden_size that leaves a multiple of 4",

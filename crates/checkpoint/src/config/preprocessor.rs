@@ -72,8 +72,9 @@ impl PreprocessorConfig {
             }
             None => (None, None),
         };
-        let min = size.0.or(fields.size_opt("min_pixels", pixels.clone())?);
-        let max = size.1.or(fields.size_opt("max_pixels", pixels)?);
+        // The older names win where both stand.
+        let min = fields.size_opt("min_pixels", pixels.clone())?.or(size.0);
+        let max = fields.size_opt("max_pixels", pixels)?.or(size.1);
         let triple = |name, usual: [f32; 3]| {
             fields
                 .numbers::<3>(name)
@@ -91,7 +92,7 @@ impl PreprocessorConfig {
         if config.min_pixels > config.max_pixels {
             return Err(fields.wrong("size", "shortest_edge not above longest_edge"));
         }
-        if config.image_std.iter().any(|std| !(*std > 0.0)) {
+        if config.image_std.iter().any(|std| *std <= 0.0) {
             return Err(fields.wrong("image_std", "three numbers above 0"));
         }
         Ok(config)
