@@ -44,7 +44,7 @@ impl ImagePatches {
     pub fn check(&self, index: usize, config: &VisionConfig) -> Result<(), ModelError> {
         let [t, h, w] = self.grid;
         let merge = config.spatial_merge_size as u32;
-        let problem = if t == 0 || h == 0 || w == 0 || h % merge != 0 || w % merge != 0 {
+        let problem = if t == 0 || h == 0 || w == 0 || !h.is_multiple_of(merge) || !w.is_multiple_of(merge) {
             format!("the grid {t}×{h}×{w} is not made of {merge}×{merge} blocks of patches")
         } else if self
             .patch_count()
