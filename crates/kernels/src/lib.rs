@@ -12,19 +12,32 @@
 //! This crate knows no network and no file.
 
 mod arch;
+mod attention;
+mod conv;
 mod cpu;
+mod delta;
+mod elementwise;
 mod isa;
+mod math;
 mod matmul;
 mod matrix;
 mod memory;
+mod norm;
 mod pool;
+mod routing;
 mod simd;
 #[cfg(test)]
 mod testing;
 mod tile;
 
+pub use attention::{Attention, HeadNorm, Heads, Rotation};
+pub use conv::Conv;
 pub use cpu::Cpu;
+pub use delta::{Delta, DeltaInput};
+pub use elementwise::Gelu;
 pub use isa::Isa;
+pub use math::softplus;
 pub use matmul::Group;
 pub use matrix::{Format, Matrix, Source};
 pub use pool::Pool;
+pub use routing::Routing;

@@ -31,7 +31,17 @@ impl Cpu {
     pub fn matmul(&self, matrix: &Matrix, input: &[f32], out: &mut [f32]) {
         let rows = input.len() / matrix.columns().max(1);
         let group = Group { matrix: 0, start: 0, end: rows };
-        self.matmul_grouped(std::slice::from_ref(matrix), &[group], input, out);
+        self.multiply(std::slice::from_ref(matrix), &[group], input, out, false);
+    }
+
+    /// `out [rows, W.rows] += input [rows, W.columns] · Wᵀ`: each sum starts from what is there.
+    ///
+    /// # Panics
+    /// When the slices' sizes do not fit together.
+    pub fn matmul_add(&self, matrix: &Matrix, input: &[f32], out: &mut [f32]) {
+        let rows = input.len() / matrix.columns().max(1);
+        let group = Group { matrix: 0, start: 0, end: rows };
+        self.multiply(std::slice::from_ref(matrix), &[group], input, out, true);
     }
 
     /// The same for groups of rows, each with its own one of `matrices`, all of one shape.
@@ -40,6 +50,10 @@ impl Cpu {
     /// # Panics
     /// When the slices' sizes do not fit together or groups overlap.
     pub fn matmul_grouped(&self, matrices: &[Matrix], groups: &[Group], input: &[f32], out: &mut [f32]) {
+        self.multiply(matrices, groups, input, out, false);
+    }
+
+    fn multiply(&self, matrices: &[Matrix], groups: &[Group], input: &[f32], out: &mut [f32], accumulate: bool) {
         let Some(first) = matrices.first() else { return };
         let (n, k) = (first.rows(), first.columns());
         assert!(matrices.iter().all(|m| (m.rows(), m.columns()) == (n, k)), "matrices of one shape");
@@ -78,6 +92,7 @@ impl Cpu {
                     panels: first_panel..last_panel,
                     input: input.as_ptr().add(start * k),
                     out: out.get().add(start * n),
+                    accumulate,
                 };
                 piece.compute(self.isa, &matrices[group.matrix]);
             }
@@ -101,6 +116,7 @@ struct Piece {
     input: *const f32,
     /// `[rows, n]`
     out: *mut f32,
+    accumulate: bool,
 }
 
 impl Piece {
@@ -125,14 +141,14 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Piece { rows, n, k, panels, input, out } = self.piece;
+        let Piece { rows, n, k, panels, input, out, accumulate } = self.piece;
         let width = 2 * S::LANES;
         let left = Left { start: input, row_stride: k, k_stride: 1 };
         let right = Right { start: self.weights.as_ptr(), panel_stride: k * width, k_stride: width };
         let full = panels.end.min(n / width);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
-            let at = |panel: usize| Output { start: out.add(panel * width), row_stride: n, accumulate: false };
+            let at = |panel: usize| Output { start: out.add(panel * width), row_stride: n, accumulate };
             if panels.start < full && rows < 4 {
                 let right = right.at(panels.start, 0);
                 few_rows_times_panels(s, rows, full - panels.start, k, left, right, at(panels.start));
@@ -145,7 +161,7 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
                         let step = (PANEL_BLOCK / (width * size_of::<B>())).min(k - from);
                         for panel in panels.start..full {
                             let to = at(panel);
-                            let to = Output { start: to.start.add(row * n), accumulate: from > 0, ..to };
+                            let to = Output { start: to.start.add(row * n), accumulate: accumulate || from > 0, ..to };
                             rows_times_panel(s, block, step, left.at(row, from), right.at(panel, from), to);
                         }
                         from += step;
@@ -158,12 +174,17 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
                 while row < rows {
                     let block = ROWS.min(rows - row);
                     let mut sums = [0.0; ROWS * 2 * MAX_LANES];
-                    let to = Output { start: sums.as_mut_ptr(), row_stride: width, accumulate: false };
+                    let columns = n - full * width;
+                    let places = |i: usize| (i * width, out.add((row + i) * n + full * width));
+                    for i in 0..block {
+                        let (at, place) = places(i);
+                        place.copy_to_nonoverlapping(sums.as_mut_ptr().add(at), if accumulate { columns } else { 0 });
+                    }
+                    let to = Output { start: sums.as_mut_ptr(), row_stride: width, accumulate };
                     rows_times_panel(s, block, k, left.at(row, 0), right.at(full, 0), to);
                     for i in 0..block {
-                        let columns = n - full * width;
-                        let from = sums.as_ptr().add(i * width);
-                        from.copy_to_nonoverlapping(out.add((row + i) * n + full * width), columns);
+                        let (at, place) = places(i);
+                        sums.as_ptr().add(at).copy_to_nonoverlapping(place, columns);
                     }
                     row += block;
                 }

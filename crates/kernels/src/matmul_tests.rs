@@ -58,6 +58,24 @@ fn long_sums_are_cut_without_changing_a_bit() {
 }
 
 #[test]
+fn products_are_added_to_what_is_there() {
+    let (n, k) = (41, 30);
+    let (weights, input) = (noise(7, n * k), noise(8, 11 * k));
+    let start = noise(9, 11 * n);
+    let source = bytes(&weights);
+    for cpu in cpus() {
+        let matrix = Matrix::pack(&cpu, k, Format::F32, &[Source::F32(&source)]);
+        for rows in [1, 3, 11] {
+            let mut out = start[..rows * n].to_vec();
+            cpu.matmul_add(&matrix, &input[..rows * k], &mut out);
+            let product = twin(&weights, &input[..rows * k], k);
+            let expected: Vec<f32> = start.iter().zip(product).map(|(a, b)| a + b).collect();
+            assert_close(&out, &expected, 1e-5, "added");
+        }
+    }
+}
+
+#[test]
 fn groups_use_their_own_matrix() {
     let (n, k) = (37, 19);
     let input = noise(3, 40 * k);

@@ -45,6 +45,34 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// 2 to the power of integers from -127 to 127 (0 at -127).
     fn pow2(self, a: Self::V) -> Self::V;
 
+    /// Reads `count` elements, at most `LANES`; the other lanes are 0.
+    #[inline(always)]
+    unsafe fn load_part(self, from: *const f32, count: usize) -> Self::V {
+        if count >= Self::LANES {
+            // SAFETY: the caller's.
+            return unsafe { self.load(from) };
+        }
+        let mut lanes = [0.0; MAX_LANES];
+        // SAFETY: the caller's; `count` is below MAX_LANES.
+        unsafe {
+            from.copy_to_nonoverlapping(lanes.as_mut_ptr(), count);
+            self.load(lanes.as_ptr())
+        }
+    }
+
+    /// Writes the first `count` lanes, at most `LANES`.
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, v: Self::V, count: usize) {
+        // SAFETY: the caller's; `count` is below MAX_LANES where lanes are copied.
+        unsafe {
+            if count >= Self::LANES {
+                self.store(to, v);
+            } else {
+                self.to_array(v).as_ptr().copy_to_nonoverlapping(to, count);
+            }
+        }
+    }
+
     /// The lanes as numbers.
     #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; MAX_LANES] {
