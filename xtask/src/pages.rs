@@ -14,11 +14,16 @@ fn folder() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("AURORE_MINIWOB") {
         return Some(named.into());
     }
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-        let home = PathBuf::from(std::env::var_os("HOME")?);
-        Some(home.join(".local/share"))
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let data = set("AURORE_HOME").or_else(|| {
+        let base = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")))?;
+        Some(base.join("aurore"))
     })?;
-    Some(data.join("aurore/miniwob"))
+    Some(data.join("miniwob"))
 }
 
 fn is_complete(folder: &Path) -> bool {

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 #![expect(unreachable_pub, reason = "a program exports nothing")]
+#![expect(clippy::needless_pass_by_value, reason = "a command owns its options")]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -10,8 +11,15 @@
 
 mod commands;
 mod failure;
+mod folders;
 mod global;
+mod machine;
 mod models;
+mod rules;
+mod steps;
+mod style;
+mod talk;
+mod tasks;
 
 use std::process::ExitCode;
 

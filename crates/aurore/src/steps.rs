@@ -1,0 +1,81 @@
+//! A step of a run as lines for a person.
+
+use aurore_agent::{StepOutcome, StepReport, reveal};
+use aurore_policy::{Decision, VerdictRecord};
+
+use crate::style::{Look, Style};
+
+/// Prints steps as they come.
+pub struct StepPrinter {
+    style: Style,
+}
+
+impl StepPrinter {
+    /// A printer for standard output.
+    pub fn new(color: bool) -> Self {
+        Self {
+            style: Style::new(color),
+        }
+    }
+
+    /// Prints one step. Everything that came off a page or out of a model is shown with its invisible and
+    /// control characters made visible.
+    pub fn print(&self, step: &StepReport) {
+        let number = self
+            .style
+            .paint(Look::Bold, format!("{:>3}", step.number))
+            .to_string();
+        let mut first = Some(number);
+        let mut line = |label: &str, text: &str| {
+            let lead = first.take().unwrap_or_else(|| "   ".to_owned());
+            let label = self.style.paint(Look::Dim, format!("{label:<9}"));
+            println!("{lead}  {label} {text}");
+        };
+        if !step.thinking.is_empty() {
+            let thinking = reveal(step.thinking.trim()).replace('\n', "\n               ");
+            line("thinking", &self.style.paint(Look::Dim, thinking).to_string());
+        }
+        if !step.intent.is_empty() {
+            line("intent", &reveal(&step.intent));
+        }
+        line("action", &reveal(&step.words));
+        if let Some(verdict) = &step.verdict {
+            line("verdict", &self.verdict(verdict));
+        }
+        if let Some(approval) = &step.approval {
+            let answer = if approval.allowed { "yes" } else { "no" };
+            line("asked", &format!("{}: {answer}", reveal(&approval.by)));
+        }
+        let outcome = self.outcome(step);
+        let time = format!("{:.2} s (model {:.2} s)", step.seconds, step.thinking_seconds);
+        line("result", &format!("{outcome}  {}", self.style.paint(Look::Dim, time)));
+    }
+
+    fn verdict(&self, verdict: &VerdictRecord) -> String {
+        let (look, word) = match verdict.decision {
+            Decision::Allow => (Look::Green, "allow"),
+            Decision::Ask => (Look::Yellow, "ask"),
+            Decision::Deny => (Look::Red, "deny"),
+        };
+        format!(
+            "{}  rule {}: {}",
+            self.style.paint(look, word),
+            reveal(&verdict.rule.to_string()),
+            reveal(&verdict.rule.reason)
+        )
+    }
+
+    fn outcome(&self, step: &StepReport) -> String {
+        let painted = |look, text: &str| self.style.paint(look, text).to_string();
+        match step.outcome {
+            StepOutcome::Done => painted(Look::Green, "done"),
+            StepOutcome::NoEffect => painted(Look::Yellow, "done, and nothing changed on the screen"),
+            StepOutcome::Ended => painted(Look::Green, "ended"),
+            StepOutcome::Refused => format!("{}: {}", painted(Look::Red, "refused"), reveal(&step.result)),
+            StepOutcome::Failed => format!("{}: {}", painted(Look::Red, "failed"), reveal(&step.result)),
+            StepOutcome::Unusable => {
+                format!("{}: {}", painted(Look::Red, "unusable"), reveal(&step.result))
+            }
+        }
+    }
+}

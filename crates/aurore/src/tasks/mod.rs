@@ -1,0 +1,116 @@
+//! Small tasks that pages set and judge themselves: the bundled pages, and MiniWoB++.
+
+mod miniwob;
+mod site;
+
+use std::fmt;
+
+use anyhow::Context;
+use aurore_agent::GoalState;
+use aurore_screen::browser::Browser;
+
+pub use miniwob::MiniWob;
+pub use site::Site;
+
+use crate::failure::hinted;
+
+/// The bundled pages: name and text.
+pub const BUNDLED: &[(&str, &str)] = &[
+    ("checkout", include_str!("../../../../apps/checkout.html")),
+    ("colour", include_str!("../../../../apps/colour.html")),
+    ("cookies", include_str!("../../../../apps/cookies.html")),
+    ("dialog", include_str!("../../../../apps/dialog.html")),
+    ("newsletter", include_str!("../../../../apps/newsletter.html")),
+    ("tabs", include_str!("../../../../apps/tabs.html")),
+];
+
+/// Where a task comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    /// The pages inside this program (`apps/` in the repository).
+    Bundled,
+    /// MiniWoB++, kept in a folder beside.
+    MiniWob,
+}
+
+/// A page that sets a goal from a seed and knows whether it is met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Where it comes from.
+    pub suite: Suite,
+    /// Its name: `cookies`, `click-test`, …
+    pub name: String,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.name)
+    }
+}
+
+impl Task {
+    /// A bundled page.
+    pub fn bundled(name: &str) -> Self {
+        Self {
+            suite: Suite::Bundled,
+            name: name.to_owned(),
+        }
+    }
+
+    /// A MiniWoB++ task.
+    pub fn miniwob(name: &str) -> Self {
+        Self {
+            suite: Suite::MiniWob,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Opens the page, starts the episode of this seed, and gives the goal in the page's words.
+    ///
+    /// # Errors
+    /// When the page does not load or does not keep its contract.
+    pub fn begin(&self, browser: &mut Browser, site: &Site, seed: u64) -> anyhow::Result<String> {
+        let path = match self.suite {
+            Suite::Bundled => format!("apps/{}.html", self.name),
+            Suite::MiniWob => format!("miniwob/{}.html", self.name),
+        };
+        browser
+            .open(&format!("{}/{path}", site.origin()))
+            .with_context(|| format!("the page of `{self}` does not open"))?;
+        let goal = browser
+            .evaluate(&self.start_script(seed))
+            .with_context(|| format!("the page of `{self}` does not start its episode {seed}"))?;
+        match goal.as_str().map(str::trim) {
+            Some(goal) if !goal.is_empty() => Ok(goal.to_owned()),
+            _ => Err(hinted(
+                format!("the page of `{self}` gave no goal for seed {seed}, but {goal}"),
+                "is it a task page, and of the release that `cargo xtask setup` fetches?",
+            )),
+        }
+    }
+
+    fn start_script(&self, seed: u64) -> String {
+        match self.suite {
+            Suite::Bundled => format!("window.aurore.start({seed}); window.aurore.goal"),
+            // The pages' limit of ten seconds is for people and fast machines; how quick the model is here is
+            // another measurement. The display beside the task is left as it is.
+            Suite::MiniWob => format!(
+                "core.EPISODE_MAX_TIME = 1e9; Math.seedrandom({seed}); core.startEpisodeReal(); \
+                 (goal => typeof goal === 'object' ? goal.utterance : goal)(core.getUtterance())"
+            ),
+        }
+    }
+
+    /// What the page itself says of the goal. A page that is gone or broken leaves the question open.
+    pub fn state(&self, browser: &mut Browser) -> GoalState {
+        let script = match self.suite {
+            Suite::Bundled => "window.aurore.done ? Math.sign(window.aurore.reward) || -1 : 0",
+            Suite::MiniWob => "WOB_DONE_GLOBAL ? (WOB_RAW_REWARD_GLOBAL > 0 ? 1 : -1) : 0",
+        };
+        match browser.evaluate(script).ok().and_then(|value| value.as_i64()) {
+            Some(1) => GoalState::Reached,
+            Some(-1) => GoalState::Missed,
+            _ => GoalState::Open,
+        }
+    }
+}
