@@ -1,1 +1,34 @@
-//! Placeholder until the first room is furnished.
+//! From a goal to deeds: the loop, approvals, budgets, the journal, replay and the report.
+//!
+//! A [`Run`] takes a [`Brain`] that decides, a [`Screen`](aurore_screen::Screen) that looks and acts, the
+//! [`Rules`](aurore_policy::Rules) that judge, an [`Approver`] that answers questions and a [`Journal`] that
+//! holds every decision, synced to disk, before it is carried out.
+
+#![forbid(unsafe_code)]
+
+mod approver;
+mod brain;
+mod clock;
+mod crop;
+mod error;
+mod journal;
+mod replay;
+mod report;
+mod run;
+mod words;
+
+pub use approver::{
+    Answer, Approver, CountingApprover, DenyAll, ProgramApprover, Question, Scope, TerminalApprover, reveal,
+};
+pub use brain::{
+    Brain, BrainError, Decision, Memory, NetworkBrain, NetworkOptions, Observation, Past, ScriptedBrain,
+};
+pub use error::{AgentError, JournalError};
+pub use journal::{
+    Approval, DecisionRecord, EndRecord, Event, Journal, JournalOptions, Record, ResultRecord, RunId,
+    RunSummary, StartRecord, Verification,
+};
+pub use replay::RecordedBrain;
+pub use report::{ReportOptions, html};
+pub use run::{Budgets, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
+pub use words::describe_action;

@@ -6,8 +6,9 @@ use url::{Host, Url};
 
 use crate::{Context, fold::fold};
 
-/// Origin of an address in its ASCII form, or its scheme for what has none (`about:`).
-pub(crate) fn of_url(address: &str) -> String {
+/// Origin of an address in its ASCII form, or its scheme for what has none (`about:`); empty for what is no
+/// address.
+pub fn of_url(address: &str) -> String {
     match Url::parse(address) {
         Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
         Ok(url) => format!("{}:", url.scheme()),

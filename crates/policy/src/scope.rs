@@ -1,6 +1,6 @@
 //! "Allow from now on": rules for the rest of a run, from narrow to wide.
 
-use crate::{Request, Rule, Tier, Verdict, facts};
+use crate::{Request, Rule, Tier, VerdictRecord, facts};
 
 /// A rule that an answer may add, and what it means.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct ScopeRule {
 
 /// What may be allowed for the rest of the run besides this once, from narrow to wide. Nothing for tier 3 and 4
 /// (those are asked each time), for what a locked rule holds, or where the target is uncertain.
-pub fn scopes(request: &Request<'_>, verdict: &Verdict) -> Vec<ScopeRule> {
+pub fn scopes_for(request: &Request<'_>, verdict: &VerdictRecord) -> Vec<ScopeRule> {
     let facts = facts(request);
     let uncertain = request
         .target
@@ -24,7 +24,7 @@ pub fn scopes(request: &Request<'_>, verdict: &Verdict) -> Vec<ScopeRule> {
         return Vec::new();
     };
     let one_place = facts.places.iter().all(|other| other.origin == place.origin);
-    if verdict.tier() > Tier::Once || facts.tier > Tier::Once || uncertain || !one_place || facts.taint {
+    if verdict.tier > Tier::Once || facts.tier > Tier::Once || uncertain || !one_place || facts.taint {
         return Vec::new();
     }
     let action = request.action.name();
@@ -44,7 +44,7 @@ pub fn scopes(request: &Request<'_>, verdict: &Verdict) -> Vec<ScopeRule> {
     let wide = (
         format!(
             "{action} on anything on {origin} up to {}, for the rest of this run",
-            verdict.tier()
+            verdict.tier
         ),
         None,
     );
@@ -54,7 +54,7 @@ pub fn scopes(request: &Request<'_>, verdict: &Verdict) -> Vec<ScopeRule> {
         .enumerate()
         .filter_map(|(index, (words, target))| {
             let name = format!("answer-at-step-{}-{}", request.context.step, index + 1);
-            let rule = Rule::answered(name, action, origin, target, verdict.tier()).ok()?;
+            let rule = Rule::answered(name, action, origin, target, verdict.tier).ok()?;
             Some(ScopeRule { words, rule })
         })
         .collect()

@@ -310,7 +310,7 @@ fn allowing_from_now_on_goes_from_narrow_to_wide_and_never_for_payments() {
             context: &context,
         };
         let verdict = judge(&request, &Rules::builtin());
-        scopes(&request, &verdict)
+        scopes_for(&request, verdict.record())
     };
     assert!(offered("Pay now").is_empty());
     let scopes = offered("Log in");

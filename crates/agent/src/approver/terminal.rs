@@ -1,0 +1,211 @@
+//! Questions in a terminal.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Answer, Approver, Question, reveal};
+
+/// An answer within this time was on its way before the question could be read.
+const TOO_QUICK: Duration = Duration::from_millis(400);
+
+/// Asks the person at the terminal. Whatever was typed before the question was shown does not count, and only a
+/// whole word does: a stray key cannot answer.
+pub struct TerminalApprover {
+    lines: Receiver<String>,
+    output: Box<dyn Write + Send>,
+    too_quick: Duration,
+    gone: bool,
+}
+
+impl TerminalApprover {
+    /// Reads standard input, writes to standard error.
+    pub fn stdio() -> Self {
+        Self::new(Box::new(std::io::stdin()), Box::new(std::io::stderr()), TOO_QUICK)
+    }
+
+    /// Reads and writes elsewhere; lines that arrive sooner than `too_quick` after the question do not count.
+    pub fn new(input: Box<dyn Read + Send>, output: Box<dyn Write + Send>, too_quick: Duration) -> Self {
+        let (sender, lines) = mpsc::channel();
+        // Reads all the time, so that what was typed before a question is known to be older than it.
+        let reader = thread::Builder::new()
+            .name("terminal answers".to_owned())
+            .spawn(move || {
+                for line in BufReader::new(input).lines() {
+                    let Ok(line) = line else { break };
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        Self {
+            lines,
+            output,
+            too_quick,
+            gone: reader.is_err(),
+        }
+    }
+
+    fn show(&mut self, question: &Question) -> std::io::Result<()> {
+        let one = |text: &str| reveal(text, false);
+        let many = |text: &str| reveal(text, true).replace('\n', "\n             ");
+        let out = &mut self.output;
+        let verdict = &question.verdict;
+        writeln!(out, "\n┌─ The rules ask (step {})", question.step)?;
+        writeln!(out, "│ Goal       {}", many(&question.goal))?;
+        if !question.thinking.is_empty() {
+            writeln!(out, "│ Thinking   {}", many(&question.thinking))?;
+        }
+        if !question.intent.is_empty() {
+            writeln!(out, "│ Intent     {}", one(&question.intent))?;
+        }
+        if !question.expect.is_empty() {
+            writeln!(out, "│ Expects    {}", one(&question.expect))?;
+        }
+        writeln!(out, "│ Action     {}", one(&question.words))?;
+        if let Some(target) = &question.target {
+            writeln!(
+                out,
+                "│ Target     {} on {}",
+                one(&target.describe()),
+                one(&target.origin)
+            )?;
+            if let Some(value) = &target.value {
+                writeln!(out, "│ Value      {}", one(value))?;
+            }
+            if let Some(link) = &target.link {
+                writeln!(out, "│ Leads to   {}", one(link))?;
+            }
+            if let Some(form) = target.form.as_ref().filter(|form| form.submits) {
+                writeln!(out, "│ Submits to {}", one(&form.action))?;
+            }
+        }
+        writeln!(
+            out,
+            "│ Page       {}",
+            one(question.url.as_deref().unwrap_or(&question.origin))
+        )?;
+        writeln!(
+            out,
+            "│ Rule       {}: {}",
+            one(&verdict.rule.to_string()),
+            one(&verdict.rule.reason)
+        )?;
+        writeln!(out, "│ Because    {} ({})", one(&verdict.why), verdict.tier)?;
+        writeln!(out, "├─ yes   allows: {}", one(&question.grants))?;
+        for (index, scope) in question.scopes.iter().enumerate() {
+            writeln!(out, "│  yes {}  allows: {}", index + 1, one(&scope.words))?;
+            match scope.earlier.as_slice() {
+                [] => writeln!(
+                    out,
+                    "│         nothing earlier in this run would have been covered"
+                )?,
+                earlier => {
+                    let list = earlier
+                        .iter()
+                        .map(|words| one(words))
+                        .collect::<Vec<_>>()
+                        .join("; ");
+                    writeln!(out, "│         would have covered: {list}")?;
+                }
+            }
+        }
+        writeln!(
+            out,
+            "│  no    refuses it and tells the model (words after \"no\" are passed on)"
+        )?;
+        writeln!(out, "│  stop  refuses it and ends the run")?;
+        write!(out, "└─ within {} s: ", question.wait.as_secs())?;
+        out.flush()
+    }
+}
+
+impl Approver for TerminalApprover {
+    fn name(&self) -> String {
+        "the person at the terminal".to_owned()
+    }
+
+    fn attended(&self) -> bool {
+        !self.gone
+    }
+
+    fn ask(&mut self, question: &Question) -> Answer {
+        if self.show(question).is_err() {
+            return Answer::No("the question could not be shown".to_owned());
+        }
+        let shown = Instant::now();
+        while self.lines.try_recv().is_ok() {}
+        loop {
+            let Some(left) = question
+                .wait
+                .checked_sub(shown.elapsed())
+                .filter(|left| !left.is_zero())
+            else {
+                return Answer::No("nobody answered in time".to_owned());
+            };
+            let line = match self.lines.recv_timeout(left) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => return Answer::No("nobody answered in time".to_owned()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.gone = true;
+                    return Answer::No("the terminal is closed".to_owned());
+                }
+            };
+            if shown.elapsed() < self.too_quick {
+                let _ = write!(
+                    self.output,
+                    "(that was typed before the question could be read) answer: "
+                );
+                let _ = self.output.flush();
+                continue;
+            }
+            match parse(&line, question.scopes.len()) {
+                Some(answer) => return answer,
+                None => {
+                    let _ = write!(self.output, "please type yes, no or stop: ");
+                    let _ = self.output.flush();
+                }
+            }
+        }
+    }
+}
+
+fn parse(line: &str, scopes: usize) -> Option<Answer> {
+    let line = line.trim();
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    match word.to_lowercase().as_str() {
+        "yes" if rest.is_empty() => Some(Answer::Yes),
+        "yes" => {
+            let index: usize = rest.parse().ok()?;
+            (1..=scopes)
+                .contains(&index)
+                .then(|| Answer::FromNowOn(index - 1))
+        }
+        "no" | "n" => Some(Answer::No(rest.to_owned())),
+        "stop" => Some(Answer::Stop),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_words_answer() {
+        assert_eq!(parse("yes", 0), Some(Answer::Yes));
+        assert_eq!(parse(" YES 2 ", 2), Some(Answer::FromNowOn(1)));
+        assert_eq!(parse("yes 3", 2), None);
+        assert_eq!(parse("y", 2), None);
+        assert_eq!(parse("", 2), None);
+        assert_eq!(
+            parse("no use the other one", 0),
+            Some(Answer::No("use the other one".into()))
+        );
+        assert_eq!(parse("stop", 0), Some(Answer::Stop));
+    }
+}

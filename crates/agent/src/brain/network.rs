@@ -1,0 +1,153 @@
+//! The network decides.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use aurore_chat::{Chat, Memory, Mode, PromptOptions, computer_use, step};
+use aurore_engine::{Control, Engine, Finish, GenerateOptions, Sampling};
+use aurore_policy::Principal;
+
+use super::{Brain, BrainError, Decision, Observation, memory};
+
+/// Tokens of a step where the checkpoint does not say.
+const STEP_TOKENS: usize = 2048;
+
+/// How a network is asked for decisions.
+#[derive(Debug, Clone)]
+pub struct NetworkOptions {
+    /// The checkpoint's name, for the rules and the journal.
+    pub name: String,
+    /// Hash of the checkpoint, for the journal.
+    pub fingerprint: String,
+    /// How the past is kept; what the checkpoint wishes if absent.
+    pub memory: Option<Memory>,
+    /// Whether it thinks first; a step without thinking has no reason to show.
+    pub thinking: bool,
+    /// Whether the form of a step is forced by a grammar.
+    pub grammar: bool,
+    /// How tokens are chosen; the checkpoint's defaults if absent.
+    pub sampling: Option<Sampling>,
+    /// Most tokens of a step; what the checkpoint wishes if absent.
+    pub max_new_tokens: Option<usize>,
+    /// Set to stop in mid-thought.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            name: "model".to_owned(),
+            fingerprint: String::new(),
+            memory: None,
+            thinking: true,
+            grammar: true,
+            sampling: None,
+            max_new_tokens: None,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// A brain over a network.
+pub struct NetworkBrain {
+    chat: Arc<Chat>,
+    engine: Engine,
+    options: NetworkOptions,
+}
+
+impl NetworkBrain {
+    /// A brain over a checkpoint's conversation and its engine.
+    pub fn new(chat: Arc<Chat>, engine: Engine, options: NetworkOptions) -> Self {
+        Self {
+            chat,
+            engine,
+            options,
+        }
+    }
+
+    fn memory(&self) -> Memory {
+        self.options.memory.unwrap_or(self.chat.settings().agent.memory)
+    }
+}
+
+impl Brain for NetworkBrain {
+    fn principal(&self) -> Principal {
+        Principal::model(&self.options.name)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.options.fingerprint.clone()
+    }
+
+    fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
+        let began = Instant::now();
+        let messages = match self.memory() {
+            Memory::Frame => memory::frame(observation),
+            Memory::Conversation => memory::conversation(observation),
+        }?;
+        let tools = [computer_use::schema(false)];
+        let prompt = self
+            .chat
+            .prompt(&messages, &tools, &PromptOptions::thinking(self.options.thinking))?;
+        let thinking = self.chat.starts_in_thinking(&prompt);
+        let mode = Mode {
+            thinking,
+            images: true,
+        };
+        let agent = &self.chat.settings().agent;
+        let max_new_tokens = self
+            .options
+            .max_new_tokens
+            .or(agent.max_new_tokens)
+            .unwrap_or(STEP_TOKENS);
+        let generate = GenerateOptions {
+            sampling: self.options.sampling.unwrap_or_else(|| self.chat.sampling(mode)),
+            max_new_tokens,
+            grammar: self
+                .options
+                .grammar
+                .then(|| computer_use::step_grammar(self.chat.tags(), thinking)),
+            // The second half of the budget is for the lines and the call.
+            forced_end: (thinking && max_new_tokens >= 512)
+                .then(|| self.chat.thinking_budget(max_new_tokens * 3 / 4)),
+            cancel: Arc::clone(&self.options.cancel),
+        };
+        let generated = self
+            .engine
+            .generate(&prompt, &generate, &mut |_| Control::Continue)?;
+        if generated.finish == Finish::Cancelled {
+            return Err(BrainError::Stopped);
+        }
+        let tokens = generated.ids.len() as u32;
+        let turn = self
+            .chat
+            .parse(&generated.ids, thinking, &tools, generated.finish == Finish::Eos);
+        let seconds = began.elapsed().as_secs_f64();
+        let unusable = |message: String| BrainError::Unusable {
+            thinking: turn.thinking.trim().to_owned(),
+            said: self.chat.vocabulary().decode(&generated.ids),
+            message,
+            tokens,
+            seconds,
+        };
+        if generated.finish == Finish::Length && turn.calls.is_empty() {
+            return Err(unusable(format!(
+                "no action after {tokens} tokens: think less and end the step with one call of computer_use"
+            )));
+        }
+        let step = step::parse(&turn).map_err(|error| unusable(error.to_string()))?;
+        let action = computer_use::parse_action(&step.call, observation.frame.size)
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Decision {
+            thinking: step.thinking,
+            intent: step.intent,
+            expect: step.expect,
+            action,
+            raised: None,
+            tokens,
+            seconds,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! What a journal holds.
+
+use aurore_action::{Action, FrameId, Size, Target};
+use aurore_policy::{Facts, VerdictRecord};
+use serde::{Deserialize, Serialize};
+
+use crate::{Budgets, End, StepOutcome};
+
+/// One record of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Place in the run's chain, from 0.
+    pub sequence: u64,
+    /// When it was written, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began.
+    Start(StartRecord),
+    /// The run went on after a crash or a stop, under the rules and budgets given now.
+    Resume(StartRecord),
+    /// Something was decided. Written before it is carried out.
+    Decision(Box<DecisionRecord>),
+    /// What came of the decision before.
+    Result(ResultRecord),
+    /// The run ended.
+    End(EndRecord),
+}
+
+/// How a run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartRecord {
+    /// The person's words.
+    pub goal: String,
+    /// Its short name.
+    pub name: String,
+    /// Who decides.
+    pub principal: String,
+    /// Hash of the checkpoint or the script.
+    pub fingerprint: String,
+    /// Hash of the rules.
+    pub rules: String,
+    /// What may be used up.
+    pub budgets: Budgets,
+    /// Origins that were known from the start.
+    pub known_origins: Vec<String>,
+}
+
+/// A decision, its verdict, and whether it is about to be carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// Number of the step, from 1.
+    pub step: u32,
+    /// The frame that it was made on.
+    pub frame: FrameId,
+    /// Size of that frame.
+    pub size: Size,
+    /// Address of the page.
+    pub url: Option<String>,
+    /// Origin of the page.
+    pub origin: String,
+    /// Title of the page.
+    pub title: String,
+    /// The thinking.
+    pub thinking: String,
+    /// The intent.
+    pub intent: String,
+    /// The expected effect.
+    pub expect: String,
+    /// The action; `None` if what the model said is none.
+    pub action: Option<Action>,
+    /// What it hits.
+    pub target: Option<Target>,
+    /// What the rules say.
+    pub verdict: Option<VerdictRecord>,
+    /// What the rules saw; a later "allow from now on" shows whether it would have matched.
+    pub facts: Option<Facts>,
+    /// Who was asked and what they said.
+    pub approval: Option<Approval>,
+    /// Whether it is about to be carried out.
+    pub perform: bool,
+    /// Tokens generated for it.
+    pub tokens: u32,
+    /// Seconds that the model took.
+    pub seconds: f64,
+}
+
+/// An answered question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Whether it was a yes.
+    pub allowed: bool,
+    /// Who answered.
+    pub by: String,
+    /// What was allowed from now on, in words, or why not.
+    pub note: String,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+}
+
+/// What came of a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultRecord {
+    /// Number of the step, from 1.
+    pub step: u32,
+    /// How it came out.
+    pub outcome: StepOutcome,
+    /// The tool result that the model gets.
+    pub result: String,
+    /// The frame afterwards, if one was taken.
+    pub frame: Option<FrameId>,
+    /// Seconds from the decision to here.
+    pub seconds: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndRecord {
+    /// Why, in words.
+    pub end: End,
+    /// The last frame.
+    pub frame: Option<FrameId>,
+}

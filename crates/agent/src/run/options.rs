@@ -1,0 +1,47 @@
+//! What a run needs to start.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use aurore_policy::Rules;
+use aurore_screen::Screen;
+
+use crate::{Approver, Brain, Budgets, Journal};
+
+/// What a page itself says of the goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoalState {
+    /// Not decided yet.
+    Open,
+    /// Met.
+    Reached,
+    /// Missed for good.
+    Missed,
+}
+
+/// Everything that a run stands on.
+pub struct RunOptions<'a, S: Screen + ?Sized> {
+    /// The person's words: the only text that is trusted.
+    pub goal: String,
+    /// A short name for lists and reports; the goal if empty.
+    pub name: String,
+    /// Where it happens.
+    pub screen: &'a mut S,
+    /// Who decides.
+    pub brain: &'a mut dyn Brain,
+    /// What is allowed.
+    pub rules: Rules,
+    /// Who answers questions.
+    pub approver: &'a mut dyn Approver,
+    /// What may be used up.
+    pub budgets: Budgets,
+    /// Where everything is written down first.
+    pub journal: &'a Journal,
+    /// The kill switch, looked at before each input.
+    pub stop: Arc<AtomicBool>,
+    /// Origins that the person started from or named. The origin of the first frame is always among them.
+    pub known_origins: Vec<String>,
+    /// Origins of the agent's own controls (approval page, server, console): denied by a locked rule.
+    pub controls: Vec<String>,
+    /// The page's own judgement, asked after each action; for demos and evaluation.
+    pub check: Option<Box<dyn FnMut(&mut S) -> GoalState + 'a>>,
+}

@@ -1,0 +1,280 @@
+//! What a run holds between two steps.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use aurore_action::{Action, Frame, FrameId};
+use aurore_policy::{Budget, Layer, Rules};
+use aurore_screen::Screen;
+
+use super::{Course, End, EndKind, RunOptions, StepOutcome, Untrusted};
+use crate::{
+    AgentError, DecisionRecord, EndRecord, Event, Journal, Past, ResultRecord, RunId, StartRecord,
+    journal::sha256,
+};
+
+/// A goal on its way.
+pub struct Run<'a, S: Screen + ?Sized> {
+    pub(super) options: RunOptions<'a, S>,
+    pub(super) id: RunId,
+    pub(super) frame: Frame,
+    pub(super) history: Vec<Past>,
+    pub(super) notes: Vec<String>,
+    pub(super) course: Course,
+    pub(super) untrusted: Untrusted,
+    pub(super) steps: u32,
+    pub(super) tokens: u64,
+    pub(super) questions: u32,
+    pub(super) started: Instant,
+    /// An action that was begun before a crash and whose result nobody knows.
+    pub(super) unknown: Option<Action>,
+    pub(super) end: Option<End>,
+}
+
+impl<'a, S: Screen + ?Sized> Run<'a, S> {
+    /// Looks at the screen and begins a run.
+    pub fn start(options: RunOptions<'a, S>) -> Result<Self, AgentError> {
+        let id = options.journal.new_run()?;
+        let mut run = Self::new(options, id)?;
+        let start = run.start_record();
+        run.append(&Event::Start(start), &[])?;
+        Ok(run)
+    }
+
+    /// Goes on with a run of the journal. What was done is not done again; an action that was begun and has no
+    /// result is told to the model as such.
+    pub fn resume(options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
+        let records = options.journal.records(&id)?;
+        let mut run = Self::new(options, id)?;
+        let mut open: Option<Box<DecisionRecord>> = None;
+        for record in records {
+            match record.event {
+                Event::Start(start) | Event::Resume(start) => {
+                    if run.options.goal.is_empty() {
+                        run.options.goal = start.goal;
+                        run.options.name = start.name;
+                    }
+                }
+                Event::Decision(decision) => open = Some(decision),
+                Event::Result(result) => {
+                    if let Some(decision) = open.take() {
+                        run.remember(&decision, Some(&result))?;
+                    }
+                }
+                Event::End(_) => {}
+            }
+        }
+        if let Some(decision) = open {
+            run.remember(&decision, None)?;
+        }
+        let start = run.start_record();
+        run.append(&Event::Resume(start), &[])?;
+        Ok(run)
+    }
+
+    fn new(mut options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
+        options.screen.settle()?;
+        let frame = options.screen.look()?;
+        if !options.known_origins.contains(&frame.origin) {
+            options.known_origins.push(frame.origin.clone());
+        }
+        let mut untrusted = Untrusted::default();
+        untrusted.frame(&frame);
+        Ok(Self {
+            options,
+            id,
+            frame,
+            history: Vec::new(),
+            notes: Vec::new(),
+            course: Course::default(),
+            untrusted,
+            steps: 0,
+            tokens: 0,
+            questions: 0,
+            started: Instant::now(),
+            unknown: None,
+            end: None,
+        })
+    }
+
+    /// Its name in the journal.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// How it ended, if it did.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// What the screen showed last.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Questions put to a person so far.
+    pub fn questions(&self) -> u32 {
+        self.questions
+    }
+
+    fn remember(
+        &mut self,
+        decision: &DecisionRecord,
+        result: Option<&ResultRecord>,
+    ) -> Result<(), AgentError> {
+        self.steps = self.steps.max(decision.step);
+        self.tokens += u64::from(decision.tokens);
+        self.questions += u32::from(decision.approval.is_some());
+        if result.is_none() && decision.perform {
+            self.unknown.clone_from(&decision.action);
+            self.notes.push(
+                "The run was interrupted. Your last action was begun and nobody knows whether it took effect: look at the screen before you repeat it."
+                    .to_owned(),
+            );
+        }
+        let png = self.options.journal.frame(&decision.frame)?.unwrap_or_default();
+        self.history.push(Past {
+            frame: Frame {
+                id: decision.frame.clone(),
+                size: decision.size,
+                png: png.into(),
+                url: decision.url.clone(),
+                origin: decision.origin.clone(),
+                title: decision.title.clone(),
+                tabs: Vec::new(),
+                notes: Vec::new(),
+            },
+            decision: decision.action.clone().map(|action| crate::Decision {
+                thinking: decision.thinking.clone(),
+                intent: decision.intent.clone(),
+                expect: decision.expect.clone(),
+                action,
+                raised: None,
+                tokens: decision.tokens,
+                seconds: decision.seconds,
+            }),
+            result: result.map_or_else(
+                || "Interrupted: it is not known whether this took effect.".to_owned(),
+                |result| result.result.clone(),
+            ),
+            done: result
+                .is_some_and(|result| matches!(result.outcome, StepOutcome::Done | StepOutcome::NoEffect)),
+        });
+        Ok(())
+    }
+
+    fn start_record(&self) -> StartRecord {
+        StartRecord {
+            goal: self.options.goal.clone(),
+            name: self.options.name.clone(),
+            principal: self.options.brain.principal().0,
+            fingerprint: self.options.brain.fingerprint(),
+            rules: rules_hash(&self.options.rules),
+            budgets: self.options.budgets,
+            known_origins: self.options.known_origins.clone(),
+        }
+    }
+
+    /// Writes to the journal. A journal that cannot be written ends the run: nothing is done unwritten.
+    pub(super) fn append(&mut self, event: &Event, frames: &[&Frame]) -> Result<(), AgentError> {
+        let journal: &Journal = self.options.journal;
+        if let Err(error) = journal.append(&self.id, event, frames) {
+            self.end = Some(End {
+                kind: EndKind::Failed,
+                message: error.to_string(),
+            });
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Ends the run and writes it down.
+    pub(super) fn finish(&mut self, kind: EndKind, message: impl Into<String>) -> Result<End, AgentError> {
+        let end = End {
+            kind,
+            message: message.into(),
+        };
+        let frame = self.frame.clone();
+        self.append(
+            &Event::End(EndRecord {
+                end: end.clone(),
+                frame: Some(frame.id.clone()),
+            }),
+            &[&frame],
+        )?;
+        self.end = Some(end.clone());
+        Ok(end)
+    }
+
+    /// The budget that is used up, if any.
+    pub(super) fn used_up(&self) -> Option<(EndKind, String)> {
+        let budgets = &self.options.budgets;
+        if self.stopped() {
+            return Some((EndKind::Stopped, stopped_message()));
+        }
+        if self.steps >= budgets.steps {
+            return Some((
+                EndKind::Steps,
+                format!(
+                    "the budget of {} steps is used up and the goal is still open",
+                    budgets.steps
+                ),
+            ));
+        }
+        if self.started.elapsed() >= budgets.time {
+            return Some((
+                EndKind::Time,
+                format!(
+                    "the budget of {} s is used up and the goal is still open",
+                    budgets.time.as_secs()
+                ),
+            ));
+        }
+        if self.tokens >= budgets.tokens {
+            return Some((
+                EndKind::Tokens,
+                format!(
+                    "the budget of {} tokens is used up and the goal is still open",
+                    budgets.tokens
+                ),
+            ));
+        }
+        None
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.options.stop.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn budget_left(&self) -> Budget {
+        Budget {
+            steps: Some(self.options.budgets.steps.saturating_sub(self.steps)),
+            questions: Some(self.options.budgets.questions.saturating_sub(self.questions)),
+        }
+    }
+
+    /// Time that a question may wait: its own limit, but not past the end of the run's time.
+    pub(super) fn answer_time(&self) -> Duration {
+        let left = self.options.budgets.time.saturating_sub(self.started.elapsed());
+        self.options.budgets.answer_time.min(left)
+    }
+
+    pub(super) fn frame_id(&self) -> FrameId {
+        self.frame.id.clone()
+    }
+}
+
+pub(super) fn stopped_message() -> String {
+    "stopped before the next input; `aurore agent --resume` goes on from here".to_owned()
+}
+
+/// Hash of all rules in force, by their texts.
+fn rules_hash(rules: &Rules) -> String {
+    let all: String = rules
+        .sources()
+        .map(|(layer, text): (Layer, &str)| format!("{}\n{}\n{text}\n", layer.name(), text.len()))
+        .collect();
+    sha256(all.as_bytes())
+}

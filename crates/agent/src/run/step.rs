@@ -1,0 +1,376 @@
+//! One step of a run.
+
+use std::time::Instant;
+
+use aurore_action::{Action, Frame, Target, TerminateStatus};
+use aurore_policy::{Approved, Context, Outcome, Principal, Request, facts, judge};
+use aurore_screen::{Screen, ScreenError};
+
+use super::{
+    Advice, End, EndKind, GoalState, Run, StepOutcome, StepReport, ask::matters, state::stopped_message,
+};
+use crate::{
+    AgentError, BrainError, Decision, Event, Observation, Past, ResultRecord, crop, describe_action,
+};
+
+/// What became of an action after it was judged.
+struct Carried {
+    outcome: StepOutcome,
+    result: String,
+    end: Option<(EndKind, String)>,
+}
+
+impl<S: Screen + ?Sized> Run<'_, S> {
+    /// Steps until the run ends; `watch` sees each step.
+    pub fn to_end(&mut self, watch: &mut dyn FnMut(&StepReport)) -> Result<End, AgentError> {
+        loop {
+            let report = self.step()?;
+            watch(&report);
+            if let Some(end) = report.end {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// One step: decide, judge, ask, write down, carry out, look.
+    ///
+    /// # Errors
+    /// When the journal cannot be written (nothing was carried out then), or the run is over.
+    pub fn step(&mut self) -> Result<StepReport, AgentError> {
+        if let Some(end) = &self.end {
+            return Err(AgentError::Over(end.message.clone()));
+        }
+        let began = Instant::now();
+        let mut report = self.empty_report();
+        if let Some((kind, message)) = self.used_up() {
+            report.end = Some(self.finish(kind, message)?);
+            return Ok(report);
+        }
+        self.steps += 1;
+        report.number = self.steps;
+        let notes: Vec<String> = self
+            .notes
+            .drain(..)
+            .chain(self.frame.notes.iter().cloned())
+            .collect();
+        let decided = self.options.brain.decide(&Observation {
+            goal: &self.options.goal,
+            frame: &self.frame,
+            history: &self.history,
+            notes: &notes,
+        });
+        match decided {
+            Ok(decision) => self.decided(&mut report, decision, began)?,
+            Err(BrainError::Unusable {
+                thinking,
+                said,
+                message,
+                tokens,
+                seconds,
+            }) => {
+                report.thinking = thinking;
+                report.thinking_seconds = seconds;
+                self.unusable(&mut report, &said, &message, tokens, began)?;
+            }
+            Err(BrainError::Stopped) => report.end = Some(self.finish(EndKind::Stopped, stopped_message())?),
+            Err(error @ BrainError::Exhausted { .. }) => {
+                report.end = Some(self.finish(EndKind::GaveUp, error.to_string())?);
+            }
+            Err(error) => {
+                report.end = Some(self.finish(EndKind::Failed, format!("the model cannot decide: {error}"))?);
+            }
+        }
+        report.seconds = began.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    fn decided(
+        &mut self,
+        report: &mut StepReport,
+        decision: Decision,
+        began: Instant,
+    ) -> Result<(), AgentError> {
+        self.tokens += u64::from(decision.tokens);
+        report.thinking.clone_from(&decision.thinking);
+        report.intent.clone_from(&decision.intent);
+        report.expect.clone_from(&decision.expect);
+        report.thinking_seconds = decision.seconds;
+        report.action = Some(decision.action.clone());
+        let advice = self.course.decided(&self.frame.id, &decision.action);
+        let seen = self.frame.clone();
+
+        let (target, also) = match self.targets(&decision.action) {
+            Ok(found) => found,
+            Err(error) => {
+                report.words = describe_action(&decision.action, None);
+                let mut record = self.record(&decision, None);
+                record.perform = false;
+                self.append_decision(record)?;
+                let carried = self.failed(&error);
+                return self.conclude(report, seen, decision, carried, advice, began);
+            }
+        };
+        report.words = describe_action(&decision.action, target.as_ref());
+        report.target.clone_from(&target);
+        for target in target.iter().chain(&also) {
+            self.untrusted.target(target);
+        }
+
+        let context = self.context(&decision, target.as_ref());
+        let principal: Principal = self.options.brain.principal();
+        let request = Request {
+            principal: &principal,
+            action: &decision.action,
+            target: target.as_ref(),
+            also: &also,
+            context: &context,
+        };
+        let verdict = judge(&request, &self.options.rules);
+        report.verdict = Some(verdict.record().clone());
+        let mut record = self.record(&decision, target.as_ref());
+        record.verdict.clone_from(&report.verdict);
+        record.facts = Some(facts(&request));
+
+        let repeats = self.unknown.as_ref() == Some(&decision.action);
+        self.unknown = None;
+        let must_ask = repeats && matters(&decision.action);
+        let permitted = match verdict.into_outcome() {
+            Outcome::Allowed(approved) if must_ask => self.confirm_repeat(&request, report, approved),
+            Outcome::Allowed(approved) => Ok(approved),
+            Outcome::Ask(ask) => self.ask(&request, report, ask),
+            Outcome::Denied(denial) => Err((denial.to_string(), None)),
+        };
+        record.approval.clone_from(&report.approval);
+        record.perform = permitted.is_ok() && !self.stopped();
+        // The journal holds the decision, on the disk, before anything is input.
+        self.append_decision(record)?;
+
+        let carried = match permitted {
+            Err((refusal, end)) => {
+                let circle = self.course.refused(&report.words);
+                Carried {
+                    outcome: StepOutcome::Refused,
+                    end: end.or_else(|| {
+                        circle.then(|| {
+                            (
+                                EndKind::Refused,
+                                format!("it was refused and the model has no other way: {refusal}"),
+                            )
+                        })
+                    }),
+                    result: refusal,
+                }
+            }
+            Ok(approved) => self.carry_out(approved),
+        };
+        self.conclude(report, seen, decision, carried, advice, began)
+    }
+
+    /// What the action would hit: under its first point or at the focus, and under its other points.
+    fn targets(&mut self, action: &Action) -> Result<(Option<Target>, Vec<Target>), ScreenError> {
+        let screen = &mut self.options.screen;
+        let target = screen.target(action)?;
+        let mut also = Vec::new();
+        for point in action.points().into_iter().skip(1) {
+            also.push(screen.target_at(point)?.unwrap_or_else(|| Target {
+                origin: self.frame.origin.clone(),
+                agrees: true,
+                ..Target::default()
+            }));
+        }
+        Ok((target, also))
+    }
+
+    fn context(&self, decision: &Decision, target: Option<&Target>) -> Context {
+        let destination = target.map_or(self.frame.origin.as_str(), |target| target.origin.as_str());
+        Context {
+            goal: self.options.goal.clone(),
+            origin: self.frame.origin.clone(),
+            url: self.frame.url.clone(),
+            known_origins: self.options.known_origins.clone(),
+            controls: self.options.controls.clone(),
+            tainted: self
+                .untrusted
+                .arguments(&decision.action, destination, &self.options.goal),
+            raised: decision.raised,
+            attended: self.options.approver.attended(),
+            step: self.steps,
+            budget: self.budget_left(),
+            frame: Some(self.frame_id()),
+            around: crop::around(&self.frame, decision.action.point(), target),
+        }
+    }
+
+    /// Carries an approved action out and looks again.
+    fn carry_out(&mut self, approved: Approved<Action>) -> Carried {
+        if self.stopped() {
+            return Carried {
+                outcome: StepOutcome::Failed,
+                result: "Stopped before the input.".to_owned(),
+                end: Some((EndKind::Stopped, stopped_message())),
+            };
+        }
+        match approved.action() {
+            Action::Answer { text } => {
+                return Carried {
+                    outcome: StepOutcome::Ended,
+                    result: "Told the person.".to_owned(),
+                    end: Some((EndKind::Answered, text.clone())),
+                };
+            }
+            Action::Terminate { status } => {
+                let end = match status {
+                    TerminateStatus::Success => (EndKind::Finished, "the model says that the goal is met"),
+                    TerminateStatus::Failure => {
+                        (EndKind::GaveUp, "the model says that the goal cannot be met")
+                    }
+                };
+                return Carried {
+                    outcome: StepOutcome::Ended,
+                    result: "Ended.".to_owned(),
+                    end: Some((end.0, end.1.to_owned())),
+                };
+            }
+            _ => {}
+        }
+        let quiet = matches!(
+            approved.action(),
+            Action::Wait { .. } | Action::Screenshot | Action::Zoom { .. }
+        );
+        let effect = match self.options.screen.perform(approved) {
+            Ok(effect) => effect,
+            Err(error) => return self.failed(&error),
+        };
+        self.course.done();
+        self.untrusted.notes(&effect.notes, &self.frame.origin);
+        let settled = self.options.screen.settle();
+        let before = self.frame_id();
+        let look = match settled {
+            Err(error) if is_fatal(&error) => Err(error),
+            _ => self.look(),
+        };
+        if let Err(error) = look {
+            return Carried {
+                outcome: StepOutcome::Failed,
+                result: format!("The action was carried out, but the screen cannot be seen: {error}"),
+                end: Some((EndKind::Failed, format!("the screen failed: {error}"))),
+            };
+        }
+        let changed = before != self.frame.id;
+        let mut lines = vec![
+            if changed || quiet {
+                "Done."
+            } else {
+                "Done. The screen looks the same as before."
+            }
+            .to_owned(),
+        ];
+        lines.extend(effect.notes);
+        let end = match self
+            .options
+            .check
+            .as_mut()
+            .map(|check| check(&mut *self.options.screen))
+        {
+            Some(GoalState::Reached) => Some((EndKind::Reached, "the goal is reached".to_owned())),
+            Some(GoalState::Missed) => Some((
+                EndKind::Missed,
+                "the goal is missed: the page counts it as failed".to_owned(),
+            )),
+            Some(GoalState::Open) | None => None,
+        };
+        Carried {
+            outcome: if changed || quiet {
+                StepOutcome::Done
+            } else {
+                StepOutcome::NoEffect
+            },
+            result: lines.join("\n"),
+            end,
+        }
+    }
+
+    pub(super) fn look(&mut self) -> Result<(), ScreenError> {
+        let frame = self.options.screen.look()?;
+        self.untrusted.frame(&frame);
+        self.frame = frame;
+        Ok(())
+    }
+
+    /// An action that the screen could not do. What the model can act on goes back to it.
+    fn failed(&mut self, error: &ScreenError) -> Carried {
+        let fatal = is_fatal(error);
+        let end = if fatal {
+            Some((EndKind::Failed, format!("the screen failed: {error}")))
+        } else {
+            // The page may have changed under the action: the next decision is made on what is there now.
+            self.look()
+                .err()
+                .filter(is_fatal)
+                .map(|error| (EndKind::Failed, format!("the screen failed: {error}")))
+        };
+        Carried {
+            outcome: StepOutcome::Failed,
+            result: format!("Error: {error}"),
+            end,
+        }
+    }
+
+    /// Writes the result down, tells it to the model, and ends the run if it is at its end.
+    fn conclude(
+        &mut self,
+        report: &mut StepReport,
+        seen: Frame,
+        decision: Decision,
+        carried: Carried,
+        advice: Advice,
+        began: Instant,
+    ) -> Result<(), AgentError> {
+        let Carried { outcome, result, end } = carried;
+        report.outcome = outcome;
+        report.result.clone_from(&result);
+        let frame = self.frame.clone();
+        self.append(
+            &Event::Result(ResultRecord {
+                step: self.steps,
+                outcome,
+                result: result.clone(),
+                frame: Some(frame.id.clone()),
+                seconds: began.elapsed().as_secs_f64(),
+            }),
+            &[&frame],
+        )?;
+        self.history.push(Past {
+            frame: seen,
+            decision: Some(decision),
+            result,
+            done: matches!(outcome, StepOutcome::Done | StepOutcome::NoEffect),
+        });
+        let end = match (end, advice) {
+            (Some(end), _) => Some(end),
+            (None, Advice::End(message)) => Some((EndKind::Looping, message)),
+            (None, Advice::Warn(message)) => {
+                self.notes.push(message);
+                None
+            }
+            (None, Advice::GoOn) => None,
+        };
+        if let Some((kind, message)) = end {
+            report.end = Some(self.finish(kind, message)?);
+        }
+        Ok(())
+    }
+}
+
+/// Errors that no action of the model can mend.
+fn is_fatal(error: &ScreenError) -> bool {
+    matches!(
+        error,
+        ScreenError::NotFound { .. }
+            | ScreenError::Launch { .. }
+            | ScreenError::Died { .. }
+            | ScreenError::Closed
+            | ScreenError::Io { .. }
+            | ScreenError::Interrupted { .. }
+    )
+}
