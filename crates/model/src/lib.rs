@@ -8,12 +8,17 @@
 
 mod error;
 mod input;
+mod load;
 mod model;
 pub mod positions;
 pub mod reference;
+mod scratch;
 mod sequence;
+pub mod verify;
+mod text;
+mod vision;
 
 pub use error::ModelError;
 pub use input::{ImagePatches, Input, TokenId};
-pub use model::{LoadOptions, Logits, Model, Precision, Want};
+pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision, Want};
 pub use sequence::{Sequence, Snapshot};

@@ -1,18 +1,69 @@
 //! The state of one sequence between calls.
 
+use std::sync::Arc;
+
+use aurore_checkpoint::{LayerType, TextConfig};
+use aurore_kernels::{Attention, Delta};
+
 /// Everything that the network remembers of the tokens it has seen: keys and values, recurrent
 /// states, convolution histories, and where the next position is. A plain value: it can be kept,
-/// copied and gone back to.
-#[derive(Clone, Debug, Default)]
+/// copied and gone back to. Copies share the pages of keys and values until one writes to them.
+#[derive(Clone, Debug)]
 pub struct Sequence {
-    len: usize,
+    pub(crate) len: usize,
+    /// The position of the next generated token, in all three streams.
+    pub(crate) next_position: u32,
+    /// Tokens of the unfinished chunk of the delta rule, the same in all layers.
+    pub(crate) pending: usize,
+    pub(crate) layers: Vec<LayerState>,
 }
 
 /// A sequence's state at some moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot(Sequence);
 
+/// What a layer remembers.
+#[derive(Clone, Debug)]
+pub(crate) enum LayerState {
+    Linear {
+        /// The convolution's last inputs. `[taps - 1, channels]`
+        history: Vec<f32>,
+        /// As [`Delta::state_len`] says.
+        delta: Vec<f32>,
+    },
+    Full {
+        /// Keys and values, 64 tokens a page, as [`Attention::page_len`] says.
+        pages: Vec<Arc<Vec<f32>>>,
+    },
+}
+
 impl Sequence {
+    pub(crate) fn new(config: &TextConfig) -> Self {
+        let layer = |kind: &LayerType| match kind {
+            LayerType::LinearAttention => LayerState::Linear {
+                history: vec![0.0; (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim()],
+                delta: vec![0.0; delta(config).state_len()],
+            },
+            LayerType::FullAttention => LayerState::Full { pages: Vec::new() },
+        };
+        Self { len: 0, next_position: 0, pending: 0, layers: config.layer_types.iter().map(layer).collect() }
+    }
+
+    /// Whether the state has the sizes of that configuration.
+    pub(crate) fn fits(&self, config: &TextConfig) -> bool {
+        let layer = |(kind, layer): (&LayerType, &LayerState)| match (kind, layer) {
+            (LayerType::LinearAttention, LayerState::Linear { history, delta: state }) => {
+                let kept = (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim();
+                history.len() == kept && state.len() == delta(config).state_len()
+            }
+            (LayerType::FullAttention, LayerState::Full { pages }) => {
+                pages.first().is_none_or(|page| page.len() == attention(config).page_len())
+            }
+            _ => false,
+        };
+        self.layers.len() == config.layer_types.len() && config.layer_types.iter().zip(&self.layers).all(layer)
+    }
+
     /// Tokens seen.
     pub fn len(&self) -> usize {
         self.len
@@ -23,6 +74,11 @@ impl Sequence {
         self.len == 0
     }
 
+    /// The position of the next generated token: one past the greatest so far.
+    pub fn next_position(&self) -> u32 {
+        self.next_position
+    }
+
     /// The state now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.clone())
@@ -30,11 +86,56 @@ impl Sequence {
 
     /// Goes back to `snapshot`, which may come from another sequence of the same model.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        *self = snapshot.0.clone();
+        self.clone_from(&snapshot.0);
     }
 
     /// A second sequence with the same past.
     pub fn fork(&self) -> Self {
         self.clone()
+    }
+
+    /// Bytes of memory, those of shared pages included.
+    pub fn memory_bytes(&self) -> usize {
+        let elements = |layer: &LayerState| match layer {
+            LayerState::Linear { history, delta } => history.len() + delta.len(),
+            LayerState::Full { pages } => pages.iter().map(|page| page.len()).sum(),
+        };
+        self.layers.iter().map(elements).sum::<usize>() * size_of::<f32>()
+    }
+}
+
+impl Snapshot {
+    /// Tokens seen at that moment.
+    pub fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Whether no token was seen.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of memory, those of shared pages included.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.memory_bytes()
+    }
+}
+
+/// The sizes of the DeltaNet layers.
+pub(crate) fn delta(config: &TextConfig) -> Delta {
+    Delta {
+        key_heads: config.linear_num_key_heads,
+        value_heads: config.linear_num_value_heads,
+        key_dim: config.linear_key_head_dim,
+        value_dim: config.linear_value_head_dim,
+    }
+}
+
+/// The sizes of the full-attention layers.
+pub(crate) fn attention(config: &TextConfig) -> Attention {
+    Attention {
+        kv_heads: config.num_key_value_heads,
+        group: config.num_attention_heads / config.num_key_value_heads,
+        head_dim: config.head_dim,
     }
 }

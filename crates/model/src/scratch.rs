@@ -1,0 +1,47 @@
+//! Buffers of a forward pass: they grow once and are used again.
+
+use aurore_kernels::Routing;
+
+/// One forward pass's buffers. Names say what they hold last.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The residual stream. `[tokens, hidden]`
+    pub(crate) x: Vec<f32>,
+    /// Normalised x. `[tokens, hidden]`
+    pub(crate) normed: Vec<f32>,
+    /// Output of a layer's joined input projections.
+    pub(crate) projected: Vec<f32>,
+    /// Input of a layer's output projection.
+    pub(crate) mixed: Vec<f32>,
+    /// Queries of full attention; DeltaNet's convolved queries, keys and values.
+    pub(crate) queries: Vec<f32>,
+    /// Keys of full attention; DeltaNet's g.
+    pub(crate) keys: Vec<f32>,
+    /// Attention's result before its gate; DeltaNet's β.
+    pub(crate) attended: Vec<f32>,
+    pub(crate) cos: Vec<f32>,
+    pub(crate) sin: Vec<f32>,
+    pub(crate) experts: Experts,
+}
+
+/// Buffers of sparse experts.
+#[derive(Debug, Default)]
+pub(crate) struct Experts {
+    pub(crate) routing: Routing,
+    /// `[tokens, experts]`
+    pub(crate) logits: Vec<f32>,
+    /// The shared expert's gate. `[tokens, 1]`
+    pub(crate) gates: Vec<f32>,
+    /// `[tokens, hidden]`
+    pub(crate) shared: Vec<f32>,
+    /// `[tokens · top_k, hidden]`
+    pub(crate) rows: Vec<f32>,
+}
+
+/// The first `len` elements, more memory being taken when there are fewer.
+pub(crate) fn part(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}

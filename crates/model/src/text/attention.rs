@@ -1,0 +1,97 @@
+//! A gated softmax attention layer.
+
+use std::sync::Arc;
+
+use aurore_checkpoint::TextConfig;
+use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, Matrix, Rotation};
+
+use crate::ModelError;
+use crate::load::Loader;
+use crate::scratch::{Scratch, part};
+use crate::sequence::attention;
+
+pub(crate) struct FullAttention {
+    sizes: Attention,
+    eps: f32,
+    /// Rows: per query head its query and its gate, then keys, then values.
+    input: Matrix,
+    /// `[head_dim]`
+    query_norm: Vec<f32>,
+    /// `[head_dim]`
+    key_norm: Vec<f32>,
+    /// `[hidden, heads · head_dim]`
+    output: Matrix,
+}
+
+impl FullAttention {
+    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
+        let sizes = attention(config);
+        let (hidden, dim) = (config.hidden_size, config.head_dim);
+        let (queries, keys) = (config.num_attention_heads * dim, config.num_key_value_heads * dim);
+        let name = |part: &str| format!("{prefix}.{part}.weight");
+        let input = [(name("q_proj"), 2 * queries), (name("k_proj"), keys), (name("v_proj"), keys)];
+        Ok(Self {
+            sizes,
+            eps: config.rms_norm_eps,
+            input: loader.matrix(hidden, &input)?,
+            query_norm: loader.norm(&name("q_norm"), dim)?,
+            key_norm: loader.norm(&name("k_norm"), dim)?,
+            output: loader.matrix(queries, &[(name("o_proj"), hidden)])?,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.input.bytes() + self.output.bytes()
+    }
+
+    /// `x += mixer(normed)` for tokens from `start` of the sequence on. The scratch holds their
+    /// cosines and sines, `pairs` each.
+    pub(crate) fn forward(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        tokens: usize,
+        pages: &mut Vec<Arc<Vec<f32>>>,
+        start: usize,
+        pairs: usize,
+    ) {
+        let Attention { kv_heads, group, head_dim } = self.sizes;
+        let (stride, hidden, keys_len) = (self.input.rows(), self.output.rows(), kv_heads * head_dim);
+        let queries_len = kv_heads * group * head_dim;
+        let projected = part(&mut scratch.projected, tokens * stride);
+        cpu.matmul(&self.input, &scratch.normed[..tokens * hidden], projected);
+
+        let rotation = Some(Rotation {
+            pairs,
+            cos: &scratch.cos[..tokens * pairs],
+            sin: &scratch.sin[..tokens * pairs],
+        });
+        let queries = part(&mut scratch.queries, self.sizes.queries_len(tokens));
+        let query_heads = Heads { stride, start: 0, head_stride: 2 * head_dim };
+        let norm = |weight| Some(HeadNorm { weight, eps: self.eps });
+        let scale = (head_dim as f32).sqrt().recip();
+        let padded = self.sizes.padded();
+        let query_norm = norm(&self.query_norm);
+        cpu.prepare_heads(projected, query_heads, head_dim, group, query_norm, rotation, scale, padded, tokens, queries);
+
+        let keys = part(&mut scratch.keys, tokens * keys_len);
+        let key_heads = Heads { stride, start: 2 * queries_len, head_stride: head_dim };
+        let key_norm = norm(&self.key_norm);
+        cpu.prepare_heads(projected, key_heads, head_dim, kv_heads, key_norm, rotation, 1.0, head_dim, tokens, keys);
+        pages.resize_with((start + tokens).div_ceil(Attention::PAGE), || Arc::new(vec![0.0; self.sizes.page_len()]));
+        for token in 0..tokens {
+            let place = start + token;
+            let page = Arc::make_mut(&mut pages[place / Attention::PAGE]);
+            let keys = &keys[token * keys_len..][..keys_len];
+            let values = &projected[token * stride + 2 * queries_len + keys_len..][..keys_len];
+            self.sizes.write(page, place % Attention::PAGE, keys, values);
+        }
+
+        let attended = part(&mut scratch.attended, self.sizes.queries_len(tokens));
+        cpu.attention(self.sizes, queries, tokens, start, true, |page| pages[page].as_slice(), attended);
+        let mixed = part(&mut scratch.mixed, tokens * queries_len);
+        let gates = Heads { start: head_dim, ..query_heads };
+        cpu.gather_heads(self.sizes, attended, Some((projected, gates)), mixed);
+        cpu.matmul_add(&self.output, mixed, &mut scratch.x[..tokens * hidden]);
+    }
+}

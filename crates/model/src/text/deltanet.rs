@@ -1,0 +1,167 @@
+//! A gated DeltaNet layer.
+
+use aurore_checkpoint::TextConfig;
+use aurore_kernels::{Conv, Cpu, Delta, DeltaInput, Matrix, softplus};
+
+use crate::ModelError;
+use crate::load::Loader;
+use crate::scratch::{Scratch, part};
+use crate::sequence::delta;
+
+pub(crate) struct DeltaNet {
+    sizes: Delta,
+    conv: Conv,
+    eps: f32,
+    /// Rows: convolution inputs (queries, keys, values), z, b, a. `[conv + value + 2 · heads, hidden]`
+    input: Matrix,
+    /// `[taps, channels]`
+    conv_weight: Vec<f32>,
+    /// `-exp(A_log)`. `[heads]`
+    decay: Vec<f32>,
+    /// `[heads]`
+    dt_bias: Vec<f32>,
+    /// `[value_head_dim]`
+    norm: Vec<f32>,
+    /// `[hidden, value]`
+    output: Matrix,
+}
+
+impl DeltaNet {
+    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
+        let (hidden, value, channels) = (config.hidden_size, config.linear_value_dim(), config.linear_conv_dim());
+        let (heads, taps) = (config.linear_num_value_heads, config.linear_conv_kernel_dim);
+        let widest = config.linear_key_head_dim.max(config.linear_value_head_dim);
+        if widest > Delta::MAX_DIM {
+            return Err(ModelError::Config(format!("DeltaNet heads of {widest}, more than {}", Delta::MAX_DIM)));
+        }
+        let name = |part: &str| format!("{prefix}.{part}");
+        let input = [
+            (name("in_proj_qkv.weight"), channels),
+            (name("in_proj_z.weight"), value),
+            (name("in_proj_b.weight"), heads),
+            (name("in_proj_a.weight"), heads),
+        ];
+        let conv = loader.weights.tensor(&name("conv1d.weight"))?.expect_shape(&[channels, 1, taps])?.to_f32();
+        let mut conv_weight = vec![0.0; conv.len()];
+        for (channel, weights) in conv.chunks_exact(taps).enumerate() {
+            for (tap, weight) in weights.iter().enumerate() {
+                conv_weight[tap * channels + channel] = *weight;
+            }
+        }
+        let decay = loader.vector(&name("A_log"), heads)?.into_iter().map(|a| -a.exp()).collect();
+        let input = loader.matrix(hidden, &input)?;
+        Ok(Self {
+            sizes: delta(config),
+            conv: Conv { channels, taps, stride: input.rows() },
+            eps: config.rms_norm_eps,
+            input,
+            conv_weight,
+            decay,
+            dt_bias: loader.vector(&name("dt_bias"), heads)?,
+            norm: loader.vector(&name("norm.weight"), config.linear_value_head_dim)?,
+            output: loader.matrix(value, &[(name("out_proj.weight"), hidden)])?,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.input.bytes() + self.output.bytes()
+    }
+
+    /// `x += mixer(normed)`. `pending` counts the unfinished chunk's tokens before this call, of
+    /// which `start` is the first token's place in the sequence; `None`: one token as a step.
+    pub(crate) fn forward(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        tokens: usize,
+        history: &mut [f32],
+        state: &mut [f32],
+        prefill: Option<Prefill>,
+    ) {
+        let heads = self.sizes.value_heads;
+        let (stride, channels) = (self.conv.stride, self.conv.channels);
+        let value = heads * self.sizes.value_dim;
+        let hidden = self.output.rows();
+        let normed = &scratch.normed[..tokens * hidden];
+        let projected = part(&mut scratch.projected, tokens * stride);
+        cpu.matmul(&self.input, normed, projected);
+        let qkv = part(&mut scratch.queries, tokens * channels);
+        cpu.causal_conv_silu(self.conv, projected, &self.conv_weight, history, qkv);
+        let g = part(&mut scratch.keys, tokens * heads);
+        let beta = part(&mut scratch.attended, tokens * heads);
+        for token in 0..tokens {
+            let b = &projected[token * stride + channels + value..][..2 * heads];
+            for head in 0..heads {
+                beta[token * heads + head] = 1.0 / (1.0 + (-b[head]).exp());
+                g[token * heads + head] = self.decay[head] * softplus(b[heads + head] + self.dt_bias[head]);
+            }
+        }
+        let out = part(&mut scratch.mixed, tokens * value);
+        let input = |from: usize, to: usize| DeltaInput {
+            qkv: &qkv[from * channels..to * channels],
+            g: &g[from * heads..to * heads],
+            beta: &beta[from * heads..to * heads],
+        };
+        match prefill {
+            None => cpu.delta_step(self.sizes, state, input(0, 1), out),
+            Some(prefill) => {
+                for Piece { from, to, pending, finished } in prefill.pieces(tokens) {
+                    let out = &mut out[from * value..to * value];
+                    cpu.delta_prefill(self.sizes, state, pending, finished, input(from, to), out);
+                }
+            }
+        }
+        cpu.gated_rms_norm(out, &self.norm, self.eps, &projected[channels..], heads, stride);
+        cpu.matmul_add(&self.output, out, &mut scratch.x[..tokens * hidden]);
+    }
+
+    /// Takes the unfinished chunk of `pending` tokens into the state, so that steps can follow.
+    pub(crate) fn fold(&self, cpu: &Cpu, state: &mut [f32], pending: usize) {
+        cpu.delta_fold(self.sizes, state, pending);
+    }
+}
+
+/// Where in the sequence given tokens start, and how many of them an unfinished chunk has already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prefill {
+    pub(crate) start: usize,
+    pub(crate) pending: usize,
+}
+
+/// Tokens of one chunk.
+struct Piece {
+    from: usize,
+    to: usize,
+    pending: usize,
+    finished: bool,
+}
+
+impl Prefill {
+    /// Cuts `tokens` tokens where chunks end: at multiples of 64 of the sequence.
+    fn pieces(self, tokens: usize) -> impl Iterator<Item = Piece> {
+        let mut from = 0;
+        let mut pending = self.pending;
+        std::iter::from_fn(move || {
+            if from == tokens {
+                return None;
+            }
+            let room = Delta::CHUNK - (self.start + from) % Delta::CHUNK;
+            let to = tokens.min(from + room);
+            let piece = Piece { from, to, pending, finished: to == from + room };
+            pending = piece.pending_after();
+            from = to;
+            Some(piece)
+        })
+    }
+
+    /// The unfinished chunk's tokens after `tokens` more.
+    pub(crate) fn pending_after(self, tokens: usize) -> usize {
+        self.pieces(tokens).last().map_or(self.pending, |piece| piece.pending_after())
+    }
+}
+
+impl Piece {
+    fn pending_after(&self) -> usize {
+        if self.finished { 0 } else { self.pending + self.to - self.from }
+    }
+}

@@ -1,0 +1,151 @@
+//! The feed-forward part of a layer: one SwiGLU, or sparse experts with a shared one.
+
+use aurore_checkpoint::{Ffn, TextConfig};
+use aurore_kernels::{Cpu, Format, Matrix};
+
+use crate::ModelError;
+use crate::load::Loader;
+use crate::scratch::{Scratch, part};
+
+pub(crate) enum FeedForward {
+    Dense(SwiGlu),
+    Moe(Box<Moe>),
+}
+
+/// `down(silu(gate(x)) ⊙ up(x))`
+pub(crate) struct SwiGlu {
+    /// `[2 · intermediate, hidden]`, gate rows first
+    gate_up: Matrix,
+    /// `[hidden, intermediate]`
+    down: Matrix,
+}
+
+pub(crate) struct Moe {
+    experts: usize,
+    top_k: usize,
+    /// `[experts, hidden]`
+    router: Matrix,
+    /// As in [`SwiGlu`], per expert.
+    gate_up: Vec<Matrix>,
+    down: Vec<Matrix>,
+    shared: SwiGlu,
+    /// `[1, hidden]`
+    shared_gate: Matrix,
+}
+
+impl FeedForward {
+    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
+        let hidden = config.hidden_size;
+        match config.ffn {
+            Ffn::Dense { intermediate } => SwiGlu::load(loader, prefix, hidden, intermediate).map(Self::Dense),
+            Ffn::Moe { experts, top_k, intermediate, shared_intermediate } => {
+                let (mut gate_up, mut down) = (Vec::new(), Vec::new());
+                for index in 0..experts {
+                    let expert = loader.weights.expert(prefix, index)?;
+                    let [gate, up] = [expert.gate, expert.up].map(|part| part.expect_shape(&[intermediate, hidden]));
+                    gate_up.push(loader.pack(loader.format, hidden, &[gate?, up?])?);
+                    let down_part = expert.down.expect_shape(&[hidden, intermediate])?;
+                    down.push(loader.pack(loader.format, intermediate, &[down_part])?);
+                }
+                let small = |name: &str, rows| {
+                    loader.matrix_as(Format::F32, hidden, &[(format!("{prefix}.{name}.weight"), rows)])
+                };
+                Ok(Self::Moe(Box::new(Moe {
+                    experts,
+                    top_k,
+                    router: small("gate", experts)?,
+                    gate_up,
+                    down,
+                    shared: SwiGlu::load(loader, &format!("{prefix}.shared_expert"), hidden, shared_intermediate)?,
+                    shared_gate: small("shared_expert_gate", 1)?,
+                })))
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.bytes(),
+            Self::Moe(moe) => {
+                let experts = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum::<usize>();
+                experts + moe.router.bytes() + moe.shared.bytes() + moe.shared_gate.bytes()
+            }
+        }
+    }
+
+    /// Bytes of the experts that one token does not go to.
+    pub(crate) fn idle_bytes(&self) -> usize {
+        match self {
+            Self::Dense(_) => 0,
+            Self::Moe(moe) => {
+                let experts = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum::<usize>();
+                experts / moe.experts * (moe.experts - moe.top_k)
+            }
+        }
+    }
+
+    /// `x += ffn(normed)`
+    pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
+        match self {
+            Self::Dense(dense) => {
+                let hidden = dense.down.rows();
+                let normed = &scratch.normed[..tokens * hidden];
+                let inner = dense.inner(cpu, normed, &mut scratch.projected, &mut scratch.mixed);
+                cpu.matmul_add(&dense.down, inner, &mut scratch.x[..tokens * hidden]);
+            }
+            Self::Moe(moe) => moe.forward(cpu, scratch, tokens),
+        }
+    }
+}
+
+impl SwiGlu {
+    fn load(loader: &Loader<'_>, prefix: &str, hidden: usize, intermediate: usize) -> Result<Self, ModelError> {
+        let name = |part: &str| format!("{prefix}.{part}_proj.weight");
+        Ok(Self {
+            gate_up: loader.matrix(hidden, &[(name("gate"), intermediate), (name("up"), intermediate)])?,
+            down: loader.matrix(intermediate, &[(name("down"), hidden)])?,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.gate_up.bytes() + self.down.bytes()
+    }
+
+    /// `silu(gate(x)) ⊙ up(x)`, `[tokens, intermediate]`, in `inner`.
+    fn inner<'a>(&self, cpu: &Cpu, x: &[f32], gate_up: &mut Vec<f32>, inner: &'a mut Vec<f32>) -> &'a [f32] {
+        let tokens = x.len() / self.gate_up.columns();
+        let gate_up = part(gate_up, tokens * self.gate_up.rows());
+        cpu.matmul(&self.gate_up, x, gate_up);
+        let inner = part(inner, gate_up.len() / 2);
+        cpu.silu_mul(gate_up, self.down.columns(), inner);
+        inner
+    }
+}
+
+impl Moe {
+    fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
+        let hidden = self.router.columns();
+        let x = &scratch.normed[..tokens * hidden];
+        let buffers = &mut scratch.experts;
+
+        let gates = part(&mut buffers.gates, tokens);
+        cpu.matmul(&self.shared_gate, x, gates);
+        let shared = part(&mut buffers.shared, tokens * hidden);
+        let inner = self.shared.inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
+        cpu.matmul(&self.shared.down, inner, shared);
+
+        let logits = part(&mut buffers.logits, tokens * self.experts);
+        cpu.matmul(&self.router, x, logits);
+        let routing = &mut buffers.routing;
+        routing.route(logits, self.experts, self.top_k);
+        let (rows, width) = (routing.tokens.len(), self.down[0].columns());
+        let gathered = part(&mut buffers.rows, rows * hidden);
+        cpu.gather_rows(x, &routing.tokens, hidden, gathered);
+        let gate_up = part(&mut scratch.projected, rows * 2 * width);
+        cpu.matmul_grouped(&self.gate_up, &routing.groups, gathered, gate_up);
+        let inner = part(&mut scratch.mixed, rows * width);
+        cpu.silu_mul(gate_up, width, inner);
+        cpu.matmul_grouped(&self.down, &routing.groups, inner, gathered);
+        cpu.combine_experts(routing, gathered, gates, shared, hidden, &mut scratch.x[..tokens * hidden]);
+    }
+}
