@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The operating system refused.
-    #[error("{}: {source} (check that the path exists and can be read)", path.display())]
+    #[error("{}: {source}; hint: check that the path exists and can be read", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -15,7 +15,7 @@ pub enum CheckpointError {
         source: std::io::Error,
     },
     /// A file that every checkpoint has is not there.
-    #[error("{place}: there is no {name} ({hint})")]
+    #[error("{place}: there is no {name}; hint: {hint}")]
     MissingFile {
         /// Folder, or `embedded`.
         place: String,
@@ -25,7 +25,7 @@ pub enum CheckpointError {
         hint: &'static str,
     },
     /// A name in a checkpoint leads out of its folder or is no plain file name.
-    #[error("{file}: {name:?} is not a plain file name (a checkpoint may only name files beside it)")]
+    #[error("{file}: {name:?} is not a plain file name; hint: a checkpoint may only name files beside it")]
     BadFileName {
         /// The file that holds the name.
         file: String,
@@ -33,7 +33,9 @@ pub enum CheckpointError {
         name: String,
     },
     /// A file is larger than anything that is sensible for its kind.
-    #[error("{file}: {found} bytes, more than the {limit} that such a file may have")]
+    #[error(
+        "{file}: {found} bytes, more than the {limit} that such a file may have; hint: give the folder of a Qwen3.5 checkpoint"
+    )]
     TooLarge {
         /// The file.
         file: String,
@@ -43,7 +45,7 @@ pub enum CheckpointError {
         limit: u64,
     },
     /// Text that is not JSON, or not the JSON that belongs here.
-    #[error("{file}: {message} (download the file again)")]
+    #[error("{file}: {message}; hint: download the file again")]
     Json {
         /// The file.
         file: String,
@@ -51,7 +53,9 @@ pub enum CheckpointError {
         message: String,
     },
     /// A field of a JSON file has a value that cannot be.
-    #[error("{file}: {field}: expected {expected}, found {found}")]
+    #[error(
+        "{file}: {field}: expected {expected}, found {found}; hint: correct the file, or download it again"
+    )]
     Field {
         /// The file.
         file: String,
@@ -63,7 +67,7 @@ pub enum CheckpointError {
         found: String,
     },
     /// Something that exists but that this program cannot run.
-    #[error("{file}: {what} is not supported ({hint})")]
+    #[error("{file}: {what} is not supported; hint: {hint}")]
     Unsupported {
         /// The file.
         file: String,
@@ -73,7 +77,7 @@ pub enum CheckpointError {
         hint: &'static str,
     },
     /// A safetensors file whose header does not describe the file.
-    #[error("{file}: at byte {offset}: {message} (the file is damaged or cut short; download it again)")]
+    #[error("{file}: at byte {offset}: {message}; hint: the file is damaged or cut short; download it again")]
     Header {
         /// The file.
         file: String,
@@ -84,7 +88,7 @@ pub enum CheckpointError {
     },
     /// One tensor's entry in a header is impossible.
     #[error(
-        "{file}: tensor {tensor}: expected {expected}, found {found} (the file is damaged; download it again)"
+        "{file}: tensor {tensor}: expected {expected}, found {found}; hint: the file is damaged; download it again"
     )]
     Entry {
         /// The file.
@@ -97,7 +101,7 @@ pub enum CheckpointError {
         found: String,
     },
     /// A tensor that the configuration calls for is in no file.
-    #[error("{file}: tensor {tensor} is missing, expected shape {expected:?} ({hint})")]
+    #[error("{file}: tensor {tensor} is missing{}; hint: {hint}", shape_note(expected))]
     MissingTensor {
         /// File, or the checkpoint's place.
         file: String,
@@ -110,7 +114,7 @@ pub enum CheckpointError {
     },
     /// A tensor that the configuration has no place for.
     #[error(
-        "{file}: tensor {tensor} {found:?} has no place in this configuration (config.json belongs to another model?)"
+        "{file}: tensor {tensor} {found:?} has no place in this configuration; hint: config.json belongs to another model"
     )]
     ExtraTensor {
         /// The file.
@@ -121,7 +125,7 @@ pub enum CheckpointError {
         found: Vec<usize>,
     },
     /// A tensor occurs twice.
-    #[error("{file}: tensor {tensor} is also in {other}")]
+    #[error("{file}: tensor {tensor} is also in {other}; hint: remove the file that does not belong there")]
     DuplicateTensor {
         /// The file.
         file: String,
@@ -132,7 +136,7 @@ pub enum CheckpointError {
     },
     /// A tensor has another shape than the configuration calls for.
     #[error(
-        "{file}: tensor {tensor}: expected shape {expected:?}, found {found:?} (config.json belongs to another model?)"
+        "{file}: tensor {tensor}: expected shape {expected:?}, found {found:?}; hint: config.json belongs to another model"
     )]
     Shape {
         /// The file.
@@ -145,7 +149,9 @@ pub enum CheckpointError {
         found: Vec<usize>,
     },
     /// A tensor has a data type that weights cannot have here.
-    #[error("{file}: tensor {tensor}: expected dtype {expected}, found {found}")]
+    #[error(
+        "{file}: tensor {tensor}: expected dtype {expected}, found {found}; hint: use the checkpoint in bf16"
+    )]
     WrongDtype {
         /// The file.
         file: String,
@@ -156,4 +162,12 @@ pub enum CheckpointError {
         /// The data type in the file.
         found: String,
     },
+}
+
+fn shape_note(expected: &[usize]) -> String {
+    if expected.is_empty() {
+        String::new()
+    } else {
+        format!(", expected shape {expected:?}")
+    }
 }
