@@ -1,19 +1,8 @@
-//! Which addresses are opened, and whose they are.
+//! Which addresses are opened.
 
 use url::Url;
 
 use crate::ScreenError;
-
-/// The origin of an address: `https://shop.example` for the web, else the address itself without what follows
-/// `?` or `#` (`about:blank`), which belongs to nobody.
-pub(super) fn origin(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
-        Ok(url) if url.scheme() == "blob" && url.origin().is_tuple() => url.origin().ascii_serialization(),
-        Ok(url) if url.scheme() == "data" => "data:".to_owned(),
-        _ => address.split(['?', '#']).next().unwrap_or_default().to_owned(),
-    }
-}
 
 /// The address, if it is one that is opened: the web and the empty page.
 pub(super) fn openable(address: &str) -> Result<Url, ScreenError> {
@@ -66,14 +55,5 @@ mod tests {
         ] {
             assert!(matches!(openable(address), Err(ScreenError::Address { .. })), "{address}");
         }
-    }
-
-    #[test]
-    fn origins_are_the_webs() {
-        assert_eq!(origin("https://a.example:443/x?y"), "https://a.example");
-        assert_eq!(origin("http://a.example:8080/"), "http://a.example:8080");
-        assert_eq!(origin("about:blank#x"), "about:blank");
-        assert_eq!(origin("data:text/html,hi"), "data:");
-        assert_eq!(origin("blob:https://a.example/9"), "https://a.example");
     }
 }

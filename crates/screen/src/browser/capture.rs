@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use aurore_action::{Frame, FrameId, Rect, Size, Tab};
+use aurore_policy::origin_of;
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,7 +96,7 @@ impl Browser {
             id,
             size,
             png,
-            origin: super::address::origin(&url),
+            origin: origin_of(&url),
             url: Some(url),
             title,
             tabs,

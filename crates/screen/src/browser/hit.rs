@@ -2,11 +2,11 @@
 //! beside what the accessibility tree says.
 
 use aurore_action::{Action, FieldKind, Form, Point, Rect, Target};
+use aurore_policy::origin_of;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Browser;
-use super::address;
 use super::cdp::Dialog;
 use super::world::{Argument, Handle, World};
 use crate::ScreenError;
@@ -388,7 +388,7 @@ pub(super) fn dialog_target(dialog: &Dialog) -> Target {
         label: fold(&dialog.message),
         value: (dialog.kind == "prompt").then(|| dialog.answer.clone()),
         field: if dialog.kind == "prompt" { FieldKind::Text } else { FieldKind::None },
-        origin: address::origin(&dialog.url),
+        origin: origin_of(&dialog.url),
         url: dialog.url.clone(),
         link: None,
         form: None,

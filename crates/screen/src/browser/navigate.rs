@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aurore_policy::origin_of;
 use serde_json::{Value, json};
 
 use super::cdp::{Page, Waited};
@@ -168,12 +169,12 @@ impl Browser {
         let page = self.current()?;
         let url = self.address_of(&page)?;
         if url.starts_with("http:") || url.starts_with("https:") {
-            return Ok(address::origin(&url));
+            return Ok(origin_of(&url));
         }
         // An empty page that another page opened belongs to that one.
         let world = self.world(&page.session, &page.target)?;
         let own: String = self.value(&world, "() => self.origin", &[])?;
-        Ok(if own == "null" { address::origin(&url) } else { own })
+        Ok(if own == "null" { origin_of(&url) } else { own })
     }
 
     /// Address of a tab, as the browser knows it now.
