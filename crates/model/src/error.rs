@@ -14,7 +14,7 @@ pub enum ModelError {
     Config(String),
     /// A token id that the vocabulary does not have.
     #[error(
-        "token {index} is {id}, but the vocabulary ends at {vocab_size} (the prompt was made for another model?)"
+        "token {index} is {id}, but the vocabulary ends at {vocab_size}; hint: the prompt was made for another model"
     )]
     UnknownToken {
         /// Place in the input.
@@ -34,7 +34,7 @@ pub enum ModelError {
     },
     /// Images and placeholder tokens do not fit one another.
     #[error(
-        "the prompt has {placeholders} image placeholder tokens, its images make {features} (preprocess text and images together)"
+        "the prompt has {placeholders} image placeholder tokens, its images make {features}; hint: preprocess text and images together"
     )]
     Placeholders {
         /// `<|image_pad|>` tokens in the input.
@@ -51,10 +51,10 @@ pub enum ModelError {
         problem: String,
     },
     /// Images for a network without a tower.
-    #[error("this model has no vision tower (choose one with images, or leave the images out)")]
+    #[error("this model has no vision tower; hint: choose one with images, or leave the images out")]
     NoVision,
     /// More tokens than the sequence may have.
-    #[error("{tokens} tokens, but this model's context ends at {limit} (shorten the prompt)")]
+    #[error("{tokens} tokens, but this model's context ends at {limit}; hint: shorten the prompt")]
     TooLong {
         /// Tokens asked for.
         tokens: usize,

@@ -87,6 +87,6 @@ pub(crate) fn argmax(row: &[f32]) -> TokenId {
     best.unwrap() as TokenId
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../reference/goldens")).join(name)
 }

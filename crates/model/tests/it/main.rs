@@ -1,5 +1,10 @@
 //! Tests of the network against goldens of the official implementation.
 
+#[cfg(test)]
 mod fast;
+#[cfg(test)]
 mod goldens;
+#[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod verify;
