@@ -21,6 +21,7 @@ mod settle;
 mod world;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -143,6 +144,18 @@ impl Browser {
         let answer = self.ask(&session, "Runtime.evaluate", &params)?;
         let mut result = world::outcome("Runtime.evaluate", answer)?;
         Ok(result.get_mut("value").map(Value::take).unwrap_or_default())
+    }
+
+    /// Its profile folder, which is removed with it.
+    pub fn profile(&self) -> &Path {
+        self.process.profile()
+    }
+
+    /// Makes the page's process crash: for tests of what comes then.
+    pub fn crash_page(&mut self) {
+        if let Ok(page) = self.current() {
+            self.cdp.tell(&Some(page.session), "Page.crash", &json!({}));
+        }
     }
 
     fn shown(&self) -> bool {

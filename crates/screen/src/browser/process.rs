@@ -158,6 +158,11 @@ impl Process {
         Ok((process, command_writer, answer_reader))
     }
 
+    /// Its profile folder.
+    pub(super) fn profile(&self) -> &Path {
+        &self.profile
+    }
+
     /// The end of its standard error.
     pub(super) fn stderr(&self) -> &LastWords {
         &self.stderr
