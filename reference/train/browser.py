@@ -246,6 +246,12 @@ class Grid:
         left, top = self.origin(cell)
         self.chromium.click(left + min(max(x, 0), WIDTH - 1), top + min(max(y, 0), HEIGHT - 1))
 
+    def type(self, cell, text):
+        """Types into what has the focus in this cell, where anything has."""
+        if self.run("const e = document.activeElement; return Boolean(e && 'value' in e);")[cell]:
+            self.chromium.evaluate(f"cells[{cell}].document.activeElement.focus()")
+            self.chromium.type(text)
+
     def rewards(self):
         if self.task.startswith("app/"):
             return self.run("return aurore.reward;")

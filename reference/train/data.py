@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import zlib
 
 import numpy as np
@@ -12,13 +13,22 @@ from train.model import patches
 
 # How often a task is drawn in training.
 MIX = {
-    "click-test": 0.5, "click-test-2": 1.0, "click-dialog": 1.0, "click-dialog-2": 1.1, "focus-text": 0.6, "focus-text-2": 0.9,
-    "grid-coordinate": 0.7, "click-tab": 0.5, "click-color": 1.2, "click-widget": 1.3, "identify-shape": 1.2,
-    "click-button": 0.0, "enter-text": 0.6,
-    "app/cookies": 0.9, "app/dialog": 0.8, "app/colour": 1.1, "app/newsletter": 0.8, "app/tabs": 0.9, "app/checkout": 0.7,
+    "click-test": 0.8, "click-test-2": 0.3, "click-dialog": 1.0, "click-dialog-2": 1.0, "focus-text": 0.8, "focus-text-2": 1.0,
+    "grid-coordinate": 0.7, "click-tab": 0.4, "click-color": 1.3, "click-widget": 0.5, "identify-shape": 0.5,
+    "click-button": 0.0, "enter-text": 0.2,
+    "app/cookies": 0.9, "app/dialog": 0.9, "app/colour": 1.1, "app/newsletter": 0.7, "app/tabs": 0.6, "app/checkout": 0.7,
 }
 # Weights of a coordinate's digits in the loss: hundreds and tens say where, ones hardly matter.
 DIGITS = (4.0, 2.0, 0.5, 0.5)
+
+
+POINT = re.compile(r"\[(\d+), (\d+)\]")
+
+
+def cell(answer):
+    """The image token (0..34, 5 in a row) that an answer's point lies in; None where it has no point."""
+    point = POINT.search(answer)
+    return point and min(6, int(point[2]) * 7 // 1000) * 5 + min(4, int(point[1]) * 5 // 1000)
 
 
 class Samples:
@@ -72,19 +82,27 @@ class Samples:
         return [rng.choice(self.tasks[task]) for task in rng.choices(self.names, self.weights, k=count)]
 
     def batch(self, chosen):
-        """(patches [B, 140, 768], ids [B, T], rows and places of the predicting tokens, their targets and weights)"""
+        """(patches [B, 140, 768], ids [B, T], rows and places of the predicting tokens, their targets and weights,
+        and for the rows with a point, where to look: rows, places, image tokens)"""
         frames = torch.from_numpy(np.stack([self.frame(sample) for sample in chosen]))
         tokens = [self.tokens(sample) for sample in chosen]
         length = max(len(prompt) + len(answer) for prompt, answer, _ in tokens)
         ids = torch.zeros(len(chosen), length, dtype=torch.long)
         rows, places, targets, weights = [], [], [], []
+        look = [], [], []
         for row, (prompt, answer, weight) in enumerate(tokens):
             ids[row, :len(prompt) + len(answer)] = torch.tensor(prompt + answer)
             rows += [row] * len(answer)
             places += range(len(prompt) - 1, len(prompt) + len(answer) - 1)
             targets += answer
             weights += weight
-        return patches(frames), ids, torch.tensor(rows), torch.tensor(places), torch.tensor(targets), torch.tensor(weights)
+            target = cell(chosen[row]["answer"])
+            if target is not None:
+                look[0].extend([row] * len(answer))
+                look[1].extend(range(len(prompt) - 1, len(prompt) + len(answer) - 1))
+                look[2].extend([target] * len(answer))
+        flat = (torch.tensor(values) for values in (rows, places, targets, weights))
+        return patches(frames), ids, *flat, tuple(map(torch.tensor, look))
 
 
 def rng(*key):

@@ -164,7 +164,8 @@ class Fast(torch.nn.Module):
         o = o * F.silu(m.in_proj_z(x).view(o.shape))
         return m.out_proj(o.reshape(batch, length, -1))
 
-    def attention(self, m, x):
+    def attention(self, m, x, look=None):
+        """With `look` = (rows, places, cells): also how badly head 0, at those tokens, misses those image tokens."""
         batch, length, _ = x.shape
         q, gate = m.q_proj(x).view(batch, length, -1, 2 * m.head_dim).chunk(2, -1)
         q = self.rms(q, m.q_norm).transpose(1, 2)
@@ -174,7 +175,13 @@ class Fast(torch.nn.Module):
         groups = m.num_key_value_groups
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
         o = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
-        return m.o_proj((o * gate.sigmoid()).reshape(batch, length, -1))
+        missed = 0.0
+        if look is not None:
+            rows, places, cells = look
+            scores = q[:, 0] @ k[:, 0].mT * m.scaling
+            scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), float("-inf"))
+            missed = -scores.log_softmax(-1)[rows, places, FIRST + cells].mean()
+        return m.o_proj((o * gate.sigmoid()).reshape(batch, length, -1)), missed
 
     def experts(self, m, x):
         shape = x.shape
@@ -191,20 +198,24 @@ class Fast(torch.nn.Module):
         used = torch.zeros_like(p).scatter(1, chosen, 1.0).mean(0)
         return y.view(shape), e.num_experts * (used * p.mean(0)).sum() / m.gate.top_k
 
-    def forward(self, x, ids):
-        """[B, 140, 768], [B, T] -> (hidden states after the final norm [B, T, H], balance loss)"""
+    def forward(self, x, ids, look=None):
+        """[B, 140, 768], [B, T] -> (hidden states after the final norm [B, T, H], balance loss, gaze loss)"""
         core = self.model.model.language_model
         h = core.embed_tokens(ids)
         h = torch.cat([h[:, :FIRST], self.see(x), h[:, FIRST + VISUAL:]], 1)
-        balance = 0.0
+        balance = gaze = 0.0
         for layer in core.layers:
             n = self.rms(h, layer.input_layernorm)
-            h = h + (self.deltanet(layer.linear_attn, n) if layer.block_type == "linear_attention"
-                     else self.attention(layer.self_attn, n))
+            if layer.block_type == "linear_attention":
+                h = h + self.deltanet(layer.linear_attn, n)
+            else:
+                y, missed = self.attention(layer.self_attn, n, look)
+                h = h + y
+                gaze = gaze + missed
             y, b = self.experts(layer.mlp, self.rms(h, layer.post_attention_layernorm))
             h = h + y
             balance = balance + b
-        return self.rms(h, core.norm), balance
+        return self.rms(h, core.norm), balance, gaze
 
     def logits(self, hidden):
         return F.linear(hidden, self.model.model.language_model.embed_tokens.weight)

@@ -5,6 +5,7 @@ networks reaches a loss in clearly fewer samples than Adam alone.
 """
 
 import torch
+import torch.distributed as dist
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -43,10 +44,17 @@ class Optimiser:
             group["lr"] = self.rate * factor
         self.adam.step()
         lr = self.matrix_rate * factor
-        for p, m in zip(self.hidden, self.momentum):
+        # Each worker makes the updates of its share of the matrices; the sum of the shares is the whole.
+        updates = []
+        for number, (p, m) in enumerate(zip(self.hidden, self.momentum)):
             m.lerp_(p.grad, 0.05)
-            update = orthogonal(p.grad.lerp(m, 0.95))
-            p.mul_(1 - lr * self.decay).add_(update, alpha=-lr * max(1, p.shape[-2] / p.shape[-1]) ** 0.5)
+            mine = number % dist.get_world_size() == dist.get_rank()
+            updates.append((orthogonal(p.grad.lerp(m, 0.95)) if mine else torch.zeros_like(p)).flatten())
+        whole = torch.cat(updates)
+        dist.all_reduce(whole)
+        for p, update in zip(self.hidden, whole.split([p.numel() for p in self.hidden])):
+            scale = max(1, p.shape[-2] / p.shape[-1]) ** 0.5
+            p.mul_(1 - lr * self.decay).add_(update.view_as(p), alpha=-lr * scale)
 
     def state(self):
         return {"adam": self.adam.state_dict(), "momentum": self.momentum}
