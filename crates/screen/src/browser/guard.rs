@@ -3,10 +3,10 @@
 
 use aurore_action::Point;
 use aurore_policy::{Binding, BoundTarget};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Browser;
-use super::cdp::GuardReport;
 use super::hit::Found;
 use super::world::{Argument, World};
 use crate::ScreenError;
@@ -34,6 +34,34 @@ pub(super) enum Release {
 pub(super) struct Armed {
     token: u64,
     worlds: Vec<World>,
+    /// Whether the element takes input at all; one that does not lets the guard see nothing.
+    enabled: bool,
+}
+
+/// What became of an armed action's events in one document.
+#[derive(Debug, Deserialize)]
+struct Report {
+    token: u64,
+    passed: u64,
+    stopped: Option<String>,
+}
+
+/// What became of an armed action's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// They reached what was approved.
+    Passed,
+    /// They were stopped.
+    Stopped {
+        /// Why.
+        why: String,
+        /// Whether something had passed before.
+        reached: bool,
+    },
+    /// None came to the document that was approved.
+    Nothing,
+    /// That document has gone, or is blocked by a dialog.
+    Gone,
 }
 
 impl Browser {
@@ -90,7 +118,6 @@ impl Browser {
         const ARM: &str = "(token, kind, node, print, release, free) => aurore.arm(token, kind, node, print, release, free)";
         self.token += 1;
         let token = self.token;
-        self.cdp.state.reports.clear();
         if self.shown() {
             self.allow_person(false)?;
         }
@@ -130,40 +157,34 @@ impl Browser {
             self.value::<()>(&end.world, ARM, &arguments)?;
             worlds.push(end.world.clone());
         }
-        Ok(Armed { token, worlds })
+        Ok(Armed {
+            token,
+            worlds,
+            enabled: found.target.enabled,
+        })
     }
 
-    /// What the guards stopped so far.
-    pub(super) fn stopped(&mut self, armed: &Armed) -> Option<GuardReport> {
-        self.cdp
-            .state
-            .reports
-            .iter()
-            .find(|report| !report.passed && (report.token == armed.token || report.token == 0))
-            .cloned()
-    }
-
-    /// Whether anything got through to the page.
-    pub(super) fn reached(&self, armed: &Armed) -> bool {
-        self.cdp
-            .state
-            .reports
-            .iter()
-            .any(|report| report.passed && report.token == armed.token)
-    }
-
-    /// Waits until what the guards said has come in.
-    pub(super) fn hear(&mut self, armed: &Armed) -> Result<(), ScreenError> {
+    /// What the guards say.
+    pub(super) fn hear(&mut self, armed: &Armed) -> Result<Heard, ScreenError> {
+        let mut passed = false;
+        let mut stopped = None;
+        let mut gone = false;
         for world in &armed.worlds {
-            // Reports of a process come before its next answer. A document that has gone, or is blocked by a
-            // dialog, has said what it had to say.
-            match self.value::<bool>(world, "() => true", &[]) {
-                Ok(_) | Err(ScreenError::Protocol { .. } | ScreenError::DialogOpen { .. }) => {}
+            match self.value::<Report>(world, "() => aurore.report()", &[]) {
+                Ok(report) if report.token == armed.token => {
+                    passed |= report.passed > 0;
+                    stopped = stopped.or(report.stopped);
+                }
+                Ok(_) | Err(ScreenError::Protocol { .. } | ScreenError::DialogOpen { .. }) => gone = true,
                 Err(error) => return Err(error),
             }
         }
-        // Another document may have got the event instead.
-        self.cdp.catch_up("the guard")
+        Ok(match stopped {
+            Some(why) => Heard::Stopped { why, reached: passed },
+            None if gone => Heard::Gone,
+            None if passed || !armed.enabled => Heard::Passed,
+            None => Heard::Nothing,
+        })
     }
 
     /// Closes the guard again.
@@ -201,6 +222,31 @@ fn compare(judged: Option<&BoundTarget>, found: &Found) -> Result<(), ScreenErro
         )),
     };
     difference.map_or(Ok(()), |difference| Err(changed(difference)))
+}
+
+impl Heard {
+    /// An error if the input did not all reach what was approved; `done` says what did, if something.
+    pub(super) fn judged(self, done: &str) -> Result<(), ScreenError> {
+        let done = Some(done.to_owned());
+        match self {
+            Self::Passed => Ok(()),
+            Self::Stopped { why, reached: true } => Err(ScreenError::TargetChanged { difference: why, done }),
+            Self::Stopped { why, reached: false } => Err(changed(why)),
+            Self::Nothing => Err(changed("another document came in its place".to_owned())),
+            Self::Gone => Err(ScreenError::TargetChanged {
+                difference: "the page went elsewhere meanwhile".to_owned(),
+                done,
+            }),
+        }
+    }
+
+    /// The same after the last event, which may well have sent the page elsewhere.
+    pub(super) fn judged_last(self, done: &str) -> Result<(), ScreenError> {
+        match self {
+            Self::Gone => Ok(()),
+            heard => heard.judged(done),
+        }
+    }
 }
 
 /// The page is another than was approved, and nothing was input.

@@ -22,6 +22,9 @@ const KEY_BY_KEY: usize = 1000;
 const FIRST_REPEAT: Duration = Duration::from_millis(500);
 const NEXT_REPEAT: Duration = Duration::from_millis(33);
 
+/// What is said of typing that was broken off.
+const PART: &str = "Part of the keys had reached the field that was approved";
+
 /// A piece of input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stroke {
@@ -62,26 +65,12 @@ impl Browser {
                     }),
                 };
             }
-            // The guard itself stops what follows; this only saves the typing.
-            if self.stopped(armed).is_some() {
-                return self.judge_keys(armed, done);
+            // The guard itself stops what must not pass; the first answer saves the typing, the last one tells.
+            if done == 0 && strokes.len() > 1 {
+                self.hear(armed)?.judged(PART)?;
             }
         }
-        self.hear(armed)?;
-        self.judge_keys(armed, strokes.len())
-    }
-
-    fn judge_keys(&mut self, armed: &Armed, sent: usize) -> Result<(), ScreenError> {
-        let Some(stopped) = self.stopped(armed) else {
-            return Ok(());
-        };
-        if !self.reached(armed) {
-            return Err(changed(stopped.why));
-        }
-        Err(ScreenError::TargetChanged {
-            difference: stopped.why,
-            done: Some(format!("At most the first {sent} keys had reached the field that was approved")),
-        })
+        self.hear(armed)?.judged_last(PART)
     }
 
     /// Presses a chord once, or holds it.
@@ -137,8 +126,7 @@ impl Browser {
             }
         }
         outcome?;
-        self.hear(armed)?;
-        self.judge_keys(armed, 1)
+        self.hear(armed)?.judged_last(PART)
     }
 
     fn press_key(

@@ -229,9 +229,22 @@ impl Browser {
         self.ready(method)?;
         let page = self.current()?.session;
         let limit = self.options.answer_limit;
-        self.cdp.call_until(&Some(page.clone()), method, params, limit, |state| {
-            state.cannot_answer(&page)
-        })
+        let waited = self
+            .cdp
+            .call_until(&Some(page.clone()), method, params, limit, |state| {
+                state.cannot_answer(&page)
+            });
+        if let Err(error) = &waited {
+            self.remember_hanging(error, &page);
+        }
+        waited
+    }
+
+    /// A page that once hung is left by closing its tab.
+    fn remember_hanging(&mut self, error: &ScreenError, page: &Arc<str>) {
+        if matches!(error, ScreenError::Hanging { .. }) {
+            self.cdp.state.hanging.insert(page.clone());
+        }
     }
 
     fn carry_out(&mut self, action: &Action, binding: &Binding) -> Result<Effect, ScreenError> {

@@ -13,9 +13,12 @@ impl Browser {
     /// Opens an address in the tab in front; returns once the new page has begun to load.
     pub(super) fn open_address(&mut self, url: &str) -> Result<(), ScreenError> {
         let url = address::openable(url)?;
-        let page = self.current()?;
+        let mut page = self.current()?;
         if self.cdp.state.dialog_of(&page.session).is_some() {
             return Err(self.dialog_open(&page.session));
+        }
+        if self.cdp.state.hanging.contains(&page.session) {
+            page = self.replace_tab(&page)?;
         }
         // A crashed page comes to life again with its next address.
         self.cdp.state.crashed.remove(&page.session);
@@ -152,6 +155,18 @@ impl Browser {
             limit,
         })?;
         self.front = target;
+        Ok(page)
+    }
+
+    /// Leaves a page that hangs: its process would keep the next page waiting too.
+    fn replace_tab(&mut self, hanging: &Page) -> Result<Page, ScreenError> {
+        let page = self.new_tab()?;
+        let limit = self.options.answer_limit;
+        self.cdp
+            .tell(&None, "Target.closeTarget", &json!({"targetId": hanging.target}));
+        self.cdp.pump(limit, "closing a tab that hangs", |state| {
+            state.cannot_answer(&hanging.session)
+        })?;
         Ok(page)
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Browser;
 use super::cdp::Waited;
-use super::guard::{Armed, Kind, Release, changed};
+use super::guard::{Armed, Heard, Kind, Release};
 use crate::ScreenError;
 
 /// Points that the pointer passes between two points of a drag: pages notice a drag by its moves.
@@ -115,35 +115,24 @@ impl Browser {
         let spot = self.css(at);
         self.move_to(spot, modifiers)?;
         for press in 1..=count.clamp(1, 3) {
-            for kind in ["mousePressed", "mouseReleased"] {
-                if let Waited::Stopped = self.mouse(kind, button, press, modifiers)? {
-                    // A dialog came, or the tab closed: the press has been handled.
-                    return Ok(());
-                }
+            let done = if press == 1 {
+                "The button went down on what was approved, and the rest was withheld".to_owned()
+            } else {
+                format!("The press was made {} of {count} times", press - 1)
+            };
+            // A dialog, or the tab's end, says that the press has been handled.
+            if let Waited::Stopped = self.mouse("mousePressed", button, press, modifiers)? {
+                return Ok(());
             }
-            self.hear(armed)?;
-            self.judge_press(armed, press)?;
+            let pressed = self.hear(armed)?;
+            // The release always follows, so that no button stays down; the guard withholds it where it must.
+            if let Waited::Stopped = self.mouse("mouseReleased", button, press, modifiers)? {
+                return Ok(());
+            }
+            pressed.judged(&done)?;
+            self.hear(armed)?.judged_last(&done)?;
         }
         Ok(())
-    }
-
-    /// What became of a press: withheld, let go of elsewhere, or done.
-    fn judge_press(&mut self, armed: &Armed, press: u8) -> Result<(), ScreenError> {
-        let Some(stopped) = self.stopped(armed) else {
-            return Ok(());
-        };
-        if !self.reached(armed) {
-            return Err(changed(stopped.why));
-        }
-        let done = if press > 1 {
-            format!("The press was made {} of the times", press - 1)
-        } else {
-            "The button went down on what was approved, and its release was withheld".to_owned()
-        };
-        Err(ScreenError::TargetChanged {
-            difference: stopped.why,
-            done: Some(done),
-        })
     }
 
     pub(super) fn mouse_down(&mut self, binding: &Binding, at: Option<Point>) -> Result<(), ScreenError> {
@@ -155,7 +144,7 @@ impl Browser {
             .move_to(spot, 0)
             .and_then(|_| self.mouse("mousePressed", ("left", 1), 1, 0))
             .and_then(|_| self.hear(&armed))
-            .and_then(|()| self.judge_press(&armed, 1));
+            .and_then(|heard| heard.judged_last("The button went down"));
         self.held = outcome.is_ok();
         self.disarm(&armed);
         outcome
@@ -172,10 +161,7 @@ impl Browser {
         });
         let outcome = outcome
             .and_then(|_| self.hear(&armed))
-            .and_then(|()| match self.stopped(&armed) {
-                Some(stopped) => Err(changed(stopped.why)),
-                None => Ok(()),
-            });
+            .and_then(|heard| heard.judged_last("The button went up"));
         self.disarm(&armed);
         outcome
     }
@@ -212,16 +198,17 @@ impl Browser {
     }
 
     fn drag_along(&mut self, armed: &Armed, path: &[Point], modifiers: u8) -> Result<(), ScreenError> {
+        const DONE: &str = "The drag was begun, and its release was withheld";
         let mut points = path.iter().map(|point| self.css(*point)).collect::<Vec<_>>().into_iter();
         let Some(mut from) = points.next() else { return Ok(()) };
         self.move_to(from, modifiers)?;
         self.mouse("mousePressed", ("left", 1), 1, modifiers)?;
         self.held = true;
-        self.hear(armed)?;
-        if let Some(stopped) = self.stopped(armed) {
+        let pressed = self.hear(armed)?;
+        if pressed != Heard::Passed {
             self.held = false;
             self.mouse("mouseReleased", ("left", 1), 1, modifiers)?;
-            return Err(changed(stopped.why));
+            return pressed.judged(DONE);
         }
         // What the page wants to be dragged, once it has said so.
         let mut load: Option<Value> = None;
@@ -254,14 +241,7 @@ impl Browser {
         }
         self.held = false;
         self.mouse("mouseReleased", ("left", 1), 1, modifiers)?;
-        self.hear(armed)?;
-        match self.stopped(armed) {
-            None => Ok(()),
-            Some(stopped) => Err(ScreenError::TargetChanged {
-                difference: stopped.why,
-                done: Some("The drag was begun, and its release was withheld".to_owned()),
-            }),
-        }
+        self.hear(armed)?.judged_last(DONE)
     }
 
     fn drag_event(&mut self, kind: &str, data: &Value, modifiers: u8) -> Result<Waited, ScreenError> {

@@ -13,9 +13,6 @@ use crate::ScreenError;
 /// The world's name.
 const NAME: &str = "aurore";
 
-/// How the guard in a page reports.
-const BINDING: &str = "auroreTell";
-
 /// Objects of the page that we hold on to are released together.
 const GROUP: &str = "aurore";
 
@@ -43,16 +40,10 @@ pub(super) enum Argument<'a> {
 
 /// What a new page or frame is told so that the guard stands before its first script.
 pub(super) fn greetings(shown: bool) -> Vec<Greeting> {
-    vec![
-        (
-            "Runtime.addBinding",
-            json!({"name": BINDING, "executionContextName": NAME}),
-        ),
-        (
-            "Page.addScriptToEvaluateOnNewDocument",
-            json!({"source": script(shown), "worldName": NAME, "runImmediately": true}),
-        ),
-    ]
+    vec![(
+        "Page.addScriptToEvaluateOnNewDocument",
+        json!({"source": script(shown), "worldName": NAME, "runImmediately": true}),
+    )]
 }
 
 fn script(shown: bool) -> String {
@@ -202,12 +193,16 @@ impl Browser {
     ) -> Result<Value, ScreenError> {
         let page = self.current()?.session;
         let blocked = |state: &State| state.dialog_of(&page).is_some();
-        let waited = self
+        match self
             .cdp
-            .call_until(&Some(session.clone()), method, params, limit, blocked)?;
-        match waited {
-            Waited::Answer(answer) => Ok(answer),
-            Waited::Stopped => Err(self.dialog_open(&page)),
+            .call_until(&Some(session.clone()), method, params, limit, blocked)
+        {
+            Ok(Waited::Answer(answer)) => Ok(answer),
+            Ok(Waited::Stopped) => Err(self.dialog_open(&page)),
+            Err(error) => {
+                self.remember_hanging(&error, &page);
+                Err(error)
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ fn a_change_between_approval_and_input_is_seen() {
         let mut desk = at("swap");
         let safe = desk.middle("#safe");
         let approved = desk.approve(click(safe));
-        desk.evaluate(&format!("void {change}")).unwrap();
+        desk.evaluate(&format!("(() => {{ {change} }})()")).unwrap();
         refused(&mut desk, approved, false);
         assert!(desk.log().is_empty(), "{change}: {:?}", desk.log());
     }

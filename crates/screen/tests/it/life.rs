@@ -135,7 +135,7 @@ fn a_browser_that_dies_is_an_error() {
 #[test]
 fn a_page_that_never_answers_is_an_error() {
     let mut browser = launch(BrowserOptions {
-        navigation_limit: Duration::from_millis(300),
+        navigation_limit: SHORT,
         ..options()
     });
     let error = browser.open(&pages::address("never")).unwrap_err();

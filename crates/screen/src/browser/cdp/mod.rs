@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(super) use state::{Dialog, GuardReport, Page, State};
+pub(super) use state::{Dialog, Page, State};
 
 use super::process::LastWords;
 use crate::ScreenError;
@@ -82,7 +82,6 @@ const EVENTS: &[&str] = &[
     "Page.frameStoppedLoading",
     "Page.javascriptDialogClosed",
     "Page.javascriptDialogOpening",
-    "Runtime.bindingCalled",
     "Target.attachedToTarget",
     "Target.detachedFromTarget",
     "Target.targetCrashed",

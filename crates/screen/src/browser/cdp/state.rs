@@ -1,9 +1,8 @@
 //! What the browser's events have told: tabs, frames with processes of their own, loads under way, dialogs.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Incoming;
@@ -20,14 +19,14 @@ pub(in crate::browser) struct State {
     pub(in crate::browser) frames: HashMap<String, Arc<str>>,
     /// Open dialogs, by the session of their page.
     pub(in crate::browser) dialogs: HashMap<Arc<str>, Dialog>,
+    /// Sessions of pages that did not answer in time.
+    pub(in crate::browser) hanging: HashSet<Arc<str>>,
     /// Sessions whose process crashed.
     pub(in crate::browser) crashed: HashSet<Arc<str>>,
     /// Frames that are loading.
     pub(in crate::browser) loading: HashSet<String>,
     /// Counts main-frame navigations that began, by frame.
-    pub(in crate::browser) navigations: BTreeMap<String, u64>,
-    /// What the guards in the pages said, oldest first.
-    pub(in crate::browser) reports: VecDeque<GuardReport>,
+    pub(in crate::browser) navigations: HashMap<String, u64>,
     /// The last drag that the browser handed over instead of carrying it out.
     pub(in crate::browser) drag: Option<Value>,
     /// Plain lines about what happened, for the model.
@@ -62,21 +61,6 @@ pub(in crate::browser) struct Dialog {
     pub(in crate::browser) url: String,
     /// Its number in this run.
     pub(in crate::browser) number: u64,
-}
-
-/// What a guard in a page did with an event.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::browser) struct GuardReport {
-    /// Which approved action it was armed for; 0 if none.
-    pub(in crate::browser) token: u64,
-    /// Whether the event went on to the page.
-    pub(in crate::browser) passed: bool,
-    /// The event's type.
-    pub(in crate::browser) event: String,
-    /// Why it was stopped.
-    #[serde(default)]
-    pub(in crate::browser) why: String,
 }
 
 impl State {
@@ -155,15 +139,6 @@ impl State {
                 self.note(&format!("A download was refused: {name:?} from {url}."));
             }
             "Input.dragIntercepted" => self.drag = Some(params["data"].clone()),
-            "Runtime.bindingCalled" => {
-                // Only our isolated world has the binding.
-                if let Ok(report) = serde_json::from_str(params["payload"].as_str().unwrap_or_default()) {
-                    if self.reports.len() >= 1000 {
-                        self.reports.pop_front();
-                    }
-                    self.reports.push_back(report);
-                }
-            }
             _ => {}
         }
     }
@@ -228,6 +203,7 @@ impl State {
         self.frames.retain(|_, frame| **frame != *session);
         self.dialogs.remove(session);
         self.crashed.remove(session);
+        self.hanging.remove(session);
     }
 }
 

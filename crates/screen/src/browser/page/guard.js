@@ -42,7 +42,7 @@
     // Tells this document apart from the one that was here before.
     aurore.document = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-    // What is approved now: {token, kind: 'pointer' | 'key', node, print, release, started, blocked}.
+    // What is approved now: {kind: 'pointer' | 'key', node, print, release, free, started, blocked}.
     let armed = null;
     // Whether a press was stopped whose click is still to come.
     let swallowing = false;
@@ -50,20 +50,21 @@
     let open = false;
     if (SHOWN) setTimeout(() => { open = !armed; }, 1500);
 
-    const tell = (passed, event, why) => {
-        try {
-            auroreTell(JSON.stringify({ token: armed ? armed.token : 0, passed, event: event.type, why }));
-        } catch { /* The document is going away. */ }
-    };
-    const stop = (event, why) => {
+    // What became of the armed action's events: how many passed, and why the first one that did not was stopped.
+    let report = { token: 0, passed: 0, stopped: null };
+    const stop = (event) => {
         event.preventDefault();
         event.stopImmediatePropagation();
-        if (why) tell(false, event, why);
     };
     const refuse = (event, why) => {
         armed.blocked = true;
         swallowing = true;
-        stop(event, why);
+        report.stopped ??= why;
+        stop(event);
+    };
+    const pass = () => {
+        armed.started = true;
+        report.passed += 1;
     };
     // The innermost element of an event, also inside the closed shadow tree that the approved element is in.
     const innermost = (event) => {
@@ -88,12 +89,11 @@
         if (!armed.started && aurore.print(hit) !== armed.print) {
             return refuse(event, `the element's label, address or form was changed`);
         }
-        if (!armed.started) tell(true, event);
-        armed.started = true;
+        pass();
     };
     const release = (event) => {
         const hit = aurore.semantic(innermost(event));
-        if (armed.free || hit === armed.node || hit === armed.release) return;
+        if (armed.free || hit === armed.node || hit === armed.release) return pass();
         refuse(event, `${words(hit)} was under the pointer at the release`);
     };
     const key = (event) => {
@@ -108,8 +108,7 @@
         if (!armed.started && aurore.print(armed.node) !== armed.print) {
             return refuse(event, `the element's label, address or form was changed`);
         }
-        if (!armed.started) tell(true, event);
-        armed.started = true;
+        pass();
     };
 
     const KEY = ['keydown', 'keypress', 'beforeinput', 'compositionstart'];
@@ -124,7 +123,7 @@
             if (open) return;
             if (!CONSEQUENCE.includes(type)) {
                 swallowing = true;
-                stop(event, PRESS.includes(type) || KEY.includes(type) ? 'the document is not the one that was approved' : '');
+                stop(event);
             } else if (swallowing) {
                 stop(event);
             }
@@ -151,10 +150,12 @@
     // Arms the guard for one approved action. `free` lets the release happen anywhere.
     aurore.arm = (token, kind, node, print, release, free) => {
         listen();
-        armed = { token, kind, node, print, release, free, started: false, blocked: false };
+        armed = { kind, node, print, release, free, started: false, blocked: false };
+        report = { token, passed: 0, stopped: null };
         swallowing = false;
         open = false;
     };
+    aurore.report = () => report;
     aurore.disarm = () => {
         armed = null;
         swallowing = false;
