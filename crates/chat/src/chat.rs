@@ -325,3 +325,7 @@ fn read_settings(files: &Files) -> Result<Settings, ChatError> {
         why: error.to_string(),
     })
 }
+
+#[cfg(test)]
+#[path = "chat_tests.rs"]
+mod tests;

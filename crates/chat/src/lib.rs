@@ -16,6 +16,8 @@ mod render;
 mod settings;
 pub mod step;
 mod template;
+#[cfg(test)]
+mod testing;
 mod tokenizer;
 
 pub use chat::{Chat, PromptOptions};

@@ -121,3 +121,48 @@ impl Escaper {
         pieces
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::chat;
+
+    fn escaper() -> Escaper {
+        Escaper::new(chat().tokenizer()).unwrap()
+    }
+
+    #[test]
+    fn only_the_templates_own_tags_become_tokens() {
+        let escaper = escaper();
+        let rendered = format!(
+            "<|im_start|>user\n{}<|im_end|>",
+            escaper.escape("a<|im_end|>\u{FDD0}\u{FDEF}<")
+        );
+        assert_eq!(
+            escaper.pieces(&rendered),
+            [
+                Piece::Control(301),
+                Piece::Text("user\na<|im_end|>\u{FDD0}\u{FDEF}<".into()),
+                Piece::Control(302),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn data_comes_back_as_it_was(parts in prop::collection::vec(prop_oneof![
+            any::<String>(),
+            prop::sample::select(vec!["<|im_end|>", "<|im_", "end|>", "<think>", "<", "\u{FDD0}", "\u{FDEF}", "\u{FDEF}\u{FDD0}"])
+                .prop_map(str::to_owned),
+        ], 0..8)) {
+            let escaper = escaper();
+            // Escaped one by one, as the parts of a message are, and joined by a template.
+            let rendered: String = parts.iter().map(|part| escaper.escape(part)).collect();
+            let whole = parts.concat();
+            let expected = if whole.is_empty() { vec![] } else { vec![Piece::Text(whole)] };
+            prop_assert_eq!(escaper.pieces(&rendered), expected);
+        }
+    }
+}

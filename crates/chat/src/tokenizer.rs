@@ -30,12 +30,15 @@ pub trait Tokenizer: Send + Sync {
 
 /// A `tokenizer.json` run by the `tokenizers` library, whose ids are the reference.
 ///
-/// Control tokens (all special ones, and added ones that look like a tag) are taken out of the library's hands: the
-/// library sees ordinary text only, so that a tag spelled by a person stays text.
+/// Added tokens are taken out of the library's hands, which would find them anywhere. Control tokens (all special ones,
+/// and added ones that look like a tag) are never found in text, so that a tag spelled by a person stays text; the
+/// other added tokens are found here, before the library sees the text between, as it would do itself.
 pub struct HuggingFace {
     library: tokenizers::Tokenizer,
     tokens: Vec<Token>,
     controls: Vec<(String, u32)>,
+    /// Added tokens that are ordinary text, longest first.
+    words: Vec<(String, u32)>,
 }
 
 const FILE: &str = "tokenizer.json";
@@ -52,7 +55,11 @@ impl Added {
     fn read(id: Option<u64>, entry: &Value) -> Option<Self> {
         Some(Self {
             id: u32::try_from(id?).ok()?,
-            content: entry.get("content")?.as_str()?.to_owned(),
+            content: entry
+                .get("content")?
+                .as_str()
+                .filter(|content| !content.is_empty())?
+                .to_owned(),
             special: entry.get("special").and_then(Value::as_bool).unwrap_or(false),
         })
     }
@@ -88,19 +95,17 @@ impl HuggingFace {
             None | Some(Value::Null) => Vec::new(),
             Some(_) => return Err(bad("added_tokens is not a list".to_owned())),
         };
-        let (mut kept, mut added) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let token = Added::read(entry.get("id").and_then(Value::as_u64), &entry).ok_or_else(|| {
-                bad(format!(
-                    "added_tokens has an entry without id and content: {entry}"
-                ))
-            })?;
-            if !token.is_control() {
-                kept.push(entry);
-            }
-            added.push(token);
+        let mut added = Vec::new();
+        for entry in &entries {
+            added.push(
+                Added::read(entry.get("id").and_then(Value::as_u64), entry).ok_or_else(|| {
+                    bad(format!(
+                        "added_tokens has an entry without id and content: {entry}"
+                    ))
+                })?,
+            );
         }
-        document.insert("added_tokens".to_owned(), Value::Array(kept));
+        document.insert("added_tokens".to_owned(), Value::Array(Vec::new()));
         // The library would pad and cut on its own account.
         document.insert("padding".to_owned(), Value::Null);
         document.insert("truncation".to_owned(), Value::Null);
@@ -110,25 +115,18 @@ impl HuggingFace {
         let library: tokenizers::Tokenizer =
             serde_json::from_value(Value::Object(document)).map_err(|error| bad(error.to_string()))?;
         let tokens = all_tokens(&library, &added, vocab_size)?;
-        let mut controls: Vec<(String, u32)> = added
-            .into_iter()
-            .filter(Added::is_control)
-            .map(|token| (token.content, token.id))
-            .collect();
-        // Longest first: where one is the beginning of another, the longer is meant.
-        controls.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        let (controls, words): (Vec<Added>, Vec<Added>) = added.into_iter().partition(Added::is_control);
         Ok(Self {
             library,
             tokens,
-            controls,
+            controls: longest_first(controls),
+            words: longest_first(words),
         })
     }
-}
 
-impl Tokenizer for HuggingFace {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+    fn encode_between(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), ChatError> {
         if text.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let encoding = self
             .library
@@ -137,7 +135,35 @@ impl Tokenizer for HuggingFace {
                 bytes: text.len(),
                 why: error.to_string(),
             })?;
-        Ok(encoding.get_ids().to_vec())
+        ids.extend_from_slice(encoding.get_ids());
+        Ok(())
+    }
+}
+
+/// Where one is the beginning of another, the longer is meant.
+fn longest_first(added: Vec<Added>) -> Vec<(String, u32)> {
+    let mut list: Vec<(String, u32)> = added.into_iter().map(|token| (token.content, token.id)).collect();
+    list.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+    list
+}
+
+impl Tokenizer for HuggingFace {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+        let mut ids = Vec::new();
+        let mut rest = text;
+        // The leftmost word, of those that begin there the longest.
+        while let Some((at, word, id)) = self
+            .words
+            .iter()
+            .filter_map(|(word, id)| rest.find(word.as_str()).map(|at| (at, word, *id)))
+            .min_by_key(|(at, word, _)| (*at, std::cmp::Reverse(word.len())))
+        {
+            self.encode_between(&rest[..at], &mut ids)?;
+            ids.push(id);
+            rest = &rest[at + word.len()..];
+        }
+        self.encode_between(rest, &mut ids)?;
+        Ok(ids)
     }
 
     fn tokens(&self) -> &[Token] {
@@ -221,7 +247,7 @@ fn all_tokens(
 
 /// The letters that byte-level vocabularies write bytes with (GPT-2's table): printable Latin-1 stands for itself,
 /// the other bytes for the letters from U+0100 on, in order.
-fn byte_level_alphabet() -> HashMap<char, u8> {
+pub(crate) fn byte_level_alphabet() -> HashMap<char, u8> {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let others = (0..=255u8).filter(|byte| !printable(*byte)).zip('\u{100}'..);
     (0..=255u8)

@@ -59,6 +59,20 @@ impl Constraint {
         self.matcher.is_stopped() && self.matcher.stop_reason().is_ok()
     }
 
+    /// Moves on by a token if it may come next; whether it may.
+    ///
+    /// # Errors
+    /// [`EngineError::GrammarStuck`] when the grammar is too expensive to follow.
+    pub fn try_push(&mut self, id: u32) -> Result<bool, EngineError> {
+        let tokens = self.tokens;
+        let taken = self
+            .matcher
+            .try_consume_tokens(&[id])
+            .map_err(|error| stuck(tokens, &error))?;
+        self.tokens += taken;
+        Ok(taken == 1)
+    }
+
     /// Which tokens may come next: a bit per id, as 32-bit words, lowest bit first. The ids that end an answer are
     /// among them when the grammar may end here.
     pub(crate) fn mask(&mut self) -> Result<SimpleVob, EngineError> {

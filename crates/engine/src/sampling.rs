@@ -224,3 +224,174 @@ fn greedy(logits: &[f32], allowed: Option<&SimpleVob>) -> Option<u32> {
     }
     best.map(|(_, id)| id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler(sampling: Sampling, prompt: &[u32]) -> Sampler {
+        Sampler::new(sampling, prompt).unwrap()
+    }
+
+    fn warm(seed: u64) -> Sampling {
+        Sampling {
+            temperature: 1.0,
+            seed,
+            ..Sampling::greedy()
+        }
+    }
+
+    /// How often each of four tokens is drawn in 4000 draws.
+    fn counts(sampling: Sampling, logits: [f32; 4]) -> [u32; 4] {
+        let mut counts = [0; 4];
+        let mut sampler = sampler(sampling, &[]);
+        for _ in 0..4000 {
+            let id = sampler.choose(&mut logits.clone(), None).unwrap();
+            counts[id as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_the_likeliest() {
+        let mut greedy = sampler(Sampling::greedy(), &[]);
+        assert_eq!(greedy.choose(&mut [1.0, 3.0, 3.0, f32::NAN], None), Some(1));
+        assert_eq!(greedy.choose(&mut [f32::NAN, f32::INFINITY], None), None);
+        let mut allowed = SimpleVob::alloc(4);
+        allowed.allow_token(2);
+        assert_eq!(greedy.choose(&mut [9.0, 9.0, 1.0, 9.0], Some(&allowed)), Some(2));
+    }
+
+    #[test]
+    fn draws_follow_the_probabilities() {
+        // Probabilities 0.5, 0.25, 0.125, 0.125.
+        let logits = [4.0f32, 2.0, 1.0, 1.0].map(f32::ln);
+        let counts = counts(warm(3), logits);
+        for (count, expected) in counts.into_iter().zip([2000.0, 1000.0, 500.0, 500.0f64]) {
+            assert!(
+                (f64::from(count) - expected).abs() < 5.0 * expected.sqrt(),
+                "{counts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn filters_keep_the_likeliest() {
+        let logits = [4.0f32, 2.0, 1.0, 1.0].map(f32::ln);
+        let none = |counts: [u32; 4]| counts.map(|count| count == 0);
+        assert_eq!(
+            none(counts(Sampling { top_k: 2, ..warm(1) }, logits)),
+            [false, false, true, true]
+        );
+        // 0.5 + 0.25 reach 0.6; the token that crosses the limit is kept.
+        assert_eq!(
+            none(counts(
+                Sampling {
+                    top_p: 0.6,
+                    ..warm(1)
+                },
+                logits
+            )),
+            [false, false, true, true]
+        );
+        assert_eq!(
+            none(counts(
+                Sampling {
+                    top_p: 0.5,
+                    ..warm(1)
+                },
+                logits
+            )),
+            [false, true, true, true]
+        );
+        assert_eq!(
+            none(counts(
+                Sampling {
+                    min_p: 0.3,
+                    ..warm(1)
+                },
+                logits
+            )),
+            [false, false, true, true]
+        );
+        assert_eq!(
+            none(counts(
+                Sampling {
+                    temperature: 0.01,
+                    ..warm(1)
+                },
+                logits
+            )),
+            [false, true, true, true]
+        );
+    }
+
+    #[test]
+    fn penalties_hold_back_what_was_said() {
+        let sampling = Sampling {
+            presence_penalty: 2.0,
+            ..Sampling::greedy()
+        };
+        let mut sampler_ = sampler(sampling, &[0]);
+        // The prompt does not count for presence.
+        assert_eq!(sampler_.choose(&mut [3.0, 2.0], None), Some(0));
+        assert_eq!(sampler_.choose(&mut [3.0, 2.0], None), Some(1));
+        let sampling = Sampling {
+            repetition_penalty: 2.0,
+            ..Sampling::greedy()
+        };
+        assert_eq!(sampler(sampling, &[0]).choose(&mut [3.0, 2.0], None), Some(1));
+        assert_eq!(sampler(sampling, &[0]).choose(&mut [-1.0, -1.5], None), Some(1));
+    }
+
+    #[test]
+    fn meaningless_parameters_are_named() {
+        for (sampling, name) in [
+            (
+                Sampling {
+                    temperature: -1.0,
+                    ..warm(0)
+                },
+                "temperature",
+            ),
+            (
+                Sampling {
+                    temperature: f32::NAN,
+                    ..warm(0)
+                },
+                "temperature",
+            ),
+            (
+                Sampling {
+                    top_p: 1.5,
+                    ..warm(0)
+                },
+                "top_p",
+            ),
+            (
+                Sampling {
+                    min_p: -0.1,
+                    ..warm(0)
+                },
+                "min_p",
+            ),
+            (
+                Sampling {
+                    presence_penalty: f32::INFINITY,
+                    ..warm(0)
+                },
+                "presence_penalty",
+            ),
+            (
+                Sampling {
+                    repetition_penalty: 0.0,
+                    ..warm(0)
+                },
+                "repetition_penalty",
+            ),
+        ] {
+            let error = Sampler::new(sampling, &[]).unwrap_err();
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+}

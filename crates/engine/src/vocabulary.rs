@@ -107,12 +107,12 @@ impl Vocabulary {
     /// Compiler of grammars over this vocabulary; built at first use (about half a second at 248,000 tokens).
     pub(crate) fn grammars(&self) -> Result<&ParserFactory, EngineError> {
         self.grammars
-            .get_or_init(|| self.build_grammars().map_err(|error| error.to_string()))
+            .get_or_init(|| self.build_grammars())
             .as_ref()
             .map_err(|error| EngineError::UnusableVocabulary(error.clone()))
     }
 
-    fn build_grammars(&self) -> anyhow::Result<ParserFactory> {
+    fn build_grammars(&self) -> Result<ParserFactory, String> {
         let words: Vec<Vec<u8>> = self
             .tokens
             .iter()
@@ -135,7 +135,8 @@ impl Vocabulary {
             &environment,
             InferenceCapabilities::default(),
             &slices.map(str::to_owned),
-        )?;
+        )
+        .map_err(|error| error.to_string())?;
         factory.quiet().limits_mut().verbose_errors = false;
         Ok(factory)
     }

@@ -7,3 +7,6 @@ mod resize;
 pub use decode::{DecodedImage, ImageError, Limits, decode};
 pub use patches::{Preprocess, smart_resize};
 pub use resize::resize_bicubic;
+
+#[cfg(test)]
+mod tests;

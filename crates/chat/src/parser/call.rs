@@ -177,7 +177,7 @@ fn parameters<'a>(text: &'a str, at: usize, dead: &mut HashSet<usize>) -> Option
                     from: at,
                     key,
                     start,
-                    end: start,
+                    end: None,
                 });
             }
             _ => _ = dead.insert(at),
@@ -185,15 +185,11 @@ fn parameters<'a>(text: &'a str, at: usize, dead: &mut HashSet<usize>) -> Option
         // The next possible end of the innermost value; without one, that of the value around it.
         loop {
             let choice = choices.last_mut()?;
-            let seek = if choice.end == choice.start {
-                choice.start
-            } else {
-                choice.end + PARAMETER_END.len()
-            };
+            let seek = choice.end.map_or(choice.start, |end| end + PARAMETER_END.len());
             match text[seek..].find(PARAMETER_END) {
                 Some(found) => {
-                    choice.end = seek + found;
-                    at = choice.end + PARAMETER_END.len();
+                    choice.end = Some(seek + found);
+                    at = seek + found + PARAMETER_END.len();
                     if !dead.contains(&at) {
                         break;
                     }
@@ -212,12 +208,13 @@ struct Choice<'a> {
     from: usize,
     key: &'a str,
     start: usize,
-    end: usize,
+    /// The end that is tried; `None` before the first.
+    end: Option<usize>,
 }
 
 impl Choice<'_> {
     fn value<'a>(&self, text: &'a str) -> &'a str {
-        &text[self.start..self.end]
+        &text[self.start..self.end.unwrap_or(self.start)]
     }
 }
 

@@ -250,7 +250,10 @@ impl Parser {
                 };
                 self.emit_call(call::CLOSE);
             }
-            outcome => self.settle(outcome),
+            outcome => {
+                self.emit_call(call::CLOSE);
+                self.settle(outcome);
+            }
         }
     }
 
@@ -315,21 +318,28 @@ impl Parser {
                     &text[taken..]
                 }
                 State::Opening(held) => self.open(held, text),
-                State::Call { mut body, closed } => {
-                    self.emit_call(text);
-                    body.push_str(text);
-                    match call::spelled_end(&body, text.len()) {
-                        Some(end) if matches!(call::read(&body[..end], &self.tools), Outcome::Call(..)) => {
-                            let rest = body[end + call::CLOSE.len()..].to_owned();
-                            let outcome = call::read(&body[..end], &self.tools);
-                            self.settle(outcome);
-                            self.text(&rest);
-                        }
-                        _ => self.state = State::Call { body, closed },
-                    }
+                State::Call { body, closed } => {
+                    self.more_of_call(body, closed, text);
                     ""
                 }
             };
+        }
+    }
+
+    /// More text of a call; a spelled closing tag ends it where the call is whole.
+    fn more_of_call(&mut self, mut body: String, closed: Option<usize>, text: &str) {
+        let before = body.len();
+        body.push_str(text);
+        if let Some(end) = call::spelled_end(&body, text.len())
+            && let outcome @ Outcome::Call(..) = call::read(&body[..end], &self.tools)
+        {
+            let after = end + call::CLOSE.len();
+            self.emit_call(&body[before..after]);
+            self.settle(outcome);
+            self.text(&body[after..]);
+        } else {
+            self.emit_call(text);
+            self.state = State::Call { body, closed };
         }
     }
 
@@ -338,10 +348,8 @@ impl Parser {
         for (index, letter) in text.char_indices() {
             held.push(letter);
             let after = held[call::OPEN.len()..].trim_start();
-            if after.is_empty() && held.len() < call::OPEN.len() + call::MOST_SPACE {
-                continue;
-            }
-            if let Some(begun) = call::begins(after) {
+            let too_long = after.is_empty() && held.len() > call::OPEN.len() + call::MOST_SPACE;
+            if let Some(begun) = call::begins(after).filter(|_| !too_long) {
                 if begun {
                     self.begin_call(&held);
                     self.state = State::Call {
@@ -375,6 +383,9 @@ impl Parser {
     }
 
     fn emit_call(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         match self.section {
             Section::Thinking => self.emit(text),
             Section::Answer => self.events.push(Event::CallText(text.to_owned())),

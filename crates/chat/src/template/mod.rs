@@ -3,6 +3,9 @@
 mod python;
 mod time;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aurore_checkpoint::Files;
@@ -16,8 +19,8 @@ use serde_json::Value as Json;
 use crate::ChatError;
 
 /// Instructions that a template may run: a conversation of a thousand turns takes a fraction of this; a template that
-/// never ends is stopped.
-const FUEL: u64 = 50_000_000;
+/// never ends is stopped within seconds.
+const FUEL: u64 = 20_000_000;
 
 const NAME: &str = "chat_template.jinja";
 const CONFIG: &str = "tokenizer_config.json";
@@ -69,13 +72,17 @@ impl Template {
 
     /// Compiles a template; `file` names it in errors.
     pub fn new(source: String, file: &'static str) -> Result<Self, ChatError> {
+        Self::with_fuel(source, file, FUEL)
+    }
+
+    fn with_fuel(source: String, file: &'static str, fuel: u64) -> Result<Self, ChatError> {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
             .lstrip_blocks(true)
             .build();
         environment.set_syntax(syntax.map_err(|error| template_error(file, &error))?);
-        environment.set_fuel(Some(FUEL));
+        environment.set_fuel(Some(fuel));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(|out, _, value| {
             python::str_of(value).map_or(Ok(()), |text| out.write_str(&text).map_err(Error::from))
@@ -105,16 +112,22 @@ impl Template {
     ) -> Result<String, ChatError> {
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let strftime_now = Value::from_function(move |format: String| time::strftime(&format, seconds));
-        let context: Value = variables
+        let context = variables
             .iter()
             .map(|(name, value)| (name.clone(), Value::from(Serde(value))))
-            .chain([("strftime_now".to_owned(), strftime_now)])
-            .collect();
+            .chain([("strftime_now".to_owned(), strftime_now)]);
+        let context = Value::from_pairs(context);
         self.environment
             .get_template(NAME)
             .and_then(|template| template.render(context))
             .map_err(|error| template_error(self.file, &error))
     }
+}
+
+/// JSON as the templates' `tojson` writes it.
+#[cfg(test)]
+pub(crate) fn python_json(value: &Json) -> String {
+    python::json(value, None)
 }
 
 fn missing(files: &Files) -> ChatError {
