@@ -68,7 +68,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             if count >= Self::LANES {
                 self.store(to, v);
             } else {
-                self.to_array(v).as_ptr().copy_to_nonoverlapping(to, count);
+                let lanes = self.to_array(v);
+                lanes.as_ptr().copy_to_nonoverlapping(to, count);
             }
         }
     }
@@ -94,13 +95,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             }
         }
         lanes[0]
-    }
-
-    /// Greatest lane of numbers that are not NaN.
-    #[inline(always)]
-    fn max_lane(self, a: Self::V) -> f32 {
-        let lanes = self.to_array(a);
-        lanes[1..Self::LANES].iter().fold(lanes[0], |greatest, &lane| greatest.max(lane))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aurore_checkpoint::{Config, Weights};
-use aurore_kernels::{Cpu, Format};
+use aurore_kernels::{Cpu, Format, Limits};
 
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
@@ -142,6 +142,16 @@ impl Model {
     /// and of sparse experts only as many as a token goes to.
     pub fn bytes_per_token(&self) -> usize {
         self.text.bytes_per_token()
+    }
+
+    /// Bytes of the output head, read only where logits are wanted.
+    pub fn head_bytes(&self) -> usize {
+        self.text.head_bytes()
+    }
+
+    /// What this machine could do at best with the model's threads and instruction set, measured now.
+    pub fn machine_limits(&self) -> Limits {
+        self.cpu.limits()
     }
 
     /// A sequence that has seen nothing.

@@ -78,6 +78,11 @@ impl TextModel {
         layers + self.head.bytes() + self.embedding.as_ref().map_or(0, Matrix::bytes)
     }
 
+    /// Bytes of the head.
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.head.bytes()
+    }
+
     /// Bytes of the matrices that one token meets.
     pub(crate) fn bytes_per_token(&self) -> usize {
         let layers: usize = self.layers.iter().map(|layer| layer.bytes() - layer.feed_forward.idle_bytes()).sum();

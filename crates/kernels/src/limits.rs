@@ -1,0 +1,108 @@
+//! What this machine could do at best, measured now: the yardstick of every benchmark.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::Cpu;
+use crate::memory::Buffer;
+use crate::simd::{Kernel, Simd};
+
+/// Measured limits of all threads together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Bytes read from memory per second, four streams a thread, huge pages where there are any.
+    pub read_bytes_per_second: f64,
+    /// f32 operations per second in registers; a multiply-add counts as two.
+    pub operations_per_second: f64,
+}
+
+/// Elements that are read: far more than caches hold.
+const ELEMENTS: usize = 64 << 20;
+/// Elements that a thread claims at once.
+const PIECE: usize = 1 << 18;
+const STREAMS: usize = 4;
+/// Rounds of 12 vector multiply-adds that a task makes.
+const ROUNDS: usize = 200_000;
+
+impl Cpu {
+    /// Measures for about a quarter of a second and takes the best of several tries. It needs
+    /// 256 MiB meanwhile.
+    pub fn limits(&self) -> Limits {
+        let buffer = Buffer::<f32>::zeroed(ELEMENTS);
+        let data = buffer.as_slice();
+        let lanes = self.isa.lanes();
+        let tasks = 4 * self.pool.threads();
+        let mut limits = Limits { read_bytes_per_second: 0.0, operations_per_second: 0.0 };
+        for _ in 0..5 {
+            let start = Instant::now();
+            self.pool.run(ELEMENTS / PIECE, |piece| {
+                black_box(self.isa.run(Read { data: &data[piece * PIECE..][..PIECE] }));
+            });
+            let bytes = ELEMENTS * size_of::<f32>();
+            let speed = bytes as f64 / start.elapsed().as_secs_f64();
+            limits.read_bytes_per_second = limits.read_bytes_per_second.max(speed);
+
+            let start = Instant::now();
+            self.pool.run(tasks, |_| _ = black_box(self.isa.run(Multiply { factor: black_box(0.999) })));
+            let operations = tasks * ROUNDS * 12 * lanes * 2;
+            let speed = operations as f64 / start.elapsed().as_secs_f64();
+            limits.operations_per_second = limits.operations_per_second.max(speed);
+        }
+        limits
+    }
+}
+
+struct Read<'a> {
+    data: &'a [f32],
+}
+
+impl Kernel for Read<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let stream = self.data.len() / STREAMS / S::LANES * S::LANES;
+        let mut sums = [s.splat(0.0); STREAMS];
+        let mut i = 0;
+        while i < stream {
+            for (number, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: STREAMS streams of `stream` elements lie in `data`, a multiple of LANES.
+                *sum = s.add(*sum, unsafe { s.load(self.data.as_ptr().add(number * stream + i)) });
+            }
+            i += S::LANES;
+        }
+        sums.into_iter().map(|sum| s.sum(sum)).sum()
+    }
+}
+
+struct Multiply {
+    factor: f32,
+}
+
+impl Kernel for Multiply {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let factor = s.splat(self.factor);
+        let mut sums = [s.splat(1.0); 12];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = s.mul_add(*sum, factor, factor);
+            }
+        }
+        sums.into_iter().map(|sum| s.sum(sum)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::cpus;
+
+    #[test]
+    fn limits_are_positive() {
+        let limits = cpus()[0].limits();
+        assert!(limits.read_bytes_per_second > 1e6 && limits.read_bytes_per_second.is_finite());
+        assert!(limits.operations_per_second > 1e6 && limits.operations_per_second.is_finite());
+    }
+}
