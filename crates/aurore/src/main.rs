@@ -9,6 +9,8 @@
     reason = "this is the program: printing is its work"
 )]
 
+mod brains;
+mod browser;
 mod commands;
 mod failure;
 mod folders;
@@ -20,6 +22,7 @@ mod steps;
 mod style;
 mod talk;
 mod tasks;
+mod worksite;
 
 use std::process::ExitCode;
 

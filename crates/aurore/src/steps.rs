@@ -32,19 +32,19 @@ impl StepPrinter {
             println!("{lead}  {label} {text}");
         };
         if !step.thinking.is_empty() {
-            let thinking = reveal(step.thinking.trim()).replace('\n', "\n               ");
+            let thinking = reveal(step.thinking.trim(), true).replace('\n', "\n               ");
             line("thinking", &self.style.paint(Look::Dim, thinking).to_string());
         }
         if !step.intent.is_empty() {
-            line("intent", &reveal(&step.intent));
+            line("intent", &reveal(&step.intent, false));
         }
-        line("action", &reveal(&step.words));
+        line("action", &reveal(&step.words, false));
         if let Some(verdict) = &step.verdict {
             line("verdict", &self.verdict(verdict));
         }
         if let Some(approval) = &step.approval {
             let answer = if approval.allowed { "yes" } else { "no" };
-            line("asked", &format!("{}: {answer}", reveal(&approval.by)));
+            line("asked", &format!("{}: {answer}", reveal(&approval.by, false)));
         }
         let outcome = self.outcome(step);
         let time = format!("{:.2} s (model {:.2} s)", step.seconds, step.thinking_seconds);
@@ -60,8 +60,8 @@ impl StepPrinter {
         format!(
             "{}  rule {}: {}",
             self.style.paint(look, word),
-            reveal(&verdict.rule.to_string()),
-            reveal(&verdict.rule.reason)
+            reveal(&verdict.rule.to_string(), false),
+            reveal(&verdict.rule.reason, false)
         )
     }
 
@@ -71,10 +71,10 @@ impl StepPrinter {
             StepOutcome::Done => painted(Look::Green, "done"),
             StepOutcome::NoEffect => painted(Look::Yellow, "done, and nothing changed on the screen"),
             StepOutcome::Ended => painted(Look::Green, "ended"),
-            StepOutcome::Refused => format!("{}: {}", painted(Look::Red, "refused"), reveal(&step.result)),
-            StepOutcome::Failed => format!("{}: {}", painted(Look::Red, "failed"), reveal(&step.result)),
+            StepOutcome::Refused => format!("{}: {}", painted(Look::Red, "refused"), reveal(&step.result, false)),
+            StepOutcome::Failed => format!("{}: {}", painted(Look::Red, "failed"), reveal(&step.result, false)),
             StepOutcome::Unusable => {
-                format!("{}: {}", painted(Look::Red, "unusable"), reveal(&step.result))
+                format!("{}: {}", painted(Look::Red, "unusable"), reveal(&step.result, false))
             }
         }
     }

@@ -89,6 +89,7 @@ pub struct Talker {
     chat: Arc<Chat>,
     engine: Engine,
     fingerprint: String,
+    parameters: u64,
 }
 
 /// An answer.
@@ -119,6 +120,7 @@ impl Talker {
             chat: Arc::new(chat),
             engine,
             fingerprint: checkpoint.fingerprint(),
+            parameters: checkpoint.total_parameters(),
         })
     }
 
@@ -135,6 +137,11 @@ impl Talker {
     /// What identifies the weights.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Numbers in the checkpoint.
+    pub fn parameters(&self) -> u64 {
+        self.parameters
     }
 
     /// Answers a conversation, handing out events as they come.

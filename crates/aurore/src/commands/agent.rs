@@ -1,15 +1,202 @@
-//! `aurore agent`.
+//! `aurore agent`: a goal, a browser, your rules.
 
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::failure::hinted;
+use aurore_agent::{
+    Approver, Budgets, DenyAll, EndKind, Event, Journal, ProgramApprover, ReportOptions, RunId, TerminalApprover,
+    html, reveal,
+};
+use serde_json::json;
+
+use crate::brains;
+use crate::browser::BrowserChoice;
+use crate::failure::{WithHint, hinted};
+use crate::folders;
 use crate::global::Global;
+use crate::models::ModelChoice;
+use crate::rules;
+use crate::steps::StepPrinter;
+use crate::style::{Look, Style};
+use crate::worksite::{Hands, Worksite};
+
+/// Refused by policy.
+const EXIT_REFUSED: u8 = 3;
 
 /// Options of `aurore agent`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// What is to be reached, in your words: the only text that is trusted.
+    #[arg(required_unless_present = "resume")]
+    goal: Option<String>,
+    /// Open this address in a browser of its own and work there.
+    #[arg(long = "browser", value_name = "ADDRESS", required_unless_present = "resume")]
+    address: Option<String>,
+    #[command(flatten)]
+    model: ModelChoice,
+    #[command(flatten)]
+    browser: BrowserChoice,
+    /// More rules, for this run; may be given several times.
+    #[arg(long = "rules", value_name = "FILE")]
+    rules: Vec<PathBuf>,
+    /// Most steps.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    max_steps: u32,
+    /// Most minutes.
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    max_minutes: u64,
+    /// Most questions.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    max_questions: u32,
+    /// Put questions to this program instead of the terminal: JSON on its input, JSON from its output.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "headless")]
+    approve_with: Option<String>,
+    /// Nobody is there to be asked: what the rules would ask is denied. So it is, too, where there is no terminal.
+    #[arg(long)]
+    headless: bool,
+    /// Go on with a run that was stopped or crashed: its name, the beginning of it, or `last`.
+    #[arg(long, value_name = "RUN", conflicts_with = "goal")]
+    resume: Option<String>,
+    /// Take the decisions from a file of tool calls instead of a model.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Where journals are kept.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// Write a report of the run to look at.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Threads that compute; as many as the machine has if absent.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<ExitCode> {
-    Err(hinted("`aurore agent` is not there yet", "try `aurore` for what is"))
+pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let rules = rules::load(&args.rules)?;
+    let journal = Journal::in_folder(&folders::journals(args.journal.as_deref())?)?;
+    let resumed = match &args.resume {
+        Some(name) => Some(find_resumable(&journal, name)?),
+        None => None,
+    };
+    let address = match (&args.address, &resumed) {
+        (Some(address), _) => address.clone(),
+        (None, Some((_, Some(address)))) => address.clone(),
+        (None, _) => {
+            return Err(hinted(
+                "it is not known where to go on",
+                "name the page: --browser ADDRESS",
+            ));
+        }
+    };
+    let mut mind = match &args.script {
+        Some(file) => brains::script(file)?,
+        None => brains::network(&args.model, args.threads, &global.interrupted)?,
+    };
+    let mut approver = approver(&args, global);
+    let mut site = Worksite::open(&args.browser, mind.settings, journal, rules, &global.interrupted)?;
+    site.browser()?
+        .open(&address)
+        .with_hint(&format!("cannot open {address}"), "is it a whole http or https address?")?;
+
+    // A resumed run takes its goal from the journal.
+    let goal = args.goal.unwrap_or_default();
+    if !global.json {
+        let style = Style::new(global.color);
+        println!("{}  {}", style.paint(Look::Bold, "Goal"), reveal(&goal, false));
+        println!("{}", style.paint(Look::Dim, format!("      {} on {address}", mind.description)));
+    }
+    let printer = StepPrinter::new(global.color);
+    let mut hands = Hands {
+        brain: mind.brain.as_mut(),
+        approver: approver.as_mut(),
+        budgets: Budgets {
+            steps: args.max_steps,
+            time: Duration::from_secs(args.max_minutes.saturating_mul(60)),
+            questions: args.max_questions,
+            ..Budgets::default()
+        },
+    };
+    let outcome = site.pursue(
+        &goal,
+        &goal,
+        None,
+        resumed.map(|(run, _)| run),
+        &mut hands,
+        &mut |step| {
+            if global.json {
+                println!("{}", json!({"event": "step", "step": step}));
+            } else {
+                printer.print(step);
+            }
+        },
+    )?;
+    if let Some(file) = &args.report {
+        write_report(site.journal(), std::slice::from_ref(&outcome.run), file, None)?;
+    }
+    if global.json {
+        println!("{}", json!({"event": "end", "outcome": outcome}));
+    } else {
+        let style = Style::new(global.color);
+        let look = if outcome.end.is_success() { Look::Green } else { Look::Red };
+        println!("{}", style.paint(look, reveal(&outcome.end.message, false)));
+        println!("run {}: `aurore replay {} --html` shows it", outcome.run, outcome.run);
+    }
+    Ok(match outcome.end.kind {
+        _ if outcome.end.is_success() => ExitCode::SUCCESS,
+        EndKind::Refused => ExitCode::from(EXIT_REFUSED),
+        _ if outcome.is_refused() => ExitCode::from(EXIT_REFUSED),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn approver(args: &Args, global: &Global) -> Box<dyn Approver> {
+    match &args.approve_with {
+        Some(command) => Box::new(ProgramApprover::new(command)),
+        None if args.headless || global.json || !std::io::stdin().is_terminal() => Box::new(DenyAll),
+        None => Box::new(TerminalApprover::stdio()),
+    }
+}
+
+/// The run, and the address at which it was last.
+fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<(RunId, Option<String>)> {
+    let run = super::replay::find(journal, name)?;
+    let address = journal
+        .records(&run)?
+        .into_iter()
+        .rev()
+        .find_map(|record| match record.event {
+            Event::Decision(decision) => decision.url,
+            _ => None,
+        });
+    Ok((run, address))
+}
+
+/// Writes the report of some runs, making its folder.
+///
+/// # Errors
+/// When the journal cannot be read or the file not written.
+pub fn write_report(journal: &Journal, runs: &[RunId], file: &Path, title: Option<&str>) -> anyhow::Result<()> {
+    let options = ReportOptions {
+        title: title.map(str::to_owned),
+    };
+    let page = html(journal, runs, &options)?;
+    let cannot = format!("cannot write the report {}", file.display());
+    let hint = "name another place: --report FILE";
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).with_hint(&cannot, hint)?;
+    }
+    write_private(file, page.as_bytes()).with_hint(&cannot, hint)
+}
+
+/// Screens are private data: the file is the user's alone.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(bytes)
 }

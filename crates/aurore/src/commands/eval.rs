@@ -1,15 +1,362 @@
-//! `aurore eval`.
+//! `aurore eval`: success rates on a suite of tasks.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
 
+use aurore_agent::{Budgets, CountingApprover, EndKind, Journal};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::brains::{self, Mind};
+use crate::browser::BrowserChoice;
 use crate::failure::hinted;
+use crate::folders;
 use crate::global::Global;
+use crate::models::ModelChoice;
+use crate::rules;
+use crate::style::{Look, Style};
+use crate::tasks::{BUNDLED, MiniWob, Site, Task};
+use crate::worksite::{Hands, Outcome, Worksite};
 
 /// Options of `aurore eval`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// `miniwob` or `bundled`.
+    suite: SuiteName,
+    /// Names of tasks, with commas between; `all` for every task of the suite.
+    #[arg(long, value_delimiter = ',', required = true, value_name = "NAMES")]
+    tasks: Vec<String>,
+    /// Seeds: `A..B` without B, or `A..=B` with it. The same seeds give the same episodes.
+    #[arg(long, default_value = "2000000..2000100", value_name = "A..B")]
+    seeds: Seeds,
+    /// Most steps of an episode.
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    max_steps: u32,
+    #[command(flatten)]
+    model: ModelChoice,
+    #[command(flatten)]
+    browser: BrowserChoice,
+    /// The folder of the MiniWoB++ pages, if it is not where set-up puts them.
+    #[arg(long, value_name = "DIR")]
+    miniwob: Option<PathBuf>,
+    /// Keep the episodes' journals in this folder; they are thrown away if absent.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// Threads that compute; as many as the machine has if absent.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
 
-/// Runs the command.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<ExitCode> {
-    Err(hinted("`aurore eval` is not there yet", "try `aurore` for what is"))
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SuiteName {
+    Miniwob,
+    Bundled,
+}
+
+/// Seeds from the first up to, but without, the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seeds {
+    text: String,
+    first: u64,
+    end: u64,
+}
+
+/// More episodes of one task than this are a mistake.
+const MOST_SEEDS: u64 = 1_000_000;
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |digits: &str| {
+            digits
+                .trim()
+                .parse::<u64>()
+                .map_err(|_| format!("`{digits}` is no seed"))
+        };
+        let (first, end) = match text.split_once("..") {
+            None => {
+                let first = number(text)?;
+                (first, first.saturating_add(1))
+            }
+            Some((first, end)) => match end.strip_prefix('=') {
+                Some(last) => (number(first)?, number(last)?.saturating_add(1)),
+                None => (number(first)?, number(end)?),
+            },
+        };
+        if end <= first || end - first > MOST_SEEDS {
+            return Err(format!("1 to {MOST_SEEDS} seeds, written as 0..100"));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            first,
+            end,
+        })
+    }
+}
+
+/// What is printed of a task.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    suite: &'a str,
+    task: &'a str,
+    model: &'a str,
+    episodes: u64,
+    success_rate: f64,
+    steps_mean: f64,
+    seconds_per_step: f64,
+    asked_per_episode: f64,
+    denied_per_episode: f64,
+    seeds: &'a str,
+}
+
+/// Sums over a task's episodes.
+#[derive(Debug, Default)]
+struct Tally {
+    episodes: u64,
+    successes: u64,
+    steps: u64,
+    seconds: f64,
+    asked: u64,
+    denied: u64,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        self.episodes += 1;
+        self.successes += u64::from(outcome.end.kind == EndKind::Reached);
+        self.steps += u64::from(outcome.steps);
+        self.seconds += outcome.seconds;
+        self.asked += u64::from(outcome.asked);
+        self.denied += u64::from(outcome.denied);
+    }
+
+    fn line<'a>(&self, suite: &'a str, task: &'a str, model: &'a str, seeds: &'a str) -> Line<'a> {
+        let per_episode = |sum: f64| sum / (self.episodes.max(1) as f64);
+        Line {
+            suite,
+            task,
+            model,
+            episodes: self.episodes,
+            success_rate: per_episode(self.successes as f64),
+            steps_mean: per_episode(self.steps as f64),
+            seconds_per_step: self.seconds / (self.steps.max(1) as f64),
+            asked_per_episode: per_episode(self.asked as f64),
+            denied_per_episode: per_episode(self.denied as f64),
+            seeds,
+        }
+    }
+}
+
+/// Runs the command. It exits 0 whatever the rates are: measuring them is what was asked.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let miniwob = match args.suite {
+        SuiteName::Miniwob => Some(MiniWob::required(args.miniwob.as_deref())?),
+        SuiteName::Bundled => None,
+    };
+    let tasks = choose(&args.tasks, miniwob.as_ref())?;
+    let site = Site::start(miniwob.as_ref())?;
+    let scratch = Scratch::new(args.journal.clone())?;
+    let journal = Journal::in_folder(&scratch.folder)?;
+    let mut mind = brains::network(&args.model, args.threads, &global.interrupted)?;
+    let mut choice = args.browser.clone();
+    choice.viewport = choice.viewport.or(Some(aurore_action::Size {
+        width: 160,
+        height: 210,
+    }));
+    let mut worksite = Worksite::open(
+        &choice,
+        mind.settings,
+        journal,
+        rules::load(&[])?,
+        &global.interrupted,
+    )?;
+    let suite = match args.suite {
+        SuiteName::Miniwob => "miniwob",
+        SuiteName::Bundled => "bundled",
+    };
+    let style = Style::new(global.color);
+    if !global.json {
+        println!(
+            "{}",
+            style.paint(
+                Look::Bold,
+                format!(
+                    "{:<24} {:>8} {:>8} {:>6} {:>7} {:>6} {:>7}",
+                    "task", "episodes", "success", "steps", "s/step", "asked", "denied"
+                )
+            )
+        );
+    }
+    for task in &tasks {
+        let mut tally = Tally::default();
+        let progress = progress(args.seeds.end - args.seeds.first, &task.name);
+        for seed in args.seeds.first..args.seeds.end {
+            if global.is_interrupted() {
+                break;
+            }
+            tally.add(&episode(&mut worksite, &site, task, seed, &mut mind, args.max_steps)?);
+            progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        if global.is_interrupted() {
+            // Rates over a part of the seeds would look like rates over all of them.
+            eprintln!("stopped in the middle of `{task}`; its numbers are not shown");
+            return Ok(ExitCode::FAILURE);
+        }
+        let line = tally.line(suite, &task.name, &args.model.model, &args.seeds.text);
+        if global.json {
+            println!("{}", serde_json::to_string(&line)?);
+        } else {
+            println!(
+                "{:<24} {:>8} {:>7.0}% {:>6.2} {:>7.2} {:>6.2} {:>7.2}",
+                line.task,
+                line.episodes,
+                100.0 * line.success_rate,
+                line.steps_mean,
+                line.seconds_per_step,
+                line.asked_per_episode,
+                line.denied_per_episode
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One episode. A browser that died gets one more chance: its death says nothing about the model.
+fn episode(
+    worksite: &mut Worksite,
+    site: &Site,
+    task: &Task,
+    seed: u64,
+    mind: &mut Mind,
+    max_steps: u32,
+) -> anyhow::Result<Outcome> {
+    let mut attempt = || {
+        let mut approver = CountingApprover::yes();
+        let mut hands = Hands {
+            brain: mind.brain.as_mut(),
+            approver: &mut approver,
+            budgets: Budgets {
+                steps: max_steps,
+                time: Duration::from_secs(300),
+                ..Budgets::default()
+            },
+        };
+        worksite
+            .work(site, task, seed, &mut hands, &mut |_| (), &mut |_| ())
+            .inspect_err(|_| worksite.forget_browser())
+    };
+    match attempt() {
+        Ok(outcome) if outcome.end.kind != EndKind::Failed => Ok(outcome),
+        Ok(outcome) => {
+            tracing::warn!(%task, seed, message = %outcome.end.message, "the episode failed and is tried again");
+            attempt()
+        }
+        Err(error) => {
+            tracing::warn!(%task, seed, %error, "the episode failed and is tried again");
+            attempt()
+        }
+    }
+}
+
+fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Task>> {
+    let all: Vec<String> = match miniwob {
+        Some(pages) => pages.tasks(),
+        None => BUNDLED.iter().map(|(name, _)| (*name).to_owned()).collect(),
+    };
+    let task = |name: &str| match miniwob {
+        Some(_) => Task::miniwob(name),
+        None => Task::bundled(name),
+    };
+    if names.iter().any(|name| name == "all") {
+        return Ok(all.iter().map(|name| task(name)).collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            let name = name.trim();
+            if all.iter().any(|known| known == name) {
+                Ok(task(name))
+            } else {
+                Err(hinted(
+                    format!("the suite has no task `{name}`"),
+                    format!("it has: {}", all.join(", ")),
+                ))
+            }
+        })
+        .collect()
+}
+
+fn progress(episodes: u64, task: &str) -> ProgressBar {
+    // Drawn on standard error, and only if that is a terminal.
+    let bar = ProgressBar::new(episodes);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} (about {eta} left)") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(task.to_owned());
+    bar
+}
+
+/// The folder of the episodes' journals, removed at the end unless it was named.
+struct Scratch {
+    folder: PathBuf,
+    keep: bool,
+}
+
+impl Scratch {
+    fn new(named: Option<PathBuf>) -> anyhow::Result<Self> {
+        let keep = named.is_some();
+        let folder = match named {
+            Some(folder) => folder,
+            None => folders::journals(None)?.with_file_name(format!("eval-{}", std::process::id())),
+        };
+        Ok(Self { folder, keep })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_a_range_with_or_without_its_end() {
+        let range = |text: &str| Seeds::from_str(text).map(|seeds| (seeds.first, seeds.end));
+        assert_eq!(range("5..10"), Ok((5, 10)));
+        assert_eq!(range("5..=10"), Ok((5, 11)));
+        assert_eq!(range("7"), Ok((7, 8)));
+        for wrong in ["10..5", "5..5", "..", "a..b", "-1..3", "0..99999999999", ""] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_means_over_episodes_and_steps() {
+        let tally = Tally {
+            episodes: 4,
+            successes: 3,
+            steps: 8,
+            seconds: 4.0,
+            asked: 2,
+            denied: 1,
+        };
+        let line = serde_json::to_value(tally.line("miniwob", "click-test", "nano", "0..4")).unwrap();
+        let expected = serde_json::json!({
+            "suite": "miniwob", "task": "click-test", "model": "nano", "episodes": 4, "success_rate": 0.75,
+            "steps_mean": 2.0, "seconds_per_step": 0.5, "asked_per_episode": 0.5, "denied_per_episode": 0.25,
+            "seeds": "0..4",
+        });
+        assert_eq!(line, expected);
+    }
 }

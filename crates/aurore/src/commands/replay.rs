@@ -1,15 +1,134 @@
-//! `aurore replay`.
+//! `aurore replay`: the journal of a run, as text, as a page, or checked.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aurore_agent::{Event, Journal, Record, RunId, reveal};
+use serde_json::json;
+
+use super::agent::write_report;
 use crate::failure::hinted;
+use crate::folders;
 use crate::global::Global;
+use crate::style::{Look, Style};
 
 /// Options of `aurore replay`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The run: its name, the beginning of it, or `last`.
+    run: String,
+    /// Write one self-contained page to look at; to RUN.html if no file is named.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    html: Option<PathBuf>,
+    /// Check hashes, signatures and frames, and say where the chain breaks.
+    #[arg(long)]
+    verify: bool,
+    /// Where journals are kept.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+}
 
-/// Runs the command.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<ExitCode> {
-    Err(hinted("`aurore replay` is not there yet", "try `aurore` for what is"))
+/// Runs the command. Exit code 1 when the chain is broken.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let journal = Journal::in_folder(&folders::journals(args.journal.as_deref())?)?;
+    let run = find(&journal, &args.run)?;
+    if let Some(named) = &args.html {
+        let file = if named.as_os_str().is_empty() {
+            PathBuf::from(format!("{run}.html"))
+        } else {
+            named.clone()
+        };
+        write_report(&journal, std::slice::from_ref(&run), &file, None)?;
+        if global.json {
+            println!("{}", json!({"run": run, "html": file}));
+        } else {
+            println!("{}", file.display());
+        }
+    }
+    if args.verify {
+        return verify(&journal, &run, global);
+    }
+    if args.html.is_none() {
+        for record in journal.records(&run)? {
+            print(&record, global)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The run that a person names.
+///
+/// # Errors
+/// When there is none.
+pub fn find(journal: &Journal, name: &str) -> anyhow::Result<RunId> {
+    if name != "last" {
+        return Ok(journal.find(name)?);
+    }
+    let newest = journal.runs()?.pop();
+    newest
+        .map(|summary| summary.run)
+        .ok_or_else(|| hinted("no run is in the journal", "`aurore demo` makes some"))
+}
+
+fn verify(journal: &Journal, run: &RunId, global: &Global) -> anyhow::Result<ExitCode> {
+    let found = journal.verify(run)?;
+    let whole = found.is_whole();
+    if global.json {
+        println!(
+            "{}",
+            json!({"run": run, "whole": whole, "records": found.records, "problems": found.problems, "notes": found.notes})
+        );
+    } else {
+        for problem in &found.problems {
+            println!("broken: {problem}");
+        }
+        for note in &found.notes {
+            println!("note: {note}");
+        }
+        if whole {
+            println!("{run}: {} records, the chain is whole", found.records);
+        }
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        println!(
+            "{}",
+            json!({"sequence": record.sequence, "at_ms": record.at_ms, "record": serde_json::to_value(&record.event)?})
+        );
+        return Ok(());
+    }
+    let style = Style::new(global.color);
+    match &record.event {
+        Event::Start(start) => {
+            println!("{}  {}", style.paint(Look::Bold, "Goal"), reveal(&start.goal, false));
+            println!("      decided by {}", reveal(&start.principal, false));
+        }
+        Event::Resume(_) => println!("      resumed"),
+        Event::Decision(decision) => {
+            println!("{:>3}  thinking {}", decision.step, reveal(&decision.thinking, false));
+            println!("     intent   {}", reveal(&decision.intent, false));
+            if let Some(action) = &decision.action {
+                let target = decision.target.as_ref().map(aurore_action::Target::describe);
+                println!(
+                    "     action   {} {}",
+                    action.name(),
+                    reveal(&target.unwrap_or_default(), false)
+                );
+            }
+            if let Some(verdict) = &decision.verdict {
+                println!(
+                    "     verdict  {} by rule {}: {}",
+                    verdict.decision.name(),
+                    reveal(&verdict.rule.to_string(), false),
+                    reveal(&verdict.rule.reason, false)
+                );
+            }
+        }
+        Event::Result(result) => println!("     result   {} ({:.2} s)", reveal(&result.result, false), result.seconds),
+        Event::End(end) => println!("End   {}", reveal(&end.end.message, false)),
+    }
+    Ok(())
 }

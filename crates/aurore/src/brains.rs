@@ -1,0 +1,67 @@
+//! Who decides: a loaded model, or a script.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use aurore_agent::{Brain, NetworkBrain, NetworkOptions, ScriptedBrain};
+use aurore_chat::AgentSettings;
+
+use crate::failure::WithHint;
+use crate::models::ModelChoice;
+use crate::talk::Talker;
+
+/// A brain with what it wishes of its screen.
+pub struct Mind {
+    /// Decides.
+    pub brain: Box<dyn Brain>,
+    /// Viewport and memory that it was trained on.
+    pub settings: AgentSettings,
+    /// In words, for the head of a report: `nano, 5.9 million parameters, avx2`.
+    pub description: String,
+}
+
+/// Loads the model as a brain.
+///
+/// # Errors
+/// When the checkpoint cannot be opened or loaded.
+pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBool>) -> anyhow::Result<Mind> {
+    let talker = Talker::load(choice, threads)?;
+    let settings = talker.chat().settings();
+    let name = settings.name.clone().unwrap_or_else(|| choice.model.clone());
+    let brain = NetworkBrain::new(
+        Arc::clone(talker.chat()),
+        talker.engine().clone(),
+        NetworkOptions {
+            name: name.clone(),
+            fingerprint: talker.fingerprint().to_owned(),
+            cancel: Arc::clone(stop),
+            ..NetworkOptions::default()
+        },
+    );
+    Ok(Mind {
+        brain: Box::new(brain),
+        settings: settings.agent,
+        description: format!(
+            "{name}, {:.1} million parameters, {}",
+            talker.parameters() as f64 / 1e6,
+            talker.engine().model().isa_name()
+        ),
+    })
+}
+
+/// A script of tool calls as a brain.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn script(file: &Path) -> anyhow::Result<Mind> {
+    let brain = ScriptedBrain::open(file).with_hint(
+        &format!("the script {} cannot be used", file.display()),
+        "one JSON object a line: {\"intent\": \"…\", \"arguments\": {\"action\": \"left_click\", \"coordinate\": [500, 500]}}",
+    )?;
+    Ok(Mind {
+        brain: Box::new(brain),
+        settings: AgentSettings::default(),
+        description: format!("the script {}", file.display()),
+    })
+}
