@@ -143,7 +143,9 @@ pub enum ScreenError {
     #[error("the screen is closed: start another run")]
     Closed,
     /// The browser refused a command: a defect here or an unknown browser version.
-    #[error("the browser refused {method}: {message}. Chromium 120 or newer is needed; see the log with RUST_LOG=aurore_screen=debug")]
+    #[error(
+        "the browser refused {method}: {message}. Chromium 120 or newer is needed; see the log with RUST_LOG=aurore_screen=debug"
+    )]
     Protocol {
         /// The protocol's method.
         method: String,

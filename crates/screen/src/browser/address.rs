@@ -12,14 +12,16 @@ pub(super) fn openable(address: &str) -> Result<Url, ScreenError> {
     };
     let url = Url::parse(address.trim()).map_err(|error| refuse(&error.to_string()))?;
     match url.scheme() {
-        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-            Err(refuse("an address with a user name or password in it hides where it leads"))
-        }
+        "http" | "https" if !url.username().is_empty() || url.password().is_some() => Err(refuse(
+            "an address with a user name or password in it hides where it leads",
+        )),
         "http" | "https" => Ok(url),
         "about" if url.path() == "blank" => Ok(url),
         "file" => Err(refuse("files of this machine are not for the browser")),
         "javascript" | "data" => Err(refuse("it carries a page of its own instead of naming one")),
-        scheme => Err(refuse(&format!("the browser opens no {scheme} addresses for a model"))),
+        scheme => Err(refuse(&format!(
+            "the browser opens no {scheme} addresses for a model"
+        ))),
     }
 }
 
@@ -53,7 +55,10 @@ mod tests {
             "https://bank.example@evil.example/",
             "",
         ] {
-            assert!(matches!(openable(address), Err(ScreenError::Address { .. })), "{address}");
+            assert!(
+                matches!(openable(address), Err(ScreenError::Address { .. })),
+                "{address}"
+            );
         }
     }
 }

@@ -114,7 +114,10 @@ impl Browser {
         if width < 1 || height < 1 {
             return Err(ScreenError::Unfit {
                 action: "zoom",
-                reason: format!("the region lies outside the frame of {}x{}", size.width, size.height),
+                reason: format!(
+                    "the region lies outside the frame of {}x{}",
+                    size.width, size.height
+                ),
             });
         }
         let factor = (f64::from(size.width) / width as f64)
@@ -213,7 +216,9 @@ pub(super) fn dialog_note(dialog: &Dialog) -> String {
             dialog.answer
         ),
         "alert" => "Press Enter to close it.".to_owned(),
-        "beforeunload" => "The page asks whether it may be left: press Enter to leave it or Escape to stay.".to_owned(),
+        "beforeunload" => {
+            "The page asks whether it may be left: press Enter to leave it or Escape to stay.".to_owned()
+        }
         _ => "Press Enter to accept it or Escape to dismiss it.".to_owned(),
     };
     format!(

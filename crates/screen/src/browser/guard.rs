@@ -34,8 +34,9 @@ pub(super) enum Release {
 pub(super) struct Armed {
     token: u64,
     worlds: Vec<World>,
-    /// Whether the element takes input at all; one that does not lets the guard see nothing.
-    enabled: bool,
+    /// Whether the guard gets to see the events: a disabled control swallows them, and an open drop-down list takes
+    /// keys for itself.
+    seen: bool,
 }
 
 /// What became of an armed action's events in one document.
@@ -74,7 +75,10 @@ impl Browser {
         if now == binding.origin {
             return Ok(());
         }
-        Err(changed(format!("the page was of {} and is of {now}", binding.origin)))
+        Err(changed(format!(
+            "the page was of {} and is of {now}",
+            binding.origin
+        )))
     }
 
     /// The element under a point, if it is the one that was approved.
@@ -160,7 +164,7 @@ impl Browser {
         Ok(Armed {
             token,
             worlds,
-            enabled: found.target.enabled,
+            seen: found.target.enabled && !(found.list && kind == Kind::Key),
         })
     }
 
@@ -182,7 +186,7 @@ impl Browser {
         Ok(match stopped {
             Some(why) => Heard::Stopped { why, reached: passed },
             None if gone => Heard::Gone,
-            None if passed || !armed.enabled => Heard::Passed,
+            None if passed || !armed.seen => Heard::Passed,
             None => Heard::Nothing,
         })
     }
@@ -230,7 +234,10 @@ impl Heard {
         let done = Some(done.to_owned());
         match self {
             Self::Passed => Ok(()),
-            Self::Stopped { why, reached: true } => Err(ScreenError::TargetChanged { difference: why, done }),
+            Self::Stopped { why, reached: true } => Err(ScreenError::TargetChanged {
+                difference: why,
+                done,
+            }),
             Self::Stopped { why, reached: false } => Err(changed(why)),
             Self::Nothing => Err(changed("another document came in its place".to_owned())),
             Self::Gone => Err(ScreenError::TargetChanged {

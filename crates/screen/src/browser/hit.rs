@@ -25,12 +25,18 @@ pub(super) struct Found {
     pub(super) print: String,
     /// What rules are told.
     pub(super) target: Target,
+    /// Whether it is a drop-down list, which takes keys without the page's events.
+    pub(super) list: bool,
     /// Whether Enter in it sends its form.
     enters: bool,
 }
 
 /// What the page's side says about an element.
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the answers that describe.js gives, one field each"
+)]
 struct Description {
     role: String,
     label: String,
@@ -47,6 +53,7 @@ struct Description {
     bounds: [f64; 4],
     enabled: bool,
     operable: bool,
+    list: bool,
     document: String,
     print: String,
 }
@@ -101,7 +108,11 @@ impl Placement {
 
     fn inside(self, inset: &Inset) -> Self {
         let share = |shown: f64, own: f64| {
-            if own > 0.0 && shown > 0.0 { shown / own } else { 1.0 }
+            if own > 0.0 && shown > 0.0 {
+                shown / own
+            } else {
+                1.0
+            }
         };
         let (across, down) = (
             share(inset.width, inset.own_width),
@@ -250,10 +261,12 @@ impl Browser {
         let method = "DOM.describeNode";
         let answer = self.ask(&world.session, method, &json!({"objectId": element.0}))?;
         let node = &answer["node"];
-        let backend = node["backendNodeId"].as_i64().ok_or_else(|| ScreenError::Answer {
-            method: method.to_owned(),
-            field: "backendNodeId".to_owned(),
-        })?;
+        let backend = node["backendNodeId"]
+            .as_i64()
+            .ok_or_else(|| ScreenError::Answer {
+                method: method.to_owned(),
+                field: "backendNodeId".to_owned(),
+            })?;
         let holder = matches!(
             node["localName"].as_str(),
             Some("iframe" | "frame" | "object" | "embed" | "fencedframe")
@@ -316,6 +329,7 @@ impl Browser {
             element,
             print: said.print,
             target,
+            list: said.list,
             enters: said.enters,
         })
     }
@@ -335,7 +349,10 @@ impl Browser {
         let params = json!({"objectId": element.0, "fetchRelatives": false});
         let answer = self.ask(&world.session, "Accessibility.getPartialAXTree", &params)?;
         let node = &answer["nodes"][0];
-        let name = node["name"]["value"].as_str().map(fold).filter(|name| !name.is_empty());
+        let name = node["name"]["value"]
+            .as_str()
+            .map(fold)
+            .filter(|name| !name.is_empty());
         Ok(Accessible {
             ignored: node["ignored"] != Value::Bool(false),
             // Chromium's own roles have names that no rule knows.
@@ -387,7 +404,11 @@ pub(super) fn dialog_target(dialog: &Dialog) -> Target {
         role: "alertdialog".to_owned(),
         label: fold(&dialog.message),
         value: (dialog.kind == "prompt").then(|| dialog.answer.clone()),
-        field: if dialog.kind == "prompt" { FieldKind::Text } else { FieldKind::None },
+        field: if dialog.kind == "prompt" {
+            FieldKind::Text
+        } else {
+            FieldKind::None
+        },
         origin: origin_of(&dialog.url),
         url: dialog.url.clone(),
         link: None,
@@ -398,4 +419,3 @@ pub(super) fn dialog_target(dialog: &Dialog) -> Target {
         enabled: true,
     }
 }
-

@@ -121,7 +121,10 @@ impl Browser {
         // Keys go up again whatever happened in between, so that none stays held.
         for modifier in chord.modifiers.iter().rev() {
             bits &= !modifier_bits(&[*modifier]);
-            if matches!(outcome, Ok(Waited::Answer(_)) | Err(ScreenError::Interrupted { .. })) {
+            if matches!(
+                outcome,
+                Ok(Waited::Answer(_)) | Err(ScreenError::Interrupted { .. })
+            ) {
                 self.key_event("keyUp", &KeyInfo::named(modifier.name()), bits, false)?;
             }
         }
@@ -137,7 +140,10 @@ impl Browser {
         hold: Option<Duration>,
     ) -> Result<Waited, ScreenError> {
         // With Control, Alt or Meta held a key types nothing.
-        let silent = chord.modifiers.iter().any(|modifier| *modifier != Modifier::Shift);
+        let silent = chord
+            .modifiers
+            .iter()
+            .any(|modifier| *modifier != Modifier::Shift);
         let shifted = key.shift || chord.modifiers.contains(&Modifier::Shift);
         let mut key = key.clone();
         if shifted && key.text.chars().count() == 1 {
@@ -308,7 +314,9 @@ impl Browser {
 fn same_dialog(binding: &Binding, target: &aurore_action::Target) -> Result<(), ScreenError> {
     let now = BoundTarget::of(target);
     match &binding.target {
-        Some(judged) => judged.difference(&now).map_or(Ok(()), |difference| Err(changed(difference))),
+        Some(judged) => judged
+            .difference(&now)
+            .map_or(Ok(()), |difference| Err(changed(difference))),
         None => Err(changed("a dialog opened that was not judged".to_owned())),
     }
 }

@@ -108,7 +108,11 @@ impl KeyInfo {
         match character {
             'a'..='z' | 'A'..='Z' => {
                 let upper = character.to_ascii_uppercase();
-                key(format!("Key{upper}"), u32::from(upper), character.is_ascii_uppercase())
+                key(
+                    format!("Key{upper}"),
+                    u32::from(upper),
+                    character.is_ascii_uppercase(),
+                )
             }
             '0'..='9' => key(format!("Digit{character}"), u32::from(character), false),
             ' ' => key("Space".to_owned(), 32, false),

@@ -102,13 +102,16 @@ impl Browser {
             &json!({"behavior": "deny", "eventsEnabled": true}),
             limit,
         )?;
-        self.cdp
-            .call(&None, "Target.setDiscoverTargets", &json!({"discover": true}), limit)?;
+        self.cdp.call(
+            &None,
+            "Target.setDiscoverTargets",
+            &json!({"discover": true}),
+            limit,
+        )?;
         self.cdp
             .call(&None, "Target.setAutoAttach", &auto_attach(), limit)?;
         let left = end.saturating_duration_since(Instant::now());
-        self.cdp
-            .pump(left, "starting", |state| !state.tabs.is_empty())?;
+        self.cdp.pump(left, "starting", |state| !state.tabs.is_empty())?;
         self.front = self
             .cdp
             .state
@@ -119,7 +122,9 @@ impl Browser {
                 during: "opening its first page".to_owned(),
                 limit,
             })?;
-        Ok(())
+        // An answer of the page's own process: its greeting is done, and nothing crosses a first navigation.
+        let page = self.current()?;
+        self.world(&page.session, &page.target).map(|_| ())
     }
 
     /// What the person should know about how the browser runs.
@@ -268,9 +273,10 @@ impl Browser {
             Action::MouseUp { at } => self.mouse_up(binding, *at)?,
             Action::CursorPosition => {
                 let at = self.pointer_pixel();
-                effect
-                    .notes
-                    .push(format!("The pointer is at pixel ({}, {}) of the frame.", at.x, at.y));
+                effect.notes.push(format!(
+                    "The pointer is at pixel ({}, {}) of the frame.",
+                    at.x, at.y
+                ));
             }
             Action::Type { text } => self.type_text(binding, text)?,
             Action::Key { chord } => self.press_chord(binding, chord, None)?,

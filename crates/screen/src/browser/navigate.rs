@@ -20,16 +20,23 @@ impl Browser {
         if self.cdp.state.hanging.contains(&page.session) {
             page = self.replace_tab(&page)?;
         }
-        // A crashed page comes to life again with its next address.
-        self.cdp.state.crashed.remove(&page.session);
         let limit = self.options.navigation_limit;
-        let waited = self.cdp.call_until(
-            &Some(page.session.clone()),
-            "Page.navigate",
-            &json!({"url": url.as_str()}),
-            limit,
-            |state| state.cannot_answer(&page.session),
-        );
+        let navigate = |browser: &mut Self| {
+            // A crashed page comes to life again with its next address.
+            browser.cdp.state.crashed.remove(&page.session);
+            browser.cdp.call_until(
+                &Some(page.session.clone()),
+                "Page.navigate",
+                &json!({"url": url.as_str()}),
+                limit,
+                |state| state.cannot_answer(&page.session),
+            )
+        };
+        let waited = match navigate(self) {
+            // The page that was to be left crashed on the way out; the one to be opened has not had its chance.
+            Err(ScreenError::Crashed { .. }) => navigate(self),
+            waited => waited,
+        };
         match waited {
             Ok(Waited::Answer(answer)) => match answer["errorText"].as_str() {
                 // A download or an empty answer: the page stays as it is.
@@ -42,8 +49,7 @@ impl Browser {
             // The page asks whether it may be left.
             Ok(Waited::Stopped) => Ok(()),
             Err(ScreenError::Hanging { .. }) => {
-                self.cdp
-                    .tell(&Some(page.session), "Page.stopLoading", &json!({}));
+                self.cdp.tell(&Some(page.session), "Page.stopLoading", &json!({}));
                 Err(ScreenError::NeverLoads {
                     url: url.to_string(),
                     limit,
@@ -98,9 +104,9 @@ impl Browser {
             limit,
             |state| state.cannot_answer(&page.session),
         )?;
-        let closed = self.cdp.pump(limit, "closing a tab", |state| {
-            state.cannot_answer(&page.session)
-        })?;
+        let closed = self
+            .cdp
+            .pump(limit, "closing a tab", |state| state.cannot_answer(&page.session))?;
         if !closed {
             return Err(ScreenError::Hanging {
                 during: "closing the tab".to_owned(),
@@ -142,9 +148,12 @@ impl Browser {
     /// Opens an empty tab: there is always one.
     pub(super) fn new_tab(&mut self) -> Result<Page, ScreenError> {
         let limit = self.options.answer_limit;
-        let answer = self
-            .cdp
-            .call(&None, "Target.createTarget", &json!({"url": "about:blank"}), limit)?;
+        let answer = self.cdp.call(
+            &None,
+            "Target.createTarget",
+            &json!({"url": "about:blank"}),
+            limit,
+        )?;
         let target = answer["targetId"].as_str().unwrap_or_default().to_owned();
         self.cdp.pump(limit, "opening a tab", |state| {
             state.tabs.iter().any(|page| page.target == target)
@@ -201,7 +210,10 @@ impl Browser {
             &json!({"targetId": page.target}),
             limit,
         )?;
-        Ok(answer["targetInfo"]["url"].as_str().unwrap_or_default().to_owned())
+        Ok(answer["targetInfo"]["url"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Every document of the page in front: session and frame.

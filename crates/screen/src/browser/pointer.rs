@@ -68,7 +68,11 @@ impl Browser {
         modifiers: u8,
     ) -> Result<Waited, ScreenError> {
         let (x, y) = self.pointer;
-        let held = if kind == "mousePressed" || self.held { button.1 } else { 0 };
+        let held = if kind == "mousePressed" || self.held {
+            button.1
+        } else {
+            0
+        };
         let params = json!({
             "type": kind, "x": x, "y": y, "button": button.0, "buttons": held,
             "clickCount": count, "modifiers": modifiers, "pointerType": "mouse",
@@ -199,8 +203,14 @@ impl Browser {
 
     fn drag_along(&mut self, armed: &Armed, path: &[Point], modifiers: u8) -> Result<(), ScreenError> {
         const DONE: &str = "The drag was begun, and its release was withheld";
-        let mut points = path.iter().map(|point| self.css(*point)).collect::<Vec<_>>().into_iter();
-        let Some(mut from) = points.next() else { return Ok(()) };
+        let mut points = path
+            .iter()
+            .map(|point| self.css(*point))
+            .collect::<Vec<_>>()
+            .into_iter();
+        let Some(mut from) = points.next() else {
+            return Ok(());
+        };
         self.move_to(from, modifiers)?;
         self.mouse("mousePressed", ("left", 1), 1, modifiers)?;
         self.held = true;

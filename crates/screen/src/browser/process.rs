@@ -38,6 +38,8 @@ const QUIET: &[&str] = &[
     "--disable-extensions",
     "--disable-sync",
     "--disable-quic",
+    // Containers often have a shared memory too small for a page.
+    "--disable-dev-shm-usage",
     "--disable-breakpad",
     "--disable-crash-reporter",
     "--disable-client-side-phishing-detection",

@@ -169,8 +169,11 @@ impl Browser {
     /// Lets go of everything that is held in a process.
     pub(super) fn release(&mut self, session: &Arc<str>) {
         let session = Some(session.clone());
-        self.cdp
-            .tell(&session, "Runtime.releaseObjectGroup", &json!({"objectGroup": GROUP}));
+        self.cdp.tell(
+            &session,
+            "Runtime.releaseObjectGroup",
+            &json!({"objectGroup": GROUP}),
+        );
     }
 
     /// Sends a command to a page and waits for the answer, unless a dialog keeps the page from answering.

@@ -16,7 +16,11 @@ fn a_click_reaches_its_point() {
     desk.do_(click(point));
     assert_eq!(
         desk.log(),
-        ["mousedown 120,70 b0 n1", "mouseup 120,70 b0 n1", "click 120,70 b0 n1"]
+        [
+            "mousedown 120,70 b0 n1",
+            "mouseup 120,70 b0 n1",
+            "click 120,70 b0 n1"
+        ]
     );
 }
 
@@ -39,9 +43,17 @@ fn clicks_are_counted_one_two_three() {
 fn other_buttons_and_modifiers_arrive() {
     let mut desk = at("recorder");
     desk.do_(clicks(Button::Right, 1, Point::new(120, 70)));
-    assert!(desk.log().contains(&"contextmenu 120,70 b2 n0".to_owned()), "{:?}", desk.log());
+    assert!(
+        desk.log().contains(&"contextmenu 120,70 b2 n0".to_owned()),
+        "{:?}",
+        desk.log()
+    );
     desk.do_(clicks(Button::Middle, 1, Point::new(120, 70)));
-    assert!(desk.log().contains(&"auxclick 120,70 b1 n1".to_owned()), "{:?}", desk.log());
+    assert!(
+        desk.log().contains(&"auxclick 120,70 b1 n1".to_owned()),
+        "{:?}",
+        desk.log()
+    );
     desk.do_(Action::Click {
         button: Button::Left,
         count: 1,
@@ -62,7 +74,10 @@ fn the_wheel_turns_at_its_point_in_its_direction() {
     };
     desk.do_(scroll(Some(Point::new(350, 70)), 0, 60));
     assert_eq!(desk.log(), ["wheel list 0,60"]);
-    assert_eq!(desk.value("[list.scrollLeft, list.scrollTop, scrollY]"), json!([0, 60, 0]));
+    assert_eq!(
+        desk.value("[list.scrollLeft, list.scrollTop, scrollY]"),
+        json!([0, 60, 0])
+    );
     desk.do_(scroll(Some(Point::new(350, 70)), 40, 0));
     assert_eq!(desk.value("[list.scrollLeft, list.scrollTop]"), json!([40, 60]));
     desk.do_(scroll(None, 0, 100));
@@ -90,7 +105,10 @@ fn a_drag_starts_where_it_says_and_passes_all_points() {
         modifiers: Vec::new(),
     });
     assert_eq!(desk.log(), ["down 60,60", "up 200,160"]);
-    assert_eq!(desk.value("own.style.transform"), json!("translate(140px, 100px)"));
+    assert_eq!(
+        desk.value("own.style.transform"),
+        json!("translate(140px, 100px)")
+    );
 }
 
 #[test]
@@ -153,7 +171,10 @@ fn chords_edit_once() {
     desk.do_(click(field));
     desk.do_(typed("abc"));
     desk.do_(key("ctrl+a"));
-    assert_eq!(desk.value("[field.selectionStart, field.selectionEnd]"), json!([0, 3]));
+    assert_eq!(
+        desk.value("[field.selectionStart, field.selectionEnd]"),
+        json!([0, 3])
+    );
     desk.do_(key("ctrl+c"));
     desk.do_(key("End"));
     desk.do_(key("ctrl+v"));
@@ -164,7 +185,10 @@ fn chords_edit_once() {
     desk.do_(key("shift+x"));
     assert_eq!(desk.value("field.value"), json!("abX"));
     desk.do_(key("shift+Home"));
-    assert_eq!(desk.value("[field.selectionStart, field.selectionEnd]"), json!([0, 3]));
+    assert_eq!(
+        desk.value("[field.selectionStart, field.selectionEnd]"),
+        json!([0, 3])
+    );
     assert!(desk.log().contains(&"keydown a KeyA ctrl".to_owned()));
 }
 
@@ -220,8 +244,16 @@ fn addresses_and_history() {
 #[test]
 fn addresses_of_other_kinds_are_refused() {
     let mut desk = at("plain");
-    for url in ["file:///etc/passwd", "chrome://version", "javascript:alert(1)", "data:text/html,x"] {
-        assert!(matches!(desk.open(url), Err(ScreenError::Address { .. })), "{url}");
+    for url in [
+        "file:///etc/passwd",
+        "chrome://version",
+        "javascript:alert(1)",
+        "data:text/html,x",
+    ] {
+        assert!(
+            matches!(desk.open(url), Err(ScreenError::Address { .. })),
+            "{url}"
+        );
     }
     assert_eq!(desk.value("location.pathname"), json!("/plain"));
 }
@@ -304,6 +336,9 @@ fn secrets_need_someone_to_keep_them() {
     let field = desk.middle("#field");
     desk.do_(click(field));
     let error = desk.act(typed("{{secret:bank}}")).unwrap_err();
-    assert!(matches!(&error, ScreenError::Secret { name, .. } if name == "bank"), "{error}");
+    assert!(
+        matches!(&error, ScreenError::Secret { name, .. } if name == "bank"),
+        "{error}"
+    );
     assert_eq!(desk.value("field.value"), json!(""));
 }

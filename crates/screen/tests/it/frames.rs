@@ -18,10 +18,15 @@ fn a_frame_is_the_page() {
     assert_eq!(frame.url.as_deref(), Some(&*pages::address("plain")));
     assert_eq!(format!("{}/", frame.origin), pages::address(""));
     assert!(frame.notes.is_empty(), "{:?}", frame.notes);
-    let hash: String = Sha256::digest(&frame.png).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(&frame.png)
+        .iter()
+        .fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
     assert_eq!(frame.id.0, hash);
     let picture = image::load_from_memory(&frame.png).unwrap();
-    assert_eq!((picture.width(), picture.height()), (VIEWPORT.width, VIEWPORT.height));
+    assert_eq!(
+        (picture.width(), picture.height()),
+        (VIEWPORT.width, VIEWPORT.height)
+    );
     assert_eq!(desk.look().unwrap().id, frame.id, "nothing moved");
 }
 
@@ -68,7 +73,9 @@ fn a_zoom_shows_a_region_larger() {
             height: 80,
         },
     });
-    let picture = image::load_from_memory(&effect.magnified.unwrap()).unwrap().to_rgb8();
+    let picture = image::load_from_memory(&effect.magnified.unwrap())
+        .unwrap()
+        .to_rgb8();
     assert_eq!((picture.width(), picture.height()), (640, 320));
     assert_eq!(picture.get_pixel(600, 300).0, [0xcc; 3]);
     let outside = desk.act(Action::Zoom {
@@ -87,11 +94,18 @@ fn dialogs_are_told_and_answered_by_keys() {
     let mut desk = at("dialogs");
     let alert = desk.middle("#alert");
     let effect = desk.do_(click(alert));
-    assert!(effect.notes[0].contains("alert \"Hello there\""), "{:?}", effect.notes);
+    assert!(
+        effect.notes[0].contains("alert \"Hello there\""),
+        "{:?}",
+        effect.notes
+    );
     let frame = desk.look().unwrap();
     assert!(frame.notes[0].contains("Hello there"), "{:?}", frame.notes);
     let target = desk.target_at(alert).unwrap().unwrap();
-    assert_eq!((target.role.as_str(), target.label.as_str()), ("alertdialog", "Hello there"));
+    assert_eq!(
+        (target.role.as_str(), target.label.as_str()),
+        ("alertdialog", "Hello there")
+    );
     let blocked = desk.act(click(alert)).unwrap_err();
     assert!(matches!(blocked, ScreenError::DialogOpen { .. }), "{blocked}");
     desk.do_(key("Enter"));
@@ -155,11 +169,18 @@ fn an_answer_to_a_dialog_is_for_that_dialog() {
 #[test]
 fn settling_waits_for_what_comes_late() {
     let mut desk = at("late");
-    assert_eq!(desk.value("Boolean(document.querySelector('#late'))"), json!(true));
+    assert_eq!(
+        desk.value("Boolean(document.querySelector('#late'))"),
+        json!(true)
+    );
     let address = pages::address("other");
-    desk.evaluate(&format!("void setTimeout(() => location.href = '{address}', 5)")).unwrap();
+    desk.evaluate(&format!("void setTimeout(() => location.href = '{address}', 5)"))
+        .unwrap();
     desk.settle().unwrap();
-    assert_eq!(desk.value("document.querySelector('h1').textContent"), json!("Other"));
+    assert_eq!(
+        desk.value("document.querySelector('h1').textContent"),
+        json!("Other")
+    );
 }
 
 #[test]

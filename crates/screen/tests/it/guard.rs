@@ -25,7 +25,12 @@ fn evil_events(desk: &mut Desk) -> Vec<String> {
 
 #[test]
 fn a_change_between_approval_and_input_is_seen() {
-    for change in ["overlay()", "replace()", "safe.textContent = 'Pay now'", "safe.remove()"] {
+    for change in [
+        "overlay()",
+        "replace()",
+        "safe.textContent = 'Pay now'",
+        "safe.remove()",
+    ] {
         let mut desk = at("swap");
         let safe = desk.middle("#safe");
         let approved = desk.approve(click(safe));
@@ -48,8 +53,15 @@ fn a_change_when_the_pointer_comes_is_stopped_in_the_page() {
         let approved = desk.approve(click(safe));
         desk.evaluate(&format!("on('{moment}', {change})")).unwrap();
         let why = refused(&mut desk, approved, false);
-        assert_eq!(evil_events(&mut desk), Vec::<String>::new(), "{moment} {change}: {why}");
-        assert_eq!(desk.value("log.includes('pointerdown') || log.includes('mousedown')"), json!(false));
+        assert_eq!(
+            evil_events(&mut desk),
+            Vec::<String>::new(),
+            "{moment} {change}: {why}"
+        );
+        assert_eq!(
+            desk.value("log.includes('pointerdown') || log.includes('mousedown')"),
+            json!(false)
+        );
     }
 }
 
@@ -58,7 +70,8 @@ fn a_change_of_label_when_the_pointer_comes_is_stopped_too() {
     let mut desk = at("swap");
     let safe = desk.middle("#safe");
     let approved = desk.approve(click(safe));
-    desk.evaluate("on('mousemove', () => safe.textContent = 'Pay now')").unwrap();
+    desk.evaluate("on('mousemove', () => safe.textContent = 'Pay now')")
+        .unwrap();
     let why = refused(&mut desk, approved, false);
     assert!(why.contains("label"), "{why}");
     assert!(desk.log().is_empty());
@@ -66,13 +79,21 @@ fn a_change_of_label_when_the_pointer_comes_is_stopped_too() {
 
 #[test]
 fn a_change_during_the_press_withholds_the_rest() {
-    for (moment, change) in [("pointerdown", "overlay"), ("mousedown", "replace"), ("mousedown", "overlay")] {
+    for (moment, change) in [
+        ("pointerdown", "overlay"),
+        ("mousedown", "replace"),
+        ("mousedown", "overlay"),
+    ] {
         let mut desk = at("swap");
         let safe = desk.middle("#safe");
         let approved = desk.approve(click(safe));
         desk.evaluate(&format!("on('{moment}', {change})")).unwrap();
         let why = refused(&mut desk, approved, true);
-        assert_eq!(evil_events(&mut desk), Vec::<String>::new(), "{moment} {change}: {why}");
+        assert_eq!(
+            evil_events(&mut desk),
+            Vec::<String>::new(),
+            "{moment} {change}: {why}"
+        );
     }
 }
 
@@ -91,8 +112,10 @@ fn a_closed_shadow_tree_is_guarded_inside() {
     let mut desk = at("shadow");
     let host = desk.middle("closed-box");
     let approved = desk.approve(click(Point::new(120, host.y)));
-    desk.evaluate("document.querySelector('closed-box').addEventListener('mousemove', swapClosed, {once: true}), 0")
-        .unwrap();
+    desk.evaluate(
+        "document.querySelector('closed-box').addEventListener('mousemove', swapClosed, {once: true}), 0",
+    )
+    .unwrap();
     refused(&mut desk, approved, false);
     assert!(desk.log().is_empty(), "{:?}", desk.log());
 }
@@ -102,7 +125,8 @@ fn a_navigation_in_mid_click_gets_nothing() {
     let mut desk = at("away");
     let go = desk.middle("#go");
     let approved = desk.approve(click(go));
-    desk.evaluate("void document.querySelector('#away').click()").unwrap();
+    desk.evaluate("void document.querySelector('#away').click()")
+        .unwrap();
     desk.settle().unwrap();
     let why = refused(&mut desk, approved, false);
     assert!(why.contains("localhost"), "{why}");
@@ -142,14 +166,16 @@ fn keys_do_not_follow_a_stolen_focus() {
 
     desk.do_(click(note));
     let approved = desk.approve(typed("hello"));
-    desk.evaluate("note.addEventListener('input', () => secret.focus(), {once: true})").unwrap();
+    desk.evaluate("note.addEventListener('input', () => secret.focus(), {once: true})")
+        .unwrap();
     refused(&mut desk, approved, true);
     assert_eq!(desk.value("[note.value, secret.value]"), json!(["h", ""]));
 
     // Text that no key types goes the same way.
     desk.do_(click(note));
     let approved = desk.approve(typed("é"));
-    desk.evaluate("note.addEventListener('beforeinput', () => secret.focus(), {once: true}), secret.focus()").unwrap();
+    desk.evaluate("note.addEventListener('beforeinput', () => secret.focus(), {once: true}), secret.focus()")
+        .unwrap();
     refused(&mut desk, approved, false);
     assert_eq!(desk.value("secret.value"), json!(""));
 }
@@ -164,7 +190,10 @@ fn a_key_does_not_press_another_button() {
     refused(&mut desk, approved, false);
     assert!(!desk.log().contains(&"sent".to_owned()));
     desk.do_(key("Enter"));
-    assert!(desk.log().contains(&"sent".to_owned()), "a key approved for the button presses it");
+    assert!(
+        desk.log().contains(&"sent".to_owned()),
+        "a key approved for the button presses it"
+    );
 }
 
 #[test]
@@ -173,7 +202,10 @@ fn the_boxes_of_a_code_may_pass_the_focus_on() {
     let first = desk.middle("#d1");
     desk.do_(click(first));
     desk.do_(typed("123"));
-    assert_eq!(desk.value("[d1.value, d2.value, d3.value].join('')"), json!("123"));
+    assert_eq!(
+        desk.value("[d1.value, d2.value, d3.value].join('')"),
+        json!("123")
+    );
 }
 
 #[test]

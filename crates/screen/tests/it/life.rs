@@ -62,11 +62,15 @@ fn nothing_is_left_when_the_run_is_killed() {
         let browser = launch(options());
         // Marked, since the test harness prints too.
         println!("profile={}", browser.profile().display());
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "life::nothing_is_left_when_the_run_is_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "life::nothing_is_left_when_the_run_is_killed",
+            "--nocapture",
+        ])
         .env(CHILD, "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -148,7 +152,6 @@ fn a_page_that_never_answers_is_an_error() {
 fn a_page_that_hangs_is_an_error_and_can_be_left() {
     let mut browser = launch(BrowserOptions {
         answer_limit: SHORT,
-        settle_limit: Duration::from_millis(300),
         ..options()
     });
     browser.open(&pages::address("spin")).unwrap();

@@ -1,9 +1,16 @@
 //! The browser screen against real Chromium, on pages that record what reaches them.
 
+#[cfg(test)]
 mod actions;
+#[cfg(test)]
 mod frames;
+#[cfg(test)]
 mod guard;
+#[cfg(test)]
 mod life;
+#[cfg(test)]
 mod pages;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod targets;

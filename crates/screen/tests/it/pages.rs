@@ -7,7 +7,7 @@ use std::time::Duration;
 use tiny_http::{Header, Request, Response, Server};
 
 /// A page that writes down every event that reaches it.
-const RECORDER: &str = r#"<!doctype html><title>Recorder</title>
+const RECORDER: &str = r"<!doctype html><title>Recorder</title>
 <style>body { margin: 0; height: 3000px; width: 3000px } #pad { position: absolute; left: 20px; top: 20px; width: 200px; height: 100px; background: #ccc }
 #list { position: absolute; left: 300px; top: 20px; width: 200px; height: 100px; overflow: scroll } #list div { width: 2000px; height: 2000px }
 #field { position: absolute; left: 20px; top: 150px; width: 200px } #area { position: absolute; left: 20px; top: 200px; width: 200px; height: 80px }</style>
@@ -20,7 +20,7 @@ addEventListener('mousemove', (e) => { if (e.buttons) log.push(`drag ${e.clientX
 addEventListener('wheel', (e) => log.push(`wheel ${e.target.parentElement?.id || 'page'} ${e.deltaX},${e.deltaY}`));
 for (const type of ['keydown', 'keyup']) addEventListener(type, (e) => log.push(`${type} ${e.key} ${e.code}` + (e.ctrlKey ? ' ctrl' : '') + (e.shiftKey ? ' shift' : '') + (e.repeat ? ' repeat' : '')));
 addEventListener('contextmenu', (e) => e.preventDefault());
-</script>"#;
+</script>";
 
 /// The shape of an ordinary page: `BODY` is put in its place.
 const FRAME: &str = "<!doctype html><meta charset=utf-8><title>Page</title><style>body{margin:0;font:16px sans-serif}</style>\n<script>window.log = [];</script>\n";
@@ -70,12 +70,18 @@ pub(crate) fn address(path: &str) -> String {
 }
 
 fn answer(request: Request) {
-    let path = request.url().trim_start_matches('/').split('?').next().unwrap_or_default().to_owned();
+    let path = request
+        .url()
+        .trim_start_matches('/')
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     match path.as_str() {
         // It takes the connection and says nothing.
         "never" => {
             std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
                 drop(request);
             });
         }
@@ -83,9 +89,12 @@ fn answer(request: Request) {
         "endless" => {
             std::thread::spawn(move || {
                 let mut stream = request.into_writer();
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>Endless</title><button id=here>Here</button>");
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>Endless</title><button id=here>Here</button>"
+                );
                 let _ = stream.flush();
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
             });
         }
         "redirect" => {
@@ -98,10 +107,18 @@ fn answer(request: Request) {
             let _ = request.respond(Response::from_string("PK").with_header(header));
         }
         _ => {
-            let page = if path == "recorder" { Some(RECORDER.to_owned()) } else { bodies(&path) };
+            let page = if path == "recorder" {
+                Some(RECORDER.to_owned())
+            } else {
+                bodies(&path)
+            };
             let header = Header::from_bytes("Content-Type", "text/html; charset=utf-8").unwrap();
             let code = if page.is_some() { 200 } else { 404 };
-            let _ = request.respond(Response::from_string(page.unwrap_or_default()).with_header(header).with_status_code(code));
+            let _ = request.respond(
+                Response::from_string(page.unwrap_or_default())
+                    .with_header(header)
+                    .with_status_code(code),
+            );
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::support::{at, click, key, middle, typed};
 fn controls_say_what_they_are() {
     let mut desk = at("form");
     let email = desk.target_of("#email");
-    assert_eq!((email.role.as_str(), email.label.as_str()), ("textbox", "Your e-mail"));
+    assert_eq!(
+        (email.role.as_str(), email.label.as_str()),
+        ("textbox", "Your e-mail")
+    );
     assert_eq!(email.value.as_deref(), Some("a@b.example"));
     assert_eq!(email.field, FieldKind::Email);
     assert_eq!(format!("{}/", email.origin), pages::address(""));
@@ -19,14 +22,20 @@ fn controls_say_what_they_are() {
     assert!(email.agrees && email.enabled);
 
     let password = desk.target_of("#password");
-    assert_eq!((password.field, password.value.as_deref()), (FieldKind::Password, None));
+    assert_eq!(
+        (password.field, password.value.as_deref()),
+        (FieldKind::Password, None)
+    );
     assert_eq!(desk.target_of("#card").field, FieldKind::Payment);
     assert_eq!(desk.target_of("#auto").field, FieldKind::Payment);
     assert_eq!(desk.target_of("#vorname").field, FieldKind::Personal);
     assert_eq!(desk.target_of("#file").field, FieldKind::File);
     assert_eq!(desk.target_of("#q").field, FieldKind::Search);
     let size = desk.target_of("#size");
-    assert_eq!((size.field, size.value.as_deref()), (FieldKind::Choice, Some("Large")));
+    assert_eq!(
+        (size.field, size.value.as_deref()),
+        (FieldKind::Choice, Some("Large"))
+    );
     assert_eq!(desk.target_of("#text").field, FieldKind::None);
 }
 
@@ -59,14 +68,23 @@ fn a_button_says_what_it_sends_where() {
 fn links_labels_and_tiles_stand_for_what_they_operate() {
     let mut desk = at("form");
     let link = desk.target_of("#link i");
-    assert_eq!((link.role.as_str(), link.label.as_str()), ("link", "To the other page"));
+    assert_eq!(
+        (link.role.as_str(), link.label.as_str()),
+        ("link", "To the other page")
+    );
     assert_eq!(link.link, Some(pages::address("other#there")));
 
     let [at_label, at_box] = ["#agree-label", "#agree"].map(|selector| desk.target_of(selector));
     assert_eq!(at_label.identity, at_box.identity);
-    assert_eq!((at_box.role.as_str(), at_box.value.as_deref()), ("checkbox", Some("not checked")));
+    assert_eq!(
+        (at_box.role.as_str(), at_box.value.as_deref()),
+        ("checkbox", Some("not checked"))
+    );
 
-    assert_eq!(desk.target_of("#span").identity, desk.target_of("#card-like").identity);
+    assert_eq!(
+        desk.target_of("#span").identity,
+        desk.target_of("#card-like").identity
+    );
     assert_ne!(desk.target_of("#span").identity, desk.target_of("#text").identity);
 }
 
@@ -74,11 +92,17 @@ fn links_labels_and_tiles_stand_for_what_they_operate() {
 fn keys_go_to_the_focus() {
     let mut desk = at("form");
     let nothing = desk.target(&key("x")).unwrap().unwrap();
-    assert_eq!((nothing.role.as_str(), nothing.field), ("document", FieldKind::None));
+    assert_eq!(
+        (nothing.role.as_str(), nothing.field),
+        ("document", FieldKind::None)
+    );
     let email = desk.middle("#email");
     desk.do_(click(email));
     let target = desk.target(&typed("x")).unwrap().unwrap();
-    assert_eq!((target.label.as_str(), target.form.unwrap().submits), ("Your e-mail", false));
+    assert_eq!(
+        (target.label.as_str(), target.form.unwrap().submits),
+        ("Your e-mail", false)
+    );
     let target = desk.target(&key("Enter")).unwrap().unwrap();
     assert!(target.form.unwrap().submits, "Enter sends the form");
     assert_eq!(desk.target(&Action::Back).unwrap(), None);
@@ -94,10 +118,18 @@ fn frames_are_followed_into_their_documents() {
         let (left, top) = (corner.x - 150 - inset, corner.y - 75 - inset);
         let point = aurore_action::Point::new(left + inset + 30, top + inset + 40);
         let target = desk.target_at(point).unwrap().unwrap();
-        assert_eq!((target.role.as_str(), target.label.as_str()), ("button", "Inside"), "{frame}");
+        assert_eq!(
+            (target.role.as_str(), target.label.as_str()),
+            ("button", "Inside"),
+            "{frame}"
+        );
         assert!(target.origin.contains(host), "{target:?}");
         let bounds = target.bounds.unwrap();
-        assert_eq!((bounds.x, bounds.y), (left + inset + 20, top + inset + 30), "{frame}: {bounds:?}");
+        assert_eq!(
+            (bounds.x, bounds.y),
+            (left + inset + 20, top + inset + 30),
+            "{frame}: {bounds:?}"
+        );
 
         desk.do_(click(point));
         assert_eq!(desk.target_at(point).unwrap().unwrap().label, "Done", "{frame}");
@@ -105,7 +137,10 @@ fn frames_are_followed_into_their_documents() {
         desk.do_(click(field));
         desk.do_(typed("héllo"));
         let within = desk.target(&typed("x")).unwrap().unwrap();
-        assert_eq!((within.label.as_str(), within.value.as_deref()), ("Within", Some("héllo")));
+        assert_eq!(
+            (within.label.as_str(), within.value.as_deref()),
+            ("Within", Some("héllo"))
+        );
         assert!(within.origin.contains(host), "{within:?}");
     }
 }
@@ -130,10 +165,19 @@ fn shadow_trees_are_entered_open_or_closed() {
 fn traps_do_not_agree() {
     let mut desk = at("traps");
     let trap = desk.target_of("#unseen");
-    assert_eq!(trap.label, "Delete account", "what is hit is told, not what is seen");
+    assert_eq!(
+        trap.label, "Delete account",
+        "what is hit is told, not what is seen"
+    );
     assert!(!trap.agrees);
-    assert!(!desk.target_of("#hidden").agrees, "hidden from the accessibility tree");
-    assert!(!desk.target_of("#lying").agrees, "called by words that are not seen");
+    assert!(
+        !desk.target_of("#hidden").agrees,
+        "hidden from the accessibility tree"
+    );
+    assert!(
+        !desk.target_of("#lying").agrees,
+        "called by words that are not seen"
+    );
     assert!(desk.target_of("#drawn").agrees, "a drawn checkbox is no trap");
     assert!(desk.target_of("#honest").agrees);
 }
@@ -142,7 +186,10 @@ fn traps_do_not_agree() {
 fn names_of_elements_shadow_nothing() {
     let mut desk = at("clobber");
     let target = desk.target_of("#button");
-    assert_eq!((target.role.as_str(), target.label.as_str()), ("button", "Send it"));
+    assert_eq!(
+        (target.role.as_str(), target.label.as_str()),
+        ("button", "Send it")
+    );
     assert_eq!(target.form.unwrap().action, pages::address("send"));
     let button = desk.middle("#button");
     desk.do_(click(button));
@@ -161,7 +208,8 @@ fn boxes_are_frame_pixels() {
             height: 60
         })
     );
-    desk.evaluate("document.body.style.height = '3000px', scrollTo(0, 20)").unwrap();
+    desk.evaluate("document.body.style.height = '3000px', scrollTo(0, 20)")
+        .unwrap();
     assert_eq!(desk.target_of("#safe").bounds.map(|bounds| bounds.y), Some(30));
     assert_eq!(desk.value("scrollY"), json!(20));
 }

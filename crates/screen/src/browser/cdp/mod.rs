@@ -84,13 +84,17 @@ const EVENTS: &[&str] = &[
     "Page.javascriptDialogOpening",
     "Target.attachedToTarget",
     "Target.detachedFromTarget",
-    "Target.targetCrashed",
     "Target.targetDestroyed",
 ];
 
 impl Cdp {
     /// Connects to a browser's pipe. `greeter` says what each new page or frame is told first.
-    pub(super) fn new(commands: PipeWriter, answers: PipeReader, stderr: LastWords, greeter: Greeter) -> Self {
+    pub(super) fn new(
+        commands: PipeWriter,
+        answers: PipeReader,
+        stderr: LastWords,
+        greeter: Greeter,
+    ) -> Self {
         let commands = wire::writer(commands);
         let next_id = Arc::new(AtomicU64::new(1));
         let (sender, incoming) = channel();
@@ -246,18 +250,18 @@ fn greet(incoming: &Incoming, greeter: &Greeter, commands: &Sender<Vec<u8>>, ids
     let kind = incoming.params["targetInfo"]["type"].as_str().unwrap_or_default();
     let wake = ("Runtime.runIfWaitingForDebugger", json!({}));
     for (method, params) in greeter(kind).iter().chain(std::iter::once(&wake)) {
-        send(commands, ids.fetch_add(1, Ordering::Relaxed), session, method, params);
+        send(
+            commands,
+            ids.fetch_add(1, Ordering::Relaxed),
+            session,
+            method,
+            params,
+        );
     }
 }
 
 /// Hands a command to the writer; false if there is none any more.
-fn send(
-    commands: &Sender<Vec<u8>>,
-    id: u64,
-    session: Option<&str>,
-    method: &str,
-    params: &Value,
-) -> bool {
+fn send(commands: &Sender<Vec<u8>>, id: u64, session: Option<&str>, method: &str, params: &Value) -> bool {
     let message = match session {
         Some(session) => json!({"id": id, "method": method, "params": params, "sessionId": session}),
         None => json!({"id": id, "method": method, "params": params}),

@@ -82,11 +82,6 @@ impl State {
                     self.detached(&session);
                 }
             }
-            "Target.targetCrashed" => {
-                let target = text(params, "targetId");
-                let session = self.page_mut(&target).map(|page| page.session.clone());
-                self.crashed.extend(session);
-            }
             "Inspector.targetCrashed" => {
                 self.crashed.extend(session.cloned());
             }

@@ -213,6 +213,8 @@
             box: [box.x, box.y, box.width, box.height],
             enabled: !(element.matches?.(':disabled') || dom.attribute(element, 'aria-disabled') === 'true' || element.closest?.('[inert]')),
             operable: operable(element),
+            // An open drop-down list takes keys without the page's events.
+            list: element instanceof HTMLSelectElement,
             document: aurore.document,
             print: aurore.print(element),
         };

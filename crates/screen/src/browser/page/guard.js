@@ -139,13 +139,15 @@
         }
         return armed.kind === 'key' ? key(event) : refuse(event, 'a key came while pressing');
     };
-    // `document.open` takes listeners away; the same one is never added twice.
     const listen = () => {
         for (const type of [...KEY, ...PRESS, ...RELEASE, ...CONSEQUENCE]) {
             window.addEventListener(type, watch, { capture: true, passive: false });
         }
     };
     listen();
+    // `document.open` takes listeners away and empties the document; this runs before the next event comes. Adding
+    // a listener that is still there changes nothing.
+    new MutationObserver(listen).observe(document, { childList: true });
 
     // Arms the guard for one approved action. `free` lets the release happen anywhere.
     aurore.arm = (token, kind, node, print, release, free) => {
