@@ -342,3 +342,64 @@ fn secrets_need_someone_to_keep_them() {
     );
     assert_eq!(desk.value("field.value"), json!(""));
 }
+
+#[test]
+fn ordinary_things_go_as_for_a_person() {
+    let mut desk = at("ordinary");
+    let label = desk.middle("#label");
+    desk.do_(click(label));
+    assert_eq!(desk.log(), ["box true"]);
+    let rich = desk.middle("#rich");
+    desk.do_(click(rich));
+    desk.do_(typed("rich é"));
+    assert_eq!(desk.value("rich.innerText"), json!("rich é"));
+    let range = desk.middle("#range");
+    desk.do_(Action::Drag {
+        path: vec![range, Point::new(range.x + 200, range.y)],
+        modifiers: Vec::new(),
+    });
+    assert_eq!(desk.value("range.value"), json!("100"));
+    let more = desk.middle("#more");
+    desk.do_(click(more));
+    assert_eq!(desk.value("document.querySelector('details').open"), json!(true));
+    let menu = desk.middle("#menu");
+    desk.do_(click(menu));
+    let item = desk.middle("#item");
+    desk.do_(click(item));
+    assert_eq!(desk.log(), ["box true", "item"]);
+    let name = desk.middle("#name");
+    desk.do_(click(name));
+    desk.do_(typed("Ada\n"));
+    assert_eq!(
+        desk.value("location.pathname + location.search"),
+        json!("/other?name=Ada")
+    );
+    desk.do_(Action::Back);
+    let link = desk.middle("#link");
+    desk.do_(click(link));
+    assert_eq!(desk.value("location.pathname"), json!("/plain"));
+}
+
+#[test]
+fn documents_without_scripts_are_operated_too() {
+    let mut desk = at("sandbox");
+    let button = desk.target_at(Point::new(100, 30)).unwrap().unwrap();
+    assert_eq!((button.role.as_str(), button.origin.as_str()), ("button", "null"));
+    let tick = Point::new(230, 30);
+    desk.do_(click(tick));
+    assert_eq!(
+        desk.target_at(tick).unwrap().unwrap().value.as_deref(),
+        Some("checked")
+    );
+    drop(desk);
+    for page in ["strict", "drawing.svg"] {
+        let mut desk = at(page);
+        let link = desk.target_at(Point::new(20, 18)).unwrap().unwrap();
+        assert_eq!(link.link, Some(pages::address("other")), "{page}");
+        desk.do_(click(Point::new(20, 18)));
+        assert_eq!(desk.look().unwrap().url, Some(pages::address("other")), "{page}");
+    }
+    let mut desk = at("note.txt");
+    desk.do_(click(Point::new(30, 30)));
+    assert_eq!(desk.target(&key("x")).unwrap().unwrap().role, "document");
+}

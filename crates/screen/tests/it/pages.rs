@@ -47,6 +47,8 @@ fn bodies(path: &str) -> Option<String> {
         "late" => "<script>setTimeout(() => { document.body.innerHTML = '<button id=late>Late</button>' }, 30)</script>".to_owned(),
         "spin" => "<button id=spin onclick='for(;;);'>Spin</button>".to_owned(),
         "away" => format!("<a id=away href={other}other>Away</a><button id=go onclick=\"location.href='{other}other'\">Go</button>"),
+        "sandbox" => "<iframe sandbox srcdoc='<style>body{margin:0}</style><button style=\"width:200px;height:60px\">Inside</button><input type=checkbox id=box style=\"width:60px;height:60px\">' style='border:0;width:300px;height:100px'></iframe>".to_owned(),
+        "ordinary" => include_str!("pages/ordinary.html").to_owned(),
         "clobber" => include_str!("pages/clobber.html").to_owned(),
         _ => return None,
     };
@@ -101,6 +103,28 @@ fn answer(request: Request) {
             let to = address("other").replace("127.0.0.1", "localhost");
             let header = Header::from_bytes("Location", to).unwrap();
             let _ = request.respond(Response::empty(302).with_header(header));
+        }
+        "drawing.svg" | "note.txt" => {
+            let (kind, body) = match path.as_str() {
+                "drawing.svg" => (
+                    "image/svg+xml",
+                    "<svg xmlns='http://www.w3.org/2000/svg'><a href='/other'><rect width='200' height='200'/></a></svg>",
+                ),
+                _ => ("text/plain", "Only text."),
+            };
+            let header = Header::from_bytes("Content-Type", kind).unwrap();
+            let _ = request.respond(Response::from_string(body).with_header(header));
+        }
+        // Its policy lets no script run.
+        "strict" => {
+            let kind = Header::from_bytes("Content-Type", "text/html").unwrap();
+            let policy = Header::from_bytes(
+                "Content-Security-Policy",
+                "default-src 'none'; sandbox allow-same-origin",
+            )
+            .unwrap();
+            let body = "<a href=/other style='font-size:40px'>Other</a>";
+            let _ = request.respond(Response::from_string(body).with_header(kind).with_header(policy));
         }
         "file.zip" => {
             let header = Header::from_bytes("Content-Type", "application/zip").unwrap();

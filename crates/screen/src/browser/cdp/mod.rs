@@ -11,7 +11,7 @@ mod wire;
 use std::io::{PipeReader, PipeWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -87,6 +87,9 @@ const EVENTS: &[&str] = &[
     "Target.targetDestroyed",
 ];
 
+/// Messages that wait at most while nobody calls; a page that makes more events loses them.
+const MOST_WAITING: usize = 10_000;
+
 impl Cdp {
     /// Connects to a browser's pipe. `greeter` says what each new page or frame is told first.
     pub(super) fn new(
@@ -97,7 +100,7 @@ impl Cdp {
     ) -> Self {
         let commands = wire::writer(commands);
         let next_id = Arc::new(AtomicU64::new(1));
-        let (sender, incoming) = channel();
+        let (sender, incoming) = sync_channel::<Incoming>(MOST_WAITING);
         let (greetings, greeting_ids) = (commands.clone(), next_id.clone());
         std::thread::spawn(move || {
             let ended = wire::read(answers, |message| {
@@ -114,7 +117,8 @@ impl Cdp {
                 if incoming.method == "Target.attachedToTarget" {
                     greet(&incoming, &greeter, &greetings, &greeting_ids);
                 }
-                !EVENTS.contains(&incoming.method.as_str()) || sender.send(incoming).is_ok()
+                !EVENTS.contains(&incoming.method.as_str())
+                    || !matches!(sender.try_send(incoming), Err(TrySendError::Disconnected(_)))
             });
             if let Err(error) = ended {
                 tracing::warn!(%error, "the browser's pipe broke");
