@@ -1,5 +1,6 @@
-//! Chromium, by the system's own package manager.
+//! Chromium and the fonts that pages name, by the system's own package manager.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::bail;
@@ -74,12 +75,13 @@ const MANAGERS: &[Manager] = &[
     },
 ];
 
-/// Makes sure that there is a Chromium, saying first what would be installed and why.
+/// Makes sure that there are a Chromium and its fonts, saying first what would be installed and why.
 ///
 /// # Errors
 /// When there is none and none can be installed: with what to do by hand.
 pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
-    if let Some(found) = BROWSERS.iter().find_map(|name| shell::find(name)) {
+    let browser = BROWSERS.iter().find_map(|name| shell::find(name));
+    if let (Some(found), true) = (&browser, has_fonts()) {
         eprintln!("Chromium: {}", found.display());
         return Ok(());
     }
@@ -92,11 +94,12 @@ pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
              hint: install Chromium or Chrome so that `chromium` or `google-chrome` is on PATH"
         );
     };
-    eprintln!(
-        "Chromium is missing. The agent works in a real browser, so it is installed now with {} \
-         (about 160 MB), together with the fonts that the pages name:",
-        manager.program
-    );
+    let missing = if browser.is_some() {
+        "The Liberation fonts are missing. The model was trained on pages in Liberation Sans, so they are"
+    } else {
+        "Chromium is missing. The agent works in a real browser, so it is (with the fonts that pages name, 160 MB)"
+    };
+    eprintln!("{missing} installed now with {}:", manager.program);
     let as_root = !manager.needs_root || is_root();
     for step in manager.steps {
         let mut command = if as_root {
@@ -121,6 +124,19 @@ pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("Chromium is still not on PATH\nhint: see the package manager's messages above");
+}
+
+/// Whether Liberation Sans is there, as far as that can be told.
+fn has_fonts() -> bool {
+    fn found(folder: &Path, depth: u32) -> bool {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            name.is_some_and(|name| name.starts_with("LiberationSans-Regular"))
+                || (depth > 0 && path.is_dir() && found(&path, depth - 1))
+        })
+    }
+    !cfg!(target_os = "linux") || found(Path::new("/usr/share/fonts"), 4)
 }
 
 fn is_root() -> bool {

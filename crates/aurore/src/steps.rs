@@ -21,6 +21,10 @@ impl StepPrinter {
     /// Prints one step. Everything that came off a page or out of a model is shown with its invisible and
     /// control characters made visible.
     pub fn print(&self, step: &StepReport) {
+        if step.outcome == StepOutcome::Ended && step.action.is_none() {
+            // A budget ran out before anything was decided: the end says so.
+            return;
+        }
         let number = self
             .style
             .paint(Look::Bold, format!("{:>3}", step.number))

@@ -1,0 +1,7 @@
+//! The program from outside: what it prints, what it returns, what it leaves behind.
+
+mod demo;
+mod errors;
+mod help;
+mod program;
+mod rules;
