@@ -116,16 +116,18 @@ pub fn prompt_positions(
             Some((rows, columns)) if rows > 0 && columns > 0 => {
                 let room = ids.len() - index;
                 let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-                positions.extend(
-                    cells
-                        .take(room)
-                        .map(|(row, column)| [current, current + row, current + column]),
-                );
-                current += rows.max(columns);
+                positions.extend(cells.take(room).map(|(row, column)| {
+                    [
+                        current,
+                        current.saturating_add(row),
+                        current.saturating_add(column),
+                    ]
+                }));
+                current = current.saturating_add(rows.max(columns));
             }
             _ => {
                 positions.push([current; 3]);
-                current += 1;
+                current = current.saturating_add(1);
             }
         }
     }
@@ -168,4 +170,46 @@ pub fn position_taps(config: &VisionConfig, grid: [u32; 3], patch: [u32; 2]) -> 
         (bottom * table + left, down * (1.0 - across)),
         (bottom * table + right, down * across),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_counts_on_after_the_longer_side_of_an_image() {
+        let image = ImagePatches {
+            grid: [1, 4, 6],
+            patches: Vec::new(),
+        };
+        let (positions, delta) = prompt_positions(&[5, 9, 9, 9, 9, 9, 9, 7], &[image], 9, 2);
+        assert_eq!(positions[0], [0, 0, 0]);
+        assert_eq!(positions[1..4], [[1, 1, 1], [1, 1, 2], [1, 1, 3]]);
+        assert_eq!(positions[4..7], [[1, 2, 1], [1, 2, 2], [1, 2, 3]]);
+        assert_eq!(positions[7], [4, 4, 4]);
+        assert_eq!(delta, 5 - 8);
+    }
+
+    #[test]
+    fn a_grid_that_lies_makes_neither_panic_nor_endless_positions() {
+        let image = ImagePatches {
+            grid: [u32::MAX; 3],
+            patches: Vec::new(),
+        };
+        let images = vec![image; 3];
+        let (positions, _) = prompt_positions(&[9; 20], &images, 9, 1);
+        assert_eq!(positions.len(), 20);
+        let (positions, _) = prompt_positions(&[9, 1, 9, 1, 9, 1], &images, 9, 1);
+        assert_eq!(positions.len(), 6);
+    }
+
+    #[test]
+    fn streams_interleave() {
+        let config = aurore_checkpoint::Config::official("0.8B").unwrap();
+        let rope = Rope::new(&config.text);
+        assert_eq!(rope.streams[..7], [0, 1, 2, 0, 1, 2, 0]);
+        // [11, 11, 10]: the last frequency belongs to the height.
+        assert_eq!(rope.streams[29..], [2, 0, 1]);
+        assert_eq!(rope.pairs(), 32);
+    }
 }

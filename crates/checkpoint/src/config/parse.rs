@@ -10,6 +10,8 @@ use crate::CheckpointError;
 
 type Result<T> = std::result::Result<T, CheckpointError>;
 
+/// The most elements of all recurrent states together; the largest official model has 150 million.
+const STATE_LIMIT: usize = 1 << 30;
 /// The widest matrix side that is accepted; the largest official one is 248,320.
 const WIDE: usize = 1 << 24;
 
@@ -117,6 +119,18 @@ fn parse_text(file: &str, fields: Fields<'_>, map: &Map<String, Value>, moe: boo
         .is_multiple_of(config.linear_num_key_heads)
     {
         return Err(fields.wrong("linear_num_value_heads", "a multiple of linear_num_key_heads"));
+    }
+    let state = [
+        config.linear_value_dim(),
+        config.linear_key_head_dim,
+        config.linear_layers(),
+    ];
+    if state
+        .iter()
+        .try_fold(1usize, |n, side| n.checked_mul(*side))
+        .is_none_or(|n| n > STATE_LIMIT)
+    {
+        return Err(fields.wrong("linear_num_value_heads", "heads whose states fit in 4 GiB"));
     }
     if !config.rotary_dim().is_multiple_of(2) {
         return Err(fields.wrong("head_dim", "a size of which an even part is rotated"));

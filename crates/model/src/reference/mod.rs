@@ -212,7 +212,7 @@ impl Model {
         let furthest = input.positions.iter().flatten().max();
         state.next_position = state
             .next_position
-            .max(furthest.map_or(0, |position| position + 1));
+            .max(furthest.map_or(0, |position| position.saturating_add(1)));
 
         let final_norm = ops::rms_norm(&x, &self.norm, eps);
         let logits = self.head.as_ref().unwrap_or(&self.embedding).apply(&final_norm);

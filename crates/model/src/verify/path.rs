@@ -11,6 +11,8 @@ pub(super) enum Network {
     Fast(Box<Model>, Sequence),
 }
 
+const MERGED: &str = "vision.image.merged";
+
 /// What a path shows besides logits, by the names of the case format.
 type Shown = Vec<(String, Vec<f32>)>;
 
@@ -42,7 +44,7 @@ impl Network {
             Self::Fast(model, sequence) => {
                 *sequence = model.new_sequence();
                 let logits = model.prefill(sequence, input, Want::All)?;
-                Ok((logits.values, Vec::new()))
+                Ok((logits.values, show_features(model, input.images)?))
             }
         }
     }
@@ -63,9 +65,16 @@ impl Network {
     pub(super) fn encode_images(&self, images: &[ImagePatches]) -> Result<Shown, ModelError> {
         match self {
             Self::Reference(model, _) => Ok(show_vision(&model.encode_images(images)?)),
-            Self::Fast(..) => Ok(Vec::new()),
+            Self::Fast(model, _) => show_features(model, images),
         }
     }
+}
+
+fn show_features(model: &Model, images: &[ImagePatches]) -> Result<Shown, ModelError> {
+    if images.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![(MERGED.to_owned(), model.encode_images(images)?.rows)])
 }
 
 fn show(output: &reference::Output, state: &reference::State) -> Shown {
@@ -90,6 +99,6 @@ fn show_vision(output: &reference::VisionOutput) -> Shown {
     }
     vec![
         ("vision.image.last_hidden".to_owned(), output.last_hidden.clone()),
-        ("vision.image.merged".to_owned(), output.merged.clone()),
+        (MERGED.to_owned(), output.merged.clone()),
     ]
 }
