@@ -10,15 +10,17 @@ mod error;
 mod input;
 mod load;
 mod model;
+mod plan;
 pub mod positions;
 pub mod reference;
 mod scratch;
 mod sequence;
-pub mod verify;
 mod text;
+pub mod verify;
 mod vision;
 
 pub use error::ModelError;
 pub use input::{ImagePatches, Input, TokenId};
 pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision, Want};
+pub use plan::MemoryPlan;
 pub use sequence::{Sequence, Snapshot};
