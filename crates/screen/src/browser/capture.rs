@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use aurore_action::{Frame, FrameId, Rect, Size, Tab};
-use aurore_policy::origin_of;
+use aurore_policy::{Crop, origin_of};
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -130,6 +130,23 @@ impl Browser {
         })))
     }
 
+    /// Whether a region of the frame still has the pixels that were judged.
+    pub(super) fn still_shows(&mut self, judged: &Crop) -> Result<bool, ScreenError> {
+        let png = self.capture(None)?;
+        let picture =
+            image::load_from_memory_with_format(&png, image::ImageFormat::Png).map_err(|error| {
+                ScreenError::Answer {
+                    method: "Page.captureScreenshot".to_owned(),
+                    field: format!("picture ({error})"),
+                }
+            })?;
+        let Rect { x, y, width, height } = judged.rect;
+        let pixels = picture
+            .crop_imm(x.max(0) as u32, y.max(0) as u32, width, height)
+            .into_rgba8();
+        Ok(hex_sha256(&pixels) == judged.sha256)
+    }
+
     fn frame_size(&self) -> Size {
         let side = |pixels: u32| (f64::from(pixels) * self.options.scale).round() as u32;
         Size {
@@ -228,11 +245,15 @@ pub(super) fn dialog_note(dialog: &Dialog) -> String {
 }
 
 fn frame_id(png: &[u8]) -> FrameId {
-    let mut id = String::with_capacity(64);
-    for byte in Sha256::digest(png) {
-        let _ = write!(id, "{byte:02x}");
+    FrameId(hex_sha256(png))
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    let mut hash = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(hash, "{byte:02x}");
     }
-    FrameId(id)
+    hash
 }
 
 /// Width and height out of a PNG's first chunk.

@@ -87,6 +87,12 @@ impl Browser {
         self.same_page(binding)?;
         let found = self.found_at(at)?;
         compare(binding.target.as_ref(), &found)?;
+        // A canvas that moves is another picture each time: only what a person was shown is held against it.
+        if let Some(around) = binding.around.as_ref().filter(|_| found.painted)
+            && !self.still_shows(around)?
+        {
+            return Err(changed("the picture under the pointer is another".to_owned()));
+        }
         Ok(found)
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) target: Target,
     /// Whether it is a drop-down list, which takes keys without the page's events.
     pub(super) list: bool,
+    /// Whether it is a canvas, whose content only its pixels tell.
+    pub(super) painted: bool,
     /// Whether Enter in it sends its form.
     enters: bool,
 }
@@ -54,6 +56,7 @@ struct Description {
     enabled: bool,
     operable: bool,
     list: bool,
+    painted: bool,
     document: String,
     print: String,
 }
@@ -330,6 +333,7 @@ impl Browser {
             print: said.print,
             target,
             list: said.list,
+            painted: said.painted,
             enters: said.enters,
         })
     }

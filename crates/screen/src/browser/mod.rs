@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aurore_action::{Action, Frame, Point, Target};
-use aurore_policy::{Approved, Binding};
+use aurore_policy::{Approved, Authority, Binding};
 use serde_json::{Value, json};
 
 use self::cdp::{Cdp, Dialog, Page, Waited};
@@ -321,7 +321,11 @@ impl Screen for Browser {
     }
 
     fn perform(&mut self, action: Approved<Action>) -> Result<Effect, ScreenError> {
-        let (action, binding) = action.into_parts();
+        let shown_to_somebody = matches!(action.authority(), Authority::Answer { .. });
+        let (action, mut binding) = action.into_parts();
+        if !shown_to_somebody {
+            binding.around = None;
+        }
         self.ready(action.name())?;
         let outcome = self.carry_out(&action, &binding);
         self.cdp.catch_up(action.name())?;

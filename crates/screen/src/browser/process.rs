@@ -99,10 +99,12 @@ impl Process {
         command.arg("-c").arg(KEEPER).arg("aurore-browser-keeper");
         command.arg(profile.path()).arg(&program).args(QUIET);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
-        // The window's own frame comes on top of the page, whose size is set over the protocol.
+        // The page's size is set over the protocol; a window has its bars beside it.
+        let (beside, above) = if options.show { (20, 140) } else { (0, 0) };
         command.arg(format!(
             "--window-size={},{}",
-            options.viewport.width, options.viewport.height
+            options.viewport.width.saturating_add(beside),
+            options.viewport.height.saturating_add(above)
         ));
         if !options.show {
             command.args(["--headless=new", "--disable-gpu"]);

@@ -4,10 +4,9 @@ use aurore_action::{Action, Point, Rect, Size};
 use aurore_screen::browser::BrowserOptions;
 use aurore_screen::{Screen, ScreenError};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::pages;
-use crate::support::{VIEWPORT, act, at, click, key, launch, middle, options, typed};
+use crate::support::{VIEWPORT, act, at, click, hex_sha256, key, launch, middle, options, typed};
 
 #[test]
 fn a_frame_is_the_page() {
@@ -18,10 +17,7 @@ fn a_frame_is_the_page() {
     assert_eq!(frame.url.as_deref(), Some(&*pages::address("plain")));
     assert_eq!(format!("{}/", frame.origin), pages::address(""));
     assert!(frame.notes.is_empty(), "{:?}", frame.notes);
-    let hash = Sha256::digest(&frame.png)
-        .iter()
-        .fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
-    assert_eq!(frame.id.0, hash);
+    assert_eq!(frame.id.0, hex_sha256(&frame.png));
     let picture = image::load_from_memory(&frame.png).unwrap();
     assert_eq!(
         (picture.width(), picture.height()),

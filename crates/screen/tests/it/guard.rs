@@ -1,10 +1,11 @@
 //! What was approved is what is hit, however the page moves between the approval and the input.
 
 use aurore_action::{Action, Point};
+use aurore_policy::Tier;
 use aurore_screen::{Screen, ScreenError};
 use serde_json::json;
 
-use crate::support::{Desk, at, click, clicks, key, typed};
+use crate::support::{Desk, approve_with, at, click, clicks, key, typed};
 
 fn refused(desk: &mut Desk, approved: aurore_policy::Approved<Action>, reached: bool) -> String {
     match desk.perform(approved).unwrap_err() {
@@ -220,6 +221,22 @@ fn a_drag_ends_where_it_was_approved() {
         .unwrap();
     refused(&mut desk, approved, true);
     assert_eq!(evil_events(&mut desk), Vec::<String>::new());
+}
+
+#[test]
+fn a_canvas_is_held_to_the_picture_that_a_person_was_shown() {
+    let mut desk = at("canvas");
+    let canvas = desk.middle("#canvas");
+    let asked = approve_with(&mut desk, click(canvas), Some(Tier::Always));
+    desk.evaluate("paint('red')").unwrap();
+    let why = refused(&mut desk, asked, false);
+    assert!(why.contains("picture"), "{why}");
+    let asked = approve_with(&mut desk, click(canvas), Some(Tier::Always));
+    desk.perform(asked).unwrap();
+    let allowed = desk.approve(click(canvas));
+    desk.evaluate("paint('blue')").unwrap();
+    desk.perform(allowed).unwrap();
+    assert_eq!(desk.value("log.length"), json!(2));
 }
 
 #[test]

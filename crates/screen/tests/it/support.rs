@@ -3,11 +3,12 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aurore_action::{Action, Button, Chord, Point, Size, Target};
-use aurore_policy::{Approved, Context, Outcome, Principal, Request, Rules, judge};
+use aurore_action::{Action, Button, Chord, Frame, Point, Rect, Size, Target};
+use aurore_policy::{Approved, Context, Crop, Outcome, Principal, Request, Rules, Tier, judge};
 use aurore_screen::browser::{Browser, BrowserOptions};
 use aurore_screen::{Effect, Screen, ScreenError};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::pages;
 
@@ -114,6 +115,12 @@ pub(crate) fn middle(browser: &mut Browser, selector: &str) -> Point {
 
 /// Judges an action on what stands there now, and says yes to any question.
 pub(crate) fn approve(browser: &mut Browser, action: Action) -> Approved<Action> {
+    approve_with(browser, action, None)
+}
+
+/// The same; `raised` makes it a question, and the pixels around the point are part of it.
+#[expect(clippy::needless_pass_by_value, reason = "actions are written where they are used")]
+pub(crate) fn approve_with(browser: &mut Browser, action: Action, raised: Option<Tier>) -> Approved<Action> {
     let frame = browser.look().unwrap();
     let target = browser.target(&action).unwrap();
     let also: Vec<Target> = action
@@ -123,6 +130,8 @@ pub(crate) fn approve(browser: &mut Browser, action: Action) -> Approved<Action>
         .map(|point| browser.target_at(point).unwrap().unwrap())
         .collect();
     let context = Context {
+        around: action.point().map(|at| crop(&frame, at)),
+        raised,
         goal: "try the page".to_owned(),
         known_origins: vec![frame.origin.clone()],
         origin: frame.origin,
@@ -143,6 +152,30 @@ pub(crate) fn approve(browser: &mut Browser, action: Action) -> Approved<Action>
         Outcome::Ask(ask) => ask.answered_yes("the test"),
         Outcome::Denied(denial) => panic!("{denial}"),
     }
+}
+
+/// A small region around a point, as a judged frame has it.
+fn crop(frame: &Frame, at: Point) -> Crop {
+    let rect = Rect {
+        x: (at.x - 5).max(0),
+        y: (at.y - 5).max(0),
+        width: 10,
+        height: 10,
+    };
+    let picture = image::load_from_memory(&frame.png).unwrap();
+    let pixels = picture
+        .crop_imm(rect.x as u32, rect.y as u32, rect.width, rect.height)
+        .into_rgba8();
+    Crop {
+        rect,
+        sha256: hex_sha256(&pixels),
+    }
+}
+
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"))
 }
 
 pub(crate) fn act(browser: &mut Browser, action: Action) -> Result<Effect, ScreenError> {

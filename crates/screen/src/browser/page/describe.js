@@ -215,6 +215,8 @@
             operable: operable(element),
             // An open drop-down list takes keys without the page's events.
             list: element instanceof HTMLSelectElement,
+            // What is drawn in it, no attribute tells.
+            painted: element instanceof HTMLCanvasElement,
             document: aurore.document,
             print: aurore.print(element),
         };
