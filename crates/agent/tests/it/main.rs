@@ -9,14 +9,17 @@ use std::sync::{
 
 use aurore_action::Size;
 use aurore_agent::{
-    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Journal, ReportOptions, Run, RunOptions,
-    ScriptedBrain, StepOutcome, StepReport, html,
+    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Journal, ReportOptions, Run,
+    RunOptions, ScriptedBrain, StepOutcome, StepReport, html,
 };
 use aurore_policy::Rules;
 use aurore_screen::browser::{Browser, BrowserOptions};
 use serde_json::json;
 
-const VIEWPORT: Size = Size { width: 500, height: 400 };
+const VIEWPORT: Size = Size {
+    width: 500,
+    height: 400,
+};
 
 struct Desk {
     _folder: tempfile::TempDir,
@@ -43,7 +46,12 @@ impl Desk {
     }
 
     /// Runs a script; the page says by `window.goal` whether it is reached.
-    fn run(&mut self, goal: &str, script: &mut ScriptedBrain, approver: &mut dyn Approver) -> (Vec<StepReport>, EndKind) {
+    fn run(
+        &mut self,
+        goal: &str,
+        script: &mut ScriptedBrain,
+        approver: &mut dyn Approver,
+    ) -> (Vec<StepReport>, EndKind) {
         let stop = Arc::clone(&self.stop);
         let mut run = Run::start(RunOptions {
             goal: goal.to_owned(),
@@ -57,9 +65,11 @@ impl Desk {
             stop: Arc::clone(&stop),
             known_origins: Vec::new(),
             controls: Vec::new(),
-            check: Some(Box::new(|browser: &mut Browser| match browser.evaluate("window.goal") {
-                Ok(value) if value == json!(true) => GoalState::Reached,
-                _ => GoalState::Open,
+            check: Some(Box::new(|browser: &mut Browser| {
+                match browser.evaluate("window.goal") {
+                    Ok(value) if value == json!(true) => GoalState::Reached,
+                    _ => GoalState::Open,
+                }
             })),
         })
         .unwrap();
@@ -83,7 +93,12 @@ impl Desk {
         let run = self.journal.find("").unwrap();
         let found = self.journal.verify(&run).unwrap();
         assert!(found.is_whole(), "{found:?}");
-        self.journal.records(&run).unwrap().into_iter().map(|record| record.event).collect()
+        self.journal
+            .records(&run)
+            .unwrap()
+            .into_iter()
+            .map(|record| record.event)
+            .collect()
     }
 }
 
@@ -103,13 +118,27 @@ fn click(x: u32, y: u32) -> serde_json::Value {
 #[test]
 fn a_goal_is_reached_in_a_real_browser_and_reported() {
     let mut desk = Desk::at("form");
-    let mut brain = script(&[click(100, 30), json!({"action": "type", "text": "grün 👍"}), click(100, 80)]);
+    let mut brain = script(&[
+        click(100, 30),
+        json!({"action": "type", "text": "grün 👍"}),
+        click(100, 80),
+    ]);
     let (reports, end) = desk.run("Write grün 👍 and press Ready.", &mut brain, &mut DenyAll);
     assert_eq!(end, EndKind::Reached, "{reports:#?}");
     assert_eq!(desk.log(), ["ready: grün 👍"]);
     let words: Vec<&str> = reports.iter().map(|report| report.words.as_str()).collect();
-    assert_eq!(words, ["click textbox 'Word'", "type \"grün 👍\" into textbox 'Word'", "click button 'Ready'"]);
-    assert!(reports.iter().all(|report| report.outcome == StepOutcome::Done), "{reports:#?}");
+    assert_eq!(
+        words,
+        [
+            "click textbox 'Word'",
+            "type \"grün 👍\" into textbox 'Word'",
+            "click button 'Ready'"
+        ]
+    );
+    assert!(
+        reports.iter().all(|report| report.outcome == StepOutcome::Done),
+        "{reports:#?}"
+    );
     let run = desk.journal.find("").unwrap();
     let page = html(&desk.journal, &[run], &ReportOptions::default()).unwrap();
     assert!(page.contains("click button &#39;Ready&#39;") && page.contains("reached"));
@@ -122,7 +151,11 @@ fn what_the_rules_refuse_never_reaches_the_page() {
     let (reports, end) = desk.run("Look around.", &mut brain, &mut DenyAll);
     assert_eq!(reports[0].words, "click button 'Pay now'");
     assert_eq!(reports[0].outcome, StepOutcome::Refused);
-    assert!(reports[0].result.contains("pays or orders"), "{}", reports[0].result);
+    assert!(
+        reports[0].result.contains("pays or orders"),
+        "{}",
+        reports[0].result
+    );
     assert_eq!(end, EndKind::Reached, "the model went another way");
     assert_eq!(desk.log(), ["ready: "]);
 }
@@ -133,7 +166,11 @@ fn a_target_that_is_swapped_after_the_approval_is_not_clicked() {
     let mut approver = CountingApprover::yes();
     let (reports, _) = desk.run("Press OK.", &mut script(&[click(100, 30)]), &mut approver);
     assert_eq!(reports[0].outcome, StepOutcome::Failed, "{reports:#?}");
-    assert!(reports[0].result.contains("changed after the approval"), "{}", reports[0].result);
+    assert!(
+        reports[0].result.contains("changed after the approval"),
+        "{}",
+        reports[0].result
+    );
     assert!(desk.log().is_empty());
 }
 
@@ -142,11 +179,15 @@ fn stopped_in_mid_run_the_journal_is_whole_and_the_run_can_go_on() {
     let mut desk = Desk::at("form");
     let mut brain = script(&[click(100, 180), click(100, 80)]);
     let (reports, end) = desk.run("Press Kill, then Ready.", &mut brain, &mut DenyAll);
-    assert_eq!((end, reports[0].words.as_str()), (EndKind::Stopped, "click button 'Kill'"));
+    assert_eq!(
+        (end, reports[0].words.as_str()),
+        (EndKind::Stopped, "click button 'Kill'")
+    );
     assert!(matches!(desk.events().last(), Some(Event::End(_))));
     assert!(desk.log().is_empty());
 
     let run = desk.journal.find("").unwrap();
+    let mut approver = DenyAll;
     let mut run = Run::resume(
         RunOptions {
             goal: String::new(),
@@ -154,7 +195,7 @@ fn stopped_in_mid_run_the_journal_is_whole_and_the_run_can_go_on() {
             screen: &mut desk.browser,
             brain: &mut brain,
             rules: Rules::builtin(),
-            approver: &mut DenyAll,
+            approver: &mut approver,
             budgets: Budgets::default(),
             journal: &desk.journal,
             stop: Arc::default(),
@@ -181,5 +222,8 @@ fn the_rest_of_the_machine_is_out_of_reach() {
     ]);
     let (reports, _) = desk.run("Look around.", &mut brain, &mut DenyAll);
     assert_eq!(reports[0].outcome, StepOutcome::Refused, "{reports:#?}");
-    assert!(reports.iter().all(|report| report.outcome != StepOutcome::Done), "{reports:#?}");
+    assert!(
+        reports.iter().all(|report| report.outcome != StepOutcome::Done),
+        "{reports:#?}"
+    );
 }

@@ -32,7 +32,9 @@ pub(crate) fn address(page: &str) -> String {
                     _ => "",
                 };
                 let html: Header = "Content-Type: text/html; charset=utf-8".parse().unwrap();
-                let _ = request.respond(Response::from_string(format!("<!doctype html>{STYLE}{body}")).with_header(html));
+                let _ = request.respond(
+                    Response::from_string(format!("<!doctype html>{STYLE}{body}")).with_header(html),
+                );
             }
         });
         port
