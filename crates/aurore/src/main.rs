@@ -59,6 +59,18 @@ fn main() -> ExitCode {
         let _ = Cli::command().print_help();
         return ExitCode::SUCCESS;
     };
+    log_on_request();
     let outcome = Global::new(cli.json).and_then(|global| commands::run(command, &global));
     outcome.unwrap_or_else(|error| failure::report(&error, cli.json))
+}
+
+/// What happens inside goes to standard error if `AURORE_LOG` asks for it (`AURORE_LOG=aurore_agent=debug`).
+fn log_on_request() {
+    let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("AURORE_LOG") else {
+        return;
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
