@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Browser;
 use super::cdp::Dialog;
+use super::{Browser, conceal};
 use crate::ScreenError;
 
 /// A region is magnified this much at most.
@@ -159,24 +159,30 @@ impl Browser {
         let session = self.current()?.session;
         let method = "Page.captureScreenshot";
         let mut params = json!({"format": "png"});
+        let mut corner = (0.0, 0.0);
+        let mut scale = self.options.scale;
         if let Some(mut clip) = clip {
+            let number = |field: &Value| field.as_f64().unwrap_or_default();
+            corner = (number(&clip["x"]), number(&clip["y"]));
+            scale *= number(&clip["scale"]);
             // A clip is of the document, not of what is seen of it.
             let metrics = self.ask(&session, "Page.getLayoutMetrics", &json!({}))?;
-            for (side, offset) in [("x", "pageX"), ("y", "pageY")] {
-                let scrolled = metrics["cssVisualViewport"][offset].as_f64().unwrap_or(0.0);
-                clip[side] = json!(clip[side].as_f64().unwrap_or(0.0) + scrolled);
-            }
+            let scrolled = &metrics["cssVisualViewport"];
+            clip["x"] = json!(corner.0 + number(&scrolled["pageX"]));
+            clip["y"] = json!(corner.1 + number(&scrolled["pageY"]));
             params["clip"] = clip;
         }
+        let patches = self.patches()?;
         let answer = self.ask(&session, method, &params)?;
+        let unusable = |reason: String| ScreenError::Answer {
+            method: method.to_owned(),
+            field: format!("picture ({reason})"),
+        };
         let data = answer["data"].as_str().unwrap_or_default();
-        base64::engine::general_purpose::STANDARD
+        let png = base64::engine::general_purpose::STANDARD
             .decode(data)
-            .map(Into::into)
-            .map_err(|error| ScreenError::Answer {
-                method: method.to_owned(),
-                field: format!("data ({error})"),
-            })
+            .map_err(|error| unusable(error.to_string()))?;
+        conceal::cover(png.into(), &patches, corner, scale).map_err(|error| unusable(error.to_string()))
     }
 
     fn tab_list(&mut self) -> Result<Vec<Tab>, ScreenError> {

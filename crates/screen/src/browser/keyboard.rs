@@ -36,12 +36,21 @@ enum Stroke {
 
 impl Browser {
     pub(super) fn type_text(&mut self, binding: &Binding, text: &str) -> Result<(), ScreenError> {
-        let text = self.with_secrets(binding, text)?;
+        let (text, secret) = self.with_secrets(binding, text)?;
         if let Some(dialog) = self.dialog()? {
+            if secret {
+                return Err(ScreenError::Unfit {
+                    action: "type",
+                    reason: "a dialog shows what is typed into it: no secret goes there".to_owned(),
+                });
+            }
             return self.type_into_dialog(binding, &dialog_target(&dialog), &dialog.kind, &text);
         }
         let strokes = strokes(&text)?;
         let found = self.approved_focus(binding)?;
+        if secret {
+            self.conceal(&found)?;
+        }
         let armed = self.arm(Kind::Key, &found, &Release::Anywhere)?;
         let outcome = self.stroke_all(&armed, &strokes);
         self.disarm(&armed);
@@ -284,29 +293,34 @@ impl Browser {
         self.answer_dialog(&binding, true)
     }
 
-    /// The text with its secrets filled in.
-    fn with_secrets(&mut self, binding: &Binding, text: &str) -> Result<String, ScreenError> {
+    /// The text with its secrets filled in, and whether there were any.
+    fn with_secrets(&mut self, binding: &Binding, text: &str) -> Result<(String, bool), ScreenError> {
         let origin = binding
             .target
             .as_ref()
             .map_or(binding.origin.as_str(), |target| target.origin.as_str());
-        pieces(text)
-            .into_iter()
-            .map(|piece| match piece {
-                Piece::Plain(text) => Ok(text.to_owned()),
-                Piece::Secret(name) => self
-                    .options
-                    .secrets
-                    .as_ref()
-                    .ok_or(SecretRefused::NoneConfigured)
-                    .and_then(|secrets| secrets.resolve(name, origin))
-                    .map(|secret| secret.reveal().to_owned())
-                    .map_err(|refused| ScreenError::Secret {
-                        name: name.to_owned(),
-                        refused,
-                    }),
-            })
-            .collect()
+        let mut filled = String::with_capacity(text.len());
+        let mut secret = false;
+        for piece in pieces(text) {
+            match piece {
+                Piece::Plain(text) => filled.push_str(text),
+                Piece::Secret(name) => {
+                    secret = true;
+                    let value = self
+                        .options
+                        .secrets
+                        .as_ref()
+                        .ok_or(SecretRefused::NoneConfigured)
+                        .and_then(|secrets| secrets.resolve(name, origin))
+                        .map_err(|refused| ScreenError::Secret {
+                            name: name.to_owned(),
+                            refused,
+                        })?;
+                    filled.push_str(value.reveal());
+                }
+            }
+        }
+        Ok((filled, secret))
     }
 }
 

@@ -4,11 +4,13 @@
 //! - [`world`] is our side of each document; `page/guard.js` and `page/describe.js` live there.
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
-//! - [`pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait.
+//! - [`pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
+//!   [`conceal`] keeps typed secrets out of pictures.
 
 mod address;
 mod capture;
 mod cdp;
+mod conceal;
 mod guard;
 mod hit;
 mod keyboard;
@@ -51,6 +53,8 @@ pub struct Browser {
     held: bool,
     /// Number of the last approved action that the guard was armed for.
     token: u64,
+    /// Whether a secret was typed, so that pictures are looked over.
+    concealing: bool,
     /// Tabs that have been followed already when their page opened them.
     followed: HashSet<String>,
     /// The last look, which stands while a dialog blocks the page.
@@ -72,6 +76,7 @@ impl Browser {
             pointer: (0.0, 0.0),
             held: false,
             token: 0,
+            concealing: false,
             followed: HashSet::new(),
             last: None,
             closed: false,

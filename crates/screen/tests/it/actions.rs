@@ -331,19 +331,6 @@ fn what_a_phone_does_a_browser_does_not() {
 }
 
 #[test]
-fn secrets_need_someone_to_keep_them() {
-    let mut desk = at("recorder");
-    let field = desk.middle("#field");
-    desk.do_(click(field));
-    let error = desk.act(typed("{{secret:bank}}")).unwrap_err();
-    assert!(
-        matches!(&error, ScreenError::Secret { name, .. } if name == "bank"),
-        "{error}"
-    );
-    assert_eq!(desk.value("field.value"), json!(""));
-}
-
-#[test]
 fn ordinary_things_go_as_for_a_person() {
     let mut desk = at("ordinary");
     let label = desk.middle("#label");

@@ -11,6 +11,8 @@ mod life;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod targets;

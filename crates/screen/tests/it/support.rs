@@ -119,7 +119,10 @@ pub(crate) fn approve(browser: &mut Browser, action: Action) -> Approved<Action>
 }
 
 /// The same; `raised` makes it a question, and the pixels around the point are part of it.
-#[expect(clippy::needless_pass_by_value, reason = "actions are written where they are used")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "actions are written where they are used"
+)]
 pub(crate) fn approve_with(browser: &mut Browser, action: Action, raised: Option<Tier>) -> Approved<Action> {
     let frame = browser.look().unwrap();
     let target = browser.target(&action).unwrap();

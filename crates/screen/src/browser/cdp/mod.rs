@@ -165,7 +165,8 @@ impl Cdp {
         mut stop: impl FnMut(&State) -> bool,
     ) -> Result<Waited, ScreenError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(id, method, %params, "command");
+        // Parameters hold what is typed, secrets too: they are not logged.
+        tracing::debug!(id, method, "command");
         self.dead |= !send(&self.commands, id, session.as_deref(), method, params);
         let end = Instant::now() + limit;
         loop {

@@ -133,8 +133,17 @@
         }
         return null;
     };
+    // Fields that a secret was typed into: their values are told to nobody, and frames show a patch in their place.
+    const concealed = new Set();
+    aurore.conceal = (element) => { concealed.add(element); };
+    const boxes = (elements) => Array.from(elements, (element) => {
+        const box = dom.rect(element);
+        return [box.x, box.y, box.width, box.height];
+    });
+    aurore.concealed = () => boxes([...concealed].filter((element) => element.isConnected));
+    aurore.frames = () => boxes(Document.prototype.querySelectorAll.call(document, 'iframe, frame, object, embed'));
     const value = (element, field) => {
-        if (field === 'password' || field === 'file') return null;
+        if (field === 'password' || field === 'file' || concealed.has(element)) return null;
         if (element instanceof HTMLInputElement && ['checkbox', 'radio'].includes(element.type)) return element.checked ? 'checked' : 'not checked';
         if (element instanceof HTMLSelectElement) return Array.from(element.selectedOptions, (option) => option.text).join(', ');
         if (field !== 'none' && 'value' in element) return String(element.value).slice(0, 1000);
