@@ -90,7 +90,9 @@ impl Attention {
         assert!(page.len() == self.page_len() && slot < PAGE);
         assert!(keys.len() == self.kv_heads * self.head_dim && values.len() == keys.len());
         let heads = page.chunks_exact_mut(self.head_len());
-        let tokens = keys.chunks_exact(self.head_dim).zip(values.chunks_exact(self.head_dim));
+        let tokens = keys
+            .chunks_exact(self.head_dim)
+            .zip(values.chunks_exact(self.head_dim));
         for (page, (key, value)) in heads.zip(tokens) {
             let (kt, v) = page.split_at_mut(self.head_dim * PAGE);
             for (column, x) in kt.chunks_exact_mut(PAGE).zip(key) {
@@ -107,7 +109,10 @@ impl Cpu {
     ///
     /// # Panics
     /// When sizes do not fit together.
-    #[expect(clippy::too_many_arguments, reason = "one pass over the heads instead of four")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one pass over the heads instead of four"
+    )]
     pub fn prepare_heads(
         &self,
         input: &[f32],
@@ -148,7 +153,9 @@ impl Cpu {
                     }
                 }
                 if scale != 1.0 {
-                    head.iter_mut().for_each(|x| *x *= scale);
+                    for x in head {
+                        *x *= scale;
+                    }
                 }
             }
         });
@@ -162,7 +169,6 @@ impl Cpu {
     ///
     /// # Panics
     /// When sizes do not fit together.
-    #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
     pub fn attention<'p>(
         &self,
         attention: Attention,
@@ -173,7 +179,11 @@ impl Cpu {
         page: impl Fn(usize) -> &'p [f32] + Sync,
         out: &mut [f32],
     ) {
-        let Attention { kv_heads, group, head_dim } = attention;
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+        } = attention;
         assert!(queries.len() == attention.queries_len(tokens) && out.len() == queries.len());
         if tokens == 0 || group == 0 {
             return;
@@ -246,7 +256,11 @@ impl Cpu {
         gates: Option<(&[f32], Heads)>,
         out: &mut [f32],
     ) {
-        let Attention { kv_heads, group, head_dim } = attention;
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+        } = attention;
         let row = kv_heads * group * head_dim;
         let tokens = out.len() / row.max(1);
         assert!(attended.len() == attention.queries_len(tokens) && out.len() == tokens * row);
@@ -261,7 +275,12 @@ impl Cpu {
                     Some((input, heads)) => {
                         let at = token * heads.stride + heads.start + head * heads.head_stride;
                         let gate = &input[at..at + head_dim];
-                        self.isa.run(Gated { gate, factor, out, silu: false });
+                        self.isa.run(Gated {
+                            gate,
+                            factor,
+                            out,
+                            silu: false,
+                        });
                     }
                 }
             }
@@ -277,7 +296,10 @@ struct Online {
 
 impl Online {
     fn new() -> Self {
-        Self { greatest: [f32::NEG_INFINITY; TILE], sum: [0.0; TILE] }
+        Self {
+            greatest: [f32::NEG_INFINITY; TILE],
+            sum: [0.0; TILE],
+        }
     }
 }
 
@@ -309,16 +331,41 @@ impl Kernel for Tile<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { online, rows, first_row, group, head_dim, width, queries, out, page, first_key, visible, last } = self;
+        let Self {
+            online,
+            rows,
+            first_row,
+            group,
+            head_dim,
+            width,
+            queries,
+            out,
+            page,
+            first_key,
+            visible,
+            last,
+        } = self;
         let panel = 2 * S::LANES;
         let (kt, v) = page.split_at(head_dim * PAGE);
         let mut scores = [0.0; TILE * PAGE];
-        let left = Left { start: queries, row_stride: width, k_stride: 1 };
+        let left = Left {
+            start: queries,
+            row_stride: width,
+            k_stride: 1,
+        };
         for column in (0..PAGE).step_by(panel) {
             // SAFETY: kᵀ is [head_dim, PAGE]; the queries and scores have `rows` rows.
             unsafe {
-                let right = Right { start: kt.as_ptr().add(column), panel_stride: 0, k_stride: PAGE };
-                let to = Output { start: scores.as_mut_ptr().add(column), row_stride: PAGE, accumulate: false };
+                let right = Right {
+                    start: kt.as_ptr().add(column),
+                    panel_stride: 0,
+                    k_stride: PAGE,
+                };
+                let to = Output {
+                    start: scores.as_mut_ptr().add(column),
+                    row_stride: PAGE,
+                    accumulate: false,
+                };
                 rows_times_panel(s, rows, head_dim, left, right, to);
             }
         }
@@ -329,8 +376,16 @@ impl Kernel for Tile<'_> {
             let before = online.greatest[row];
             let greatest = seen.iter().fold(before, |greatest, &score| greatest.max(score));
             let mut shrink = [before];
-            ExpSum { x: &mut shrink, offset: greatest }.run(s);
-            let sum = ExpSum { x: seen, offset: greatest }.run(s);
+            ExpSum {
+                x: &mut shrink,
+                offset: greatest,
+            }
+            .run(s);
+            let sum = ExpSum {
+                x: seen,
+                offset: greatest,
+            }
+            .run(s);
             online.greatest[row] = greatest;
             online.sum[row] = online.sum[row] * shrink[0] + sum;
             let shrink = s.splat(shrink[0]);
@@ -338,17 +393,33 @@ impl Kernel for Tile<'_> {
                 // SAFETY: `out` has `rows` rows of `width`, a multiple of LANES.
                 unsafe {
                     let at = out.add(row * width + i);
-                    let scaled = if first_key == 0 { s.splat(0.0) } else { s.mul(s.load(at), shrink) };
+                    let scaled = if first_key == 0 {
+                        s.splat(0.0)
+                    } else {
+                        s.mul(s.load(at), shrink)
+                    };
                     s.store(at, scaled);
                 }
             }
         }
-        let left = Left { start: scores.as_ptr(), row_stride: PAGE, k_stride: 1 };
+        let left = Left {
+            start: scores.as_ptr(),
+            row_stride: PAGE,
+            k_stride: 1,
+        };
         for column in (0..width).step_by(panel) {
             // SAFETY: v is [PAGE, width], width a multiple of the panel.
             unsafe {
-                let right = Right { start: v.as_ptr().add(column), panel_stride: 0, k_stride: width };
-                let to = Output { start: out.add(column), row_stride: width, accumulate: true };
+                let right = Right {
+                    start: v.as_ptr().add(column),
+                    panel_stride: 0,
+                    k_stride: width,
+                };
+                let to = Output {
+                    start: out.add(column),
+                    row_stride: width,
+                    accumulate: true,
+                };
                 rows_times_panel(s, rows, PAGE, left, right, to);
             }
         }

@@ -16,33 +16,55 @@ impl Case {
     fn new(attention: Attention, tokens: usize) -> Self {
         let kv = attention.kv_heads * attention.head_dim;
         let scale = |x: f32| x * 8.0 / (attention.head_dim as f32).sqrt();
-        let queries = noise(1, tokens * kv * attention.group).into_iter().map(scale).collect();
+        let queries = noise(1, tokens * kv * attention.group)
+            .into_iter()
+            .map(scale)
+            .collect();
         let (keys, values) = (noise(2, tokens * kv), noise(3, tokens * kv));
         let mut pages = vec![vec![0.0; attention.page_len()]; tokens.div_ceil(Attention::PAGE)];
         for t in 0..tokens {
             let (key, value) = (&keys[t * kv..(t + 1) * kv], &values[t * kv..(t + 1) * kv]);
             attention.write(&mut pages[t / Attention::PAGE], t % Attention::PAGE, key, value);
         }
-        Self { attention, queries, keys, values, pages }
+        Self {
+            attention,
+            queries,
+            keys,
+            values,
+            pages,
+        }
     }
 
     /// The scalar twin, in f64. `[tokens, kv_heads · group · head_dim]`
     fn twin(&self, tokens: usize, causal: bool) -> Vec<f32> {
-        let Attention { kv_heads, group, head_dim } = self.attention;
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+        } = self.attention;
         let mut out = Vec::new();
         for t in 0..tokens {
             for h in 0..kv_heads * group {
                 let q = &self.queries[(t * kv_heads * group + h) * head_dim..][..head_dim];
-                let row = |x: &[f32], s: usize| x[(s * kv_heads + h / group) * head_dim..][..head_dim].to_vec();
+                let row = |s: usize| {
+                    (s * kv_heads + h / group) * head_dim..(s * kv_heads + h / group + 1) * head_dim
+                };
                 let seen = if causal { t + 1 } else { tokens };
-                let weights: Vec<f64> = (0..seen)
-                    .map(|s| q.iter().zip(row(&self.keys, s)).map(|(q, k)| f64::from(q * k)).sum::<f64>().exp())
-                    .collect();
-                let total: f64 = weights.iter().sum();
-                for d in 0..head_dim {
-                    let sum: f64 = (0..seen).map(|s| weights[s] * f64::from(row(&self.values, s)[d])).sum();
-                    out.push((sum / total) as f32);
+                let mut total = 0.0;
+                let mut sums = vec![0.0; head_dim];
+                for s in 0..seen {
+                    let score: f64 = q
+                        .iter()
+                        .zip(&self.keys[row(s)])
+                        .map(|(q, k)| f64::from(q * k))
+                        .sum();
+                    let weight = score.exp();
+                    total += weight;
+                    for (sum, v) in sums.iter_mut().zip(&self.values[row(s)]) {
+                        *sum += weight * f64::from(*v);
+                    }
                 }
+                out.extend(sums.iter().map(|sum| (sum / total) as f32));
             }
         }
         out
@@ -50,16 +72,43 @@ impl Case {
 
     /// Tokens `from..to`, `[to - from, kv_heads · group · head_dim]`.
     fn attend(&self, cpu: &Cpu, from: usize, to: usize, causal: bool) -> Vec<f32> {
-        let Attention { kv_heads, group, head_dim } = self.attention;
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+        } = self.attention;
         let stride = kv_heads * group * head_dim;
-        let heads = Heads { stride, start: 0, head_stride: head_dim };
+        let heads = Heads {
+            stride,
+            start: 0,
+            head_stride: head_dim,
+        };
         let tokens = to - from;
         let mut queries = vec![f32::NAN; self.attention.queries_len(tokens)];
         let mut attended = queries.clone();
         let input = &self.queries[from * stride..to * stride];
         let width = self.attention.padded();
-        cpu.prepare_heads(input, heads, head_dim, group, None, None, 1.0, width, tokens, &mut queries);
-        cpu.attention(self.attention, &queries, tokens, from, causal, |page| &self.pages[page], &mut attended);
+        cpu.prepare_heads(
+            input,
+            heads,
+            head_dim,
+            group,
+            None,
+            None,
+            1.0,
+            width,
+            tokens,
+            &mut queries,
+        );
+        cpu.attention(
+            self.attention,
+            &queries,
+            tokens,
+            from,
+            causal,
+            |page| &self.pages[page],
+            &mut attended,
+        );
         let mut out = vec![f32::NAN; tokens * stride];
         cpu.gather_heads(self.attention, &attended, None, &mut out);
         out
@@ -67,8 +116,11 @@ impl Case {
 }
 
 fn attentions() -> [Attention; 4] {
-    [(1, 1, 1), (2, 4, 16), (3, 1, 33), (1, 6, 64)]
-        .map(|(kv_heads, group, head_dim)| Attention { kv_heads, group, head_dim })
+    [(1, 1, 1), (2, 4, 16), (3, 1, 33), (1, 6, 64)].map(|(kv_heads, group, head_dim)| Attention {
+        kv_heads,
+        group,
+        head_dim,
+    })
 }
 
 #[test]
@@ -78,8 +130,18 @@ fn attention_equals_the_twin() {
             for tokens in [1, 2, 63, 64, 65, 130] {
                 let case = Case::new(attention, tokens);
                 let what = format!("{:?} {attention:?} {tokens}", cpu.isa);
-                assert_close(&case.attend(&cpu, 0, tokens, true), &case.twin(tokens, true), 3e-6, &what);
-                assert_close(&case.attend(&cpu, 0, tokens, false), &case.twin(tokens, false), 3e-6, &what);
+                assert_close(
+                    &case.attend(&cpu, 0, tokens, true),
+                    &case.twin(tokens, true),
+                    3e-6,
+                    &what,
+                );
+                assert_close(
+                    &case.attend(&cpu, 0, tokens, false),
+                    &case.twin(tokens, false),
+                    3e-6,
+                    &what,
+                );
             }
         }
     }
@@ -109,17 +171,43 @@ fn pieces_change_no_bit() {
 fn heads_are_normalised_rotated_scaled_and_gated() {
     for cpu in cpus() {
         let (tokens, head_dim, pairs) = (3, 20, 4);
-        let attention = Attention { kv_heads: 2, group: 2, head_dim };
+        let attention = Attention {
+            kv_heads: 2,
+            group: 2,
+            head_dim,
+        };
         let stride = 2 * 4 * head_dim + 5;
         let input = noise(1, tokens * stride);
         let weight = noise(2, head_dim);
         let (cos, sin) = (noise(3, tokens * pairs), noise(4, tokens * pairs));
-        let heads = Heads { stride, start: 0, head_stride: 2 * head_dim };
-        let norm = HeadNorm { weight: &weight, eps: 1e-6 };
-        let rotation = Rotation { pairs, cos: &cos, sin: &sin };
+        let heads = Heads {
+            stride,
+            start: 0,
+            head_stride: 2 * head_dim,
+        };
+        let norm = HeadNorm {
+            weight: &weight,
+            eps: 1e-6,
+        };
+        let rotation = Rotation {
+            pairs,
+            cos: &cos,
+            sin: &sin,
+        };
         let width = attention.padded();
         let mut out = vec![f32::NAN; attention.queries_len(tokens)];
-        cpu.prepare_heads(&input, heads, head_dim, 2, Some(norm), Some(rotation), 0.5, width, tokens, &mut out);
+        cpu.prepare_heads(
+            &input,
+            heads,
+            head_dim,
+            2,
+            Some(norm),
+            Some(rotation),
+            0.5,
+            width,
+            tokens,
+            &mut out,
+        );
         let mut expected = vec![0.0; out.len()];
         let mut gated = vec![0.0; tokens * 4 * head_dim];
         for t in 0..tokens {
@@ -144,7 +232,10 @@ fn heads_are_normalised_rotated_scaled_and_gated() {
         }
         assert_close(&out, &expected, 2e-6, "prepared");
         let mut found = vec![f32::NAN; gated.len()];
-        let gates = Heads { start: head_dim, ..heads };
+        let gates = Heads {
+            start: head_dim,
+            ..heads
+        };
         cpu.gather_heads(attention, &out, Some((&input, gates)), &mut found);
         assert_close(&found, &gated, 2e-6, "gated");
     }

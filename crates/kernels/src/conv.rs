@@ -25,8 +25,19 @@ impl Cpu {
     ///
     /// # Panics
     /// When the sizes do not fit together.
-    pub fn causal_conv_silu(&self, conv: Conv, input: &[f32], weight: &[f32], history: &mut [f32], out: &mut [f32]) {
-        let Conv { channels, taps, stride } = conv;
+    pub fn causal_conv_silu(
+        &self,
+        conv: Conv,
+        input: &[f32],
+        weight: &[f32],
+        history: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let Conv {
+            channels,
+            taps,
+            stride,
+        } = conv;
         let tokens = out.len() / channels.max(1);
         assert!(taps > 0 && stride >= channels && out.len() == tokens * channels);
         assert!(weight.len() == taps * channels && history.len() == (taps - 1) * channels);
@@ -34,7 +45,14 @@ impl Cpu {
         {
             let history = &*history;
             self.pieces(out, channels, tokens * channels * (taps + 8), |token, out| {
-                self.isa.run(ConvToken { conv, token, input, weight, history, out });
+                self.isa.run(ConvToken {
+                    conv,
+                    token,
+                    input,
+                    weight,
+                    history,
+                    out,
+                });
             });
         }
         // The last `taps - 1` of history and input together.
@@ -64,7 +82,11 @@ impl Kernel for ConvToken<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Conv { channels, taps, stride } = self.conv;
+        let Conv {
+            channels,
+            taps,
+            stride,
+        } = self.conv;
         let mut c = 0;
         while c < channels {
             let n = S::LANES.min(channels - c);

@@ -2,7 +2,11 @@ use super::Conv;
 use crate::testing::{SIZES, assert_close, assert_same, cpus, noise};
 
 fn twin(conv: Conv, input: &[f32], weight: &[f32], history: &[f32], tokens: usize) -> Vec<f32> {
-    let Conv { channels, taps, stride } = conv;
+    let Conv {
+        channels,
+        taps,
+        stride,
+    } = conv;
     let mut out = Vec::new();
     for t in 0..tokens {
         for c in 0..channels {
@@ -25,14 +29,23 @@ fn twin(conv: Conv, input: &[f32], weight: &[f32], history: &[f32], tokens: usiz
 fn convolution_equals_the_twin_in_any_pieces() {
     for cpu in cpus() {
         for channels in SIZES.into_iter().skip(1) {
-            let conv = Conv { channels, taps: 4, stride: channels + 3 };
+            let conv = Conv {
+                channels,
+                taps: 4,
+                stride: channels + 3,
+            };
             let tokens = 9;
             let (input, weight) = (noise(1, tokens * conv.stride), noise(2, 4 * channels));
             let start = noise(3, 3 * channels);
             let mut history = start.clone();
             let mut whole = vec![0.0; tokens * channels];
             cpu.causal_conv_silu(conv, &input, &weight, &mut history, &mut whole);
-            assert_close(&whole, &twin(conv, &input, &weight, &start, tokens), 2e-6, &format!("{:?}", cpu.isa));
+            assert_close(
+                &whole,
+                &twin(conv, &input, &weight, &start, tokens),
+                2e-6,
+                &format!("{:?}", cpu.isa),
+            );
             for cuts in [[1, 2], [2, 3], [4, 8]] {
                 let mut kept = start.clone();
                 let mut pieces = Vec::new();

@@ -13,7 +13,10 @@ pub struct Cpu {
 impl Cpu {
     /// `isa` (the best one when `None`) with `threads` threads (0: one per available processor).
     pub fn new(isa: Option<Isa>, threads: usize) -> Self {
-        Self { isa: isa.unwrap_or_else(Isa::best), pool: Pool::new(threads) }
+        Self {
+            isa: isa.unwrap_or_else(Isa::best),
+            pool: Pool::new(threads),
+        }
     }
 
     /// `pool.pieces`, but on the calling thread alone when there is too little to share:
@@ -26,7 +29,9 @@ impl Cpu {
         task: impl Fn(usize, &mut [T]) + Sync,
     ) {
         if operations < WORTH_SHARING {
-            data.chunks_mut(size.max(1)).enumerate().for_each(|(index, piece)| task(index, piece));
+            data.chunks_mut(size.max(1))
+                .enumerate()
+                .for_each(|(index, piece)| task(index, piece));
         } else {
             self.pool.pieces(data, size, task);
         }

@@ -15,8 +15,11 @@ impl Case {
         Self {
             delta,
             qkv: noise(1, tokens * delta.qkv_len()),
-            g: noise(2, heads).into_iter().map(|x| -(x + 1.0) * (x + 1.0)).collect(),
-            beta: noise(3, heads).into_iter().map(|x| (x + 1.0) / 2.0).collect(),
+            g: noise(2, heads)
+                .into_iter()
+                .map(|x| -(x + 1.0) * (x + 1.0))
+                .collect(),
+            beta: noise(3, heads).into_iter().map(f32::abs).collect(),
         }
     }
 
@@ -31,7 +34,12 @@ impl Case {
 
     /// The scalar twin, in f64: the recurrence of the module's first lines.
     fn twin(&self, tokens: usize) -> (Vec<f32>, Vec<f32>) {
-        let Delta { key_heads, value_heads, key_dim, value_dim } = self.delta;
+        let Delta {
+            key_heads,
+            value_heads,
+            key_dim,
+            value_dim,
+        } = self.delta;
         let mut state = vec![0.0_f64; value_heads * key_dim * value_dim];
         let mut out = vec![0.0_f32; tokens * value_heads * value_dim];
         for t in 0..tokens {
@@ -64,15 +72,36 @@ impl Case {
     }
 
     /// Prefills tokens `from..to` in pieces that end at `cuts`, chunks ending at multiples of 64.
-    fn prefill(&self, cpu: &Cpu, state: &mut [f32], from: usize, to: usize, cuts: &[usize]) -> (Vec<f32>, usize) {
+    fn prefill(
+        &self,
+        cpu: &Cpu,
+        state: &mut [f32],
+        from: usize,
+        to: usize,
+        cuts: &[usize],
+    ) -> (Vec<f32>, usize) {
         let token = self.delta.value_heads * self.delta.value_dim;
         let mut out = vec![f32::NAN; (to - from) * token];
         let (mut at, mut pending) = (from, 0);
         while at < to {
             let chunk_end = (at / Delta::CHUNK + 1) * Delta::CHUNK;
-            let end = cuts.iter().copied().filter(|&cut| cut > at).min().unwrap_or(to).min(chunk_end).min(to);
+            let end = cuts
+                .iter()
+                .copied()
+                .filter(|&cut| cut > at)
+                .min()
+                .unwrap_or(to)
+                .min(chunk_end)
+                .min(to);
             let piece = &mut out[(at - from) * token..(end - from) * token];
-            cpu.delta_prefill(self.delta, state, pending, end == chunk_end, self.input(at, end), piece);
+            cpu.delta_prefill(
+                self.delta,
+                state,
+                pending,
+                end == chunk_end,
+                self.input(at, end),
+                piece,
+            );
             pending = if end == chunk_end { 0 } else { pending + end - at };
             at = end;
         }
@@ -81,9 +110,14 @@ impl Case {
 }
 
 fn deltas() -> [Delta; 4] {
-    [(1, 1, 1, 1), (2, 4, 16, 8), (2, 2, 33, 65), (1, 3, 128, 128)].map(|(key_heads, value_heads, key_dim, value_dim)| {
-        Delta { key_heads, value_heads, key_dim, value_dim }
-    })
+    [(1, 1, 1, 1), (2, 4, 16, 8), (2, 2, 33, 65), (1, 3, 128, 128)].map(
+        |(key_heads, value_heads, key_dim, value_dim)| Delta {
+            key_heads,
+            value_heads,
+            key_dim,
+            value_dim,
+        },
+    )
 }
 
 #[test]
@@ -121,7 +155,12 @@ fn pieces_and_threads_change_no_bit() {
         for cpus in cpus().chunks(2) {
             let mut expected = None;
             for cpu in cpus {
-                for cuts in [vec![], vec![1, 2, 3, 70, 71, 128, 130], (0..200).collect(), vec![15, 31, 63, 65, 127]] {
+                for cuts in [
+                    vec![],
+                    vec![1, 2, 3, 70, 71, 128, 130],
+                    (0..200).collect(),
+                    vec![15, 31, 63, 65, 127],
+                ] {
                     let mut state = vec![0.0; delta.state_len()];
                     let (out, pending) = case.prefill(cpu, &mut state, 0, tokens, &cuts);
                     cpu.delta_fold(delta, &mut state, pending);

@@ -22,14 +22,22 @@ impl Cpu {
     /// # Panics
     /// When the sizes do not fit together.
     pub fn silu_mul(&self, gate_up: &[f32], width: usize, out: &mut [f32]) {
-        assert!(gate_up.len() == 2 * out.len() && out.len().is_multiple_of(width.max(1)), "rows of {width}");
+        assert!(
+            gate_up.len() == 2 * out.len() && out.len().is_multiple_of(width.max(1)),
+            "rows of {width}"
+        );
         let rows = (PIECE / width.clamp(1, PIECE)).max(1);
         let operations = out.len() * 8;
         self.pieces(out, rows * width, operations, |index, out| {
             for (row, out) in out.chunks_exact_mut(width).enumerate() {
                 let both = &gate_up[(index * rows + row) * 2 * width..][..2 * width];
                 let (gate, up) = both.split_at(width);
-                self.isa.run(Gated { gate, factor: up, out, silu: true });
+                self.isa.run(Gated {
+                    gate,
+                    factor: up,
+                    out,
+                    silu: true,
+                });
             }
         });
     }
@@ -72,7 +80,11 @@ impl Kernel for Gated<'_> {
             unsafe {
                 let gate = s.load_part(self.gate.as_ptr().add(i), n);
                 let factor = s.load_part(self.factor.as_ptr().add(i), n);
-                let gate = if self.silu { silu(s, gate) } else { sigmoid(s, gate) };
+                let gate = if self.silu {
+                    silu(s, gate)
+                } else {
+                    sigmoid(s, gate)
+                };
                 s.store_part(self.out.as_mut_ptr().add(i), s.mul(gate, factor), n);
             }
             i += S::LANES;

@@ -26,14 +26,23 @@ fn gates_equal_their_formulas() {
             let expected: Vec<f32> = x
                 .chunks(2 * width)
                 .flat_map(|row| {
-                    (0..width).map(|i| (f64::from(row[i]) * sigmoid(row[i]) * f64::from(row[width + i])) as f32)
+                    (0..width)
+                        .map(|i| (f64::from(row[i]) * sigmoid(row[i]) * f64::from(row[width + i])) as f32)
                 })
                 .collect();
             assert_close(&out, &expected, 1e-6, &format!("{:?} {width}", cpu.isa));
             let (gate, factor) = x.split_at(4 * width);
-            cpu.isa.run(Gated { gate, factor, out: &mut out, silu: false });
-            let expected: Vec<f32> =
-                gate.iter().zip(factor).map(|(&g, &f)| (sigmoid(g) * f64::from(f)) as f32).collect();
+            cpu.isa.run(Gated {
+                gate,
+                factor,
+                out: &mut out,
+                silu: false,
+            });
+            let expected: Vec<f32> = gate
+                .iter()
+                .zip(factor)
+                .map(|(&g, &f)| (sigmoid(g) * f64::from(f)) as f32)
+                .collect();
             assert_close(&out, &expected, 1e-6, "sigmoid");
         }
     }
@@ -78,7 +87,10 @@ fn exponentials_are_near_and_their_ends_are_right() {
         for len in SIZES {
             let x: Vec<f32> = noise(3, len).into_iter().map(|x| x * 87.0).collect();
             let mut y = x.clone();
-            let sum = cpu.isa.run(ExpSum { x: &mut y, offset: 0.5 });
+            let sum = cpu.isa.run(ExpSum {
+                x: &mut y,
+                offset: 0.5,
+            });
             for (&x, &y) in x.iter().zip(&y) {
                 let expected = f64::from(x - 0.5).exp();
                 let near = (f64::from(y) / expected - 1.0).abs() < 3e-7 || expected < 1.3e-38;
@@ -88,7 +100,10 @@ fn exponentials_are_near_and_their_ends_are_right() {
             assert!((f64::from(sum) - expected).abs() <= 1e-6 * expected);
         }
         let mut ends = [f32::NEG_INFINITY, -1e30, f32::NAN, 1e30, 0.0];
-        cpu.isa.run(ExpSum { x: &mut ends, offset: 0.0 });
+        cpu.isa.run(ExpSum {
+            x: &mut ends,
+            offset: 0.0,
+        });
         assert_eq!((ends[0], ends[1], ends[4]), (0.0, 0.0, 1.0));
         assert!(ends[2].is_nan() && ends[3] > 1e38);
     }

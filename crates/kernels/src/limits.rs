@@ -32,18 +32,26 @@ impl Cpu {
         let data = buffer.as_slice();
         let lanes = self.isa.lanes();
         let tasks = 4 * self.pool.threads();
-        let mut limits = Limits { read_bytes_per_second: 0.0, operations_per_second: 0.0 };
+        let mut limits = Limits {
+            read_bytes_per_second: 0.0,
+            operations_per_second: 0.0,
+        };
         for _ in 0..5 {
             let start = Instant::now();
             self.pool.run(ELEMENTS / PIECE, |piece| {
-                black_box(self.isa.run(Read { data: &data[piece * PIECE..][..PIECE] }));
+                black_box(self.isa.run(Read {
+                    data: &data[piece * PIECE..][..PIECE],
+                }));
             });
             let bytes = ELEMENTS * size_of::<f32>();
             let speed = bytes as f64 / start.elapsed().as_secs_f64();
             limits.read_bytes_per_second = limits.read_bytes_per_second.max(speed);
 
             let start = Instant::now();
-            self.pool.run(tasks, |_| _ = black_box(self.isa.run(Multiply { factor: black_box(0.999) })));
+            self.pool.run(tasks, |_| {
+                let factor = black_box(0.999);
+                black_box(self.isa.run(Multiply { factor }));
+            });
             let operations = tasks * ROUNDS * 12 * lanes * 2;
             let speed = operations as f64 / start.elapsed().as_secs_f64();
             limits.operations_per_second = limits.operations_per_second.max(speed);
@@ -67,7 +75,9 @@ impl Kernel for Read<'_> {
         while i < stream {
             for (number, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: STREAMS streams of `stream` elements lie in `data`, a multiple of LANES.
-                *sum = s.add(*sum, unsafe { s.load(self.data.as_ptr().add(number * stream + i)) });
+                *sum = s.add(*sum, unsafe {
+                    s.load(self.data.as_ptr().add(number * stream + i))
+                });
             }
             i += S::LANES;
         }

@@ -14,7 +14,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let r = s.mul_add(n, s.splat(-0.693_359_4), x);
     let r = s.mul_add(n, s.splat(2.121_944_4e-4), r);
     let mut p = s.splat(1.987_569_1e-4);
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
         p = s.mul_add(p, r, s.splat(coefficient));
     }
     let y = s.add(s.mul_add(s.mul(r, r), p, r), s.splat(1.0));
@@ -38,7 +38,7 @@ pub(crate) fn silu<S: Simd>(s: S, x: S::V) -> S::V {
 #[inline(always)]
 pub(crate) fn gelu_tanh<S: Simd>(s: S, x: S::V) -> S::V {
     let cubic = s.mul_add(s.mul(x, x), s.splat(0.044_715), s.splat(1.0));
-    s.mul(x, sigmoid(s, s.mul(s.mul(x, cubic), s.splat(1.595_769_1))))
+    s.mul(x, sigmoid(s, s.mul(s.mul(x, cubic), s.splat(1.595_769_2))))
 }
 
 /// GELU by its definition: `x/2 · (1 + erf(x/√2))`. erf is a quotient of polynomials (as in Eigen),
@@ -48,12 +48,19 @@ pub(crate) fn gelu_erf<S: Simd>(s: S, x: S::V) -> S::V {
     let y = s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2));
     let y = s.max(s.splat(-4.0), s.min(s.splat(4.0), y));
     let square = s.mul(y, y);
-    let mut over = s.splat(-2.726_142_3e-10);
-    for c in [2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906_3e-4, -2.954_599_8e-3, -1.609_603_3e-2] {
+    let mut over = s.splat(-2.726_142e-10);
+    for c in [
+        2.770_681_5e-8,
+        -2.101_024e-6,
+        -5.692_506_2e-5,
+        -7.349_906_4e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ] {
         over = s.mul_add(over, square, s.splat(c));
     }
     let mut under = s.splat(-1.456_607_2e-5);
-    for c in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329_2e-3, -1.426_473_9e-2] {
+    for c in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2] {
         under = s.mul_add(under, square, s.splat(c));
     }
     let erf = s.div(s.mul(y, over), under);

@@ -30,7 +30,11 @@ impl Cpu {
     /// When the slices' sizes do not fit together.
     pub fn matmul(&self, matrix: &Matrix, input: &[f32], out: &mut [f32]) {
         let rows = input.len() / matrix.columns().max(1);
-        let group = Group { matrix: 0, start: 0, end: rows };
+        let group = Group {
+            matrix: 0,
+            start: 0,
+            end: rows,
+        };
         self.multiply(std::slice::from_ref(matrix), &[group], input, out, false);
     }
 
@@ -40,7 +44,11 @@ impl Cpu {
     /// When the slices' sizes do not fit together.
     pub fn matmul_add(&self, matrix: &Matrix, input: &[f32], out: &mut [f32]) {
         let rows = input.len() / matrix.columns().max(1);
-        let group = Group { matrix: 0, start: 0, end: rows };
+        let group = Group {
+            matrix: 0,
+            start: 0,
+            end: rows,
+        };
         self.multiply(std::slice::from_ref(matrix), &[group], input, out, true);
     }
 
@@ -53,17 +61,37 @@ impl Cpu {
         self.multiply(matrices, groups, input, out, false);
     }
 
-    fn multiply(&self, matrices: &[Matrix], groups: &[Group], input: &[f32], out: &mut [f32], accumulate: bool) {
+    fn multiply(
+        &self,
+        matrices: &[Matrix],
+        groups: &[Group],
+        input: &[f32],
+        out: &mut [f32],
+        accumulate: bool,
+    ) {
         let Some(first) = matrices.first() else { return };
         let (n, k) = (first.rows(), first.columns());
-        assert!(matrices.iter().all(|m| (m.rows(), m.columns()) == (n, k)), "matrices of one shape");
-        assert_eq!(first.panel(), 2 * self.isa.lanes(), "packed for another instruction set");
+        assert!(
+            matrices.iter().all(|m| (m.rows(), m.columns()) == (n, k)),
+            "matrices of one shape"
+        );
+        assert_eq!(
+            first.panel(),
+            2 * self.isa.lanes(),
+            "packed for another instruction set"
+        );
         let rows = input.len() / k.max(1);
-        assert!(input.len() == rows * k && out.len() == rows * n, "[{rows}, {k}] to [{rows}, {n}]");
+        assert!(
+            input.len() == rows * k && out.len() == rows * n,
+            "[{rows}, {k}] to [{rows}, {n}]"
+        );
         let mut total = 0;
         for (i, group) in groups.iter().enumerate() {
             let after = i.checked_sub(1).map_or(0, |before| groups[before].end);
-            assert!(after <= group.start && group.start <= group.end && group.end <= rows, "groups in order");
+            assert!(
+                after <= group.start && group.start <= group.end && group.end <= rows,
+                "groups in order"
+            );
             total += group.end - group.start;
         }
         if total == 0 || n == 0 {
@@ -71,7 +99,11 @@ impl Cpu {
         }
         // A task is some panels of one group (and, in a lone long group, a block of rows).
         let panels = n.div_ceil(first.panel());
-        let row_blocks = if groups.len() == 1 { total.div_ceil(ROW_BLOCK) } else { 1 };
+        let row_blocks = if groups.len() == 1 {
+            total.div_ceil(ROW_BLOCK)
+        } else {
+            1
+        };
         let wanted = (self.pool.threads() * 8).div_ceil(row_blocks * groups.len());
         let panels_per_task = panels.div_ceil(wanted).next_multiple_of(4).min(64);
         let panel_tasks = panels.div_ceil(panels_per_task);
@@ -81,7 +113,11 @@ impl Cpu {
             let (group, row_block) = (groups[rest / row_blocks], rest % row_blocks);
             let first_panel = panel_task * panels_per_task;
             let start = group.start + row_block * ROW_BLOCK;
-            let end = if row_blocks == 1 { group.end } else { group.end.min(start + ROW_BLOCK) };
+            let end = if row_blocks == 1 {
+                group.end
+            } else {
+                group.end.min(start + ROW_BLOCK)
+            };
             let last_panel = panels.min(first_panel + panels_per_task);
             // SAFETY: sizes are checked above; tasks write disjoint rows or panels of `out`.
             unsafe {
@@ -124,8 +160,14 @@ impl Piece {
     /// The pointers must be valid for their sizes, and nobody else uses those panels of `out`.
     unsafe fn compute(self, isa: Isa, matrix: &Matrix) {
         match &matrix.elements {
-            Elements::Bf16(buffer) => isa.run(Multiply { piece: self, weights: buffer.as_slice() }),
-            Elements::F32(buffer) => isa.run(Multiply { piece: self, weights: buffer.as_slice() }),
+            Elements::Bf16(buffer) => isa.run(Multiply {
+                piece: self,
+                weights: buffer.as_slice(),
+            }),
+            Elements::F32(buffer) => isa.run(Multiply {
+                piece: self,
+                weights: buffer.as_slice(),
+            }),
         }
     }
 }
@@ -141,14 +183,34 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Piece { rows, n, k, panels, input, out, accumulate } = self.piece;
+        let Piece {
+            rows,
+            n,
+            k,
+            panels,
+            input,
+            out,
+            accumulate,
+        } = self.piece;
         let width = 2 * S::LANES;
-        let left = Left { start: input, row_stride: k, k_stride: 1 };
-        let right = Right { start: self.weights.as_ptr(), panel_stride: k * width, k_stride: width };
+        let left = Left {
+            start: input,
+            row_stride: k,
+            k_stride: 1,
+        };
+        let right = Right {
+            start: self.weights.as_ptr(),
+            panel_stride: k * width,
+            k_stride: width,
+        };
         let full = panels.end.min(n / width);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
-            let at = |panel: usize| Output { start: out.add(panel * width), row_stride: n, accumulate };
+            let at = |panel: usize| Output {
+                start: out.add(panel * width),
+                row_stride: n,
+                accumulate,
+            };
             if panels.start < full && rows < 4 {
                 let right = right.at(panels.start, 0);
                 few_rows_times_panels(s, rows, full - panels.start, k, left, right, at(panels.start));
@@ -161,7 +223,11 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
                         let step = (PANEL_BLOCK / (width * size_of::<B>())).min(k - from);
                         for panel in panels.start..full {
                             let to = at(panel);
-                            let to = Output { start: to.start.add(row * n), accumulate: accumulate || from > 0, ..to };
+                            let to = Output {
+                                start: to.start.add(row * n),
+                                accumulate: accumulate || from > 0,
+                                ..to
+                            };
                             rows_times_panel(s, block, step, left.at(row, from), right.at(panel, from), to);
                         }
                         from += step;
@@ -178,9 +244,16 @@ impl<B: Operand> Kernel for Multiply<'_, B> {
                     let places = |i: usize| (i * width, out.add((row + i) * n + full * width));
                     for i in 0..block {
                         let (at, place) = places(i);
-                        place.copy_to_nonoverlapping(sums.as_mut_ptr().add(at), if accumulate { columns } else { 0 });
+                        place.copy_to_nonoverlapping(
+                            sums.as_mut_ptr().add(at),
+                            if accumulate { columns } else { 0 },
+                        );
                     }
-                    let to = Output { start: sums.as_mut_ptr(), row_stride: width, accumulate };
+                    let to = Output {
+                        start: sums.as_mut_ptr(),
+                        row_stride: width,
+                        accumulate,
+                    };
                     rows_times_panel(s, block, k, left.at(row, 0), right.at(full, 0), to);
                     for i in 0..block {
                         let (at, place) = places(i);

@@ -6,8 +6,12 @@ use crate::{Cpu, Format, Matrix, Source};
 
 /// The scalar twin: `out[r][o] = Σ_k input[r][k] · weights[o][k]`.
 fn twin(weights: &[f32], input: &[f32], k: usize) -> Vec<f32> {
-    let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>() as f32 };
-    input.chunks(k).flat_map(|x| weights.chunks(k).map(move |w| dot(x, w))).collect()
+    let dot =
+        |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>() as f32 };
+    input
+        .chunks(k)
+        .flat_map(|x| weights.chunks(k).map(move |w| dot(x, w)))
+        .collect()
 }
 
 fn rounded(weights: &[f32]) -> Vec<f32> {
@@ -24,14 +28,34 @@ fn multiply(cpu: &Cpu, matrix: &Matrix, input: &[f32]) -> Vec<f32> {
 fn products_equal_the_twin_at_all_sizes() {
     for cpu in cpus() {
         for n in SIZES {
-            for (rows, k) in [(0, 5), (1, 1), (1, 65), (2, 33), (3, 64), (4, 17), (5, 15), (6, 16), (7, 31), (129, 3)] {
+            for (rows, k) in [
+                (0, 5),
+                (1, 1),
+                (1, 65),
+                (2, 33),
+                (3, 64),
+                (4, 17),
+                (5, 15),
+                (6, 16),
+                (7, 31),
+                (129, 3),
+            ] {
                 let (weights, input) = (noise(1 + n as u64, n * k), noise(2, rows * k));
                 let source = bytes(&weights);
                 for format in [Format::F32, Format::Bf16] {
                     let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&source)]);
-                    let weights = if format == Format::F32 { weights.clone() } else { rounded(&weights) };
+                    let weights = if format == Format::F32 {
+                        weights.clone()
+                    } else {
+                        rounded(&weights)
+                    };
                     let what = format!("{:?} {format:?} {rows}x{k}x{n}", cpu.isa);
-                    assert_close(&multiply(&cpu, &matrix, &input), &twin(&weights, &input, k), 1e-5, &what);
+                    assert_close(
+                        &multiply(&cpu, &matrix, &input),
+                        &twin(&weights, &input, k),
+                        1e-5,
+                        &what,
+                    );
                 }
             }
         }
@@ -81,8 +105,10 @@ fn groups_use_their_own_matrix() {
     let input = noise(3, 40 * k);
     for cpu in cpus() {
         let sources: Vec<_> = (0..3).map(|i| bytes(&noise(10 + i, n * k))).collect();
-        let matrices: Vec<_> =
-            sources.iter().map(|source| Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(source)])).collect();
+        let matrices: Vec<_> = sources
+            .iter()
+            .map(|source| Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(source)]))
+            .collect();
         let groups = [(2, 0, 1), (0, 1, 8), (1, 8, 8), (1, 10, 40)];
         let groups = groups.map(|(matrix, start, end)| Group { matrix, start, end });
         let mut out = vec![7.0; 40 * n];
@@ -99,8 +125,14 @@ fn groups_use_their_own_matrix() {
 fn parts_stand_below_each_other_and_rows_can_be_read_back() {
     let k = 21;
     let all = noise(4, 50 * k);
-    let halves: Vec<u8> = all[..17 * k].iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
-    let brains: Vec<u8> = all[17 * k..18 * k].iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect();
+    let halves: Vec<u8> = all[..17 * k]
+        .iter()
+        .flat_map(|&x| half::f16::from_f32(x).to_le_bytes())
+        .collect();
+    let brains: Vec<u8> = all[17 * k..18 * k]
+        .iter()
+        .flat_map(|&x| bf16::from_f32(x).to_le_bytes())
+        .collect();
     let rest = bytes(&all[18 * k..]);
     for cpu in cpus() {
         for format in [Format::F32, Format::Bf16] {

@@ -85,7 +85,10 @@ impl Matrix {
         let panel = 2 * cpu.isa.lanes();
         let mut rows = 0;
         for part in parts {
-            assert!(columns > 0 && part.elements().is_multiple_of(columns), "a part is not [rows, {columns}]");
+            assert!(
+                columns > 0 && part.elements().is_multiple_of(columns),
+                "a part is not [rows, {columns}]"
+            );
             rows += part.elements() / columns;
         }
         let panels = rows.div_ceil(panel);
@@ -105,7 +108,9 @@ impl Matrix {
                 let mut buffer = Buffer::zeroed(panels * size);
                 cpu.pieces(buffer.as_mut_slice(), size, panels * size, |number, piece| {
                     for i in 0..panel {
-                        let Some((part, start)) = find(number * panel + i) else { break };
+                        let Some((part, start)) = find(number * panel + i) else {
+                            break;
+                        };
                         let place = interleaved(i, panel / 2);
                         for k in 0..columns {
                             piece[k * panel + place] = part.bf16(start + k);
@@ -118,7 +123,9 @@ impl Matrix {
                 let mut buffer = Buffer::zeroed(panels * size);
                 cpu.pieces(buffer.as_mut_slice(), size, panels * size, |number, piece| {
                     for i in 0..panel {
-                        let Some((part, start)) = find(number * panel + i) else { break };
+                        let Some((part, start)) = find(number * panel + i) else {
+                            break;
+                        };
                         for k in 0..columns {
                             piece[k * panel + i] = part.f32(start + k);
                         }
@@ -127,7 +134,12 @@ impl Matrix {
                 Elements::F32(buffer)
             }
         };
-        Self { rows, columns, panel, elements }
+        Self {
+            rows,
+            columns,
+            panel,
+            elements,
+        }
     }
 
     /// Outputs.
@@ -158,7 +170,11 @@ impl Matrix {
     /// # Panics
     /// When there is no such row or `to` is not `columns` long.
     pub fn copy_row(&self, row: usize, to: &mut [f32]) {
-        assert!(row < self.rows && to.len() == self.columns, "row {row} of {}", self.rows);
+        assert!(
+            row < self.rows && to.len() == self.columns,
+            "row {row} of {}",
+            self.rows
+        );
         let start = row / self.panel * self.panel * self.columns;
         let within = row % self.panel;
         match &self.elements {

@@ -30,20 +30,34 @@ impl<T: Plain> Buffer<T> {
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
         let Some(layout) = Self::layout(len) else {
-            return Self { start: NonNull::dangling(), len: 0, elements: PhantomData };
+            return Self {
+                start: NonNull::dangling(),
+                len: 0,
+                elements: PhantomData,
+            };
         };
         // SAFETY: the layout's size is not zero.
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
+        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout)
+        };
         advise_huge_pages(start, layout.size());
         // SAFETY: freshly allocated with this size; zero bytes are a value of T (Plain).
         unsafe { start.write_bytes(0, layout.size()) };
-        Self { start: start.cast(), len, elements: PhantomData }
+        Self {
+            start: start.cast(),
+            len,
+            elements: PhantomData,
+        }
     }
 
     /// None for no bytes or more than the address space.
     fn layout(len: usize) -> Option<Layout> {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| bytes > 0)?;
-        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { CACHE_LINE };
+        let align = if bytes >= 2 * HUGE_PAGE {
+            HUGE_PAGE
+        } else {
+            CACHE_LINE
+        };
         Layout::from_size_align(bytes, align).ok()
     }
 

@@ -11,7 +11,10 @@ impl Cpu {
     /// When the sizes do not fit together.
     pub fn rms_norm(&self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         let width = weight.len();
-        assert!(x.len() == out.len() && x.len().is_multiple_of(width.max(1)), "rows of {width}");
+        assert!(
+            x.len() == out.len() && x.len().is_multiple_of(width.max(1)),
+            "rows of {width}"
+        );
         let rows = rows_per_piece(width);
         self.pieces(out, rows * width, x.len(), |index, out| {
             let x = &x[index * rows * width..][..out.len()];
@@ -27,13 +30,22 @@ impl Cpu {
     /// When the sizes do not fit together.
     pub fn layer_norm(&self, x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let width = weight.len();
-        assert!(x.len() == out.len() && x.len().is_multiple_of(width.max(1)), "rows of {width}");
+        assert!(
+            x.len() == out.len() && x.len().is_multiple_of(width.max(1)),
+            "rows of {width}"
+        );
         assert_eq!(bias.len(), width);
         let rows = rows_per_piece(width);
         self.pieces(out, rows * width, x.len(), |index, out| {
             let x = &x[index * rows * width..][..out.len()];
             for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                self.isa.run(LayerNorm { x, weight, bias, eps, out });
+                self.isa.run(LayerNorm {
+                    x,
+                    weight,
+                    bias,
+                    eps,
+                    out,
+                });
             }
         });
     }
@@ -44,11 +56,21 @@ impl Cpu {
     ///
     /// # Panics
     /// When the sizes do not fit together.
-    pub fn gated_rms_norm(&self, x: &mut [f32], weight: &[f32], eps: f32, gate: &[f32], heads: usize, gate_stride: usize) {
+    pub fn gated_rms_norm(
+        &self,
+        x: &mut [f32],
+        weight: &[f32],
+        eps: f32,
+        gate: &[f32],
+        heads: usize,
+        gate_stride: usize,
+    ) {
         let width = weight.len();
         let token = heads * width;
         let tokens = x.len() / token.max(1);
-        assert!(x.len() == tokens * token && (tokens == 0 || gate.len() >= (tokens - 1) * gate_stride + token));
+        assert!(
+            x.len() == tokens * token && (tokens == 0 || gate.len() >= (tokens - 1) * gate_stride + token)
+        );
         let operations = 4 * x.len();
         self.pieces(x, token, operations, |index, x| {
             let gate = &gate[index * gate_stride..][..token];
@@ -193,7 +215,9 @@ impl Kernel for LayerNorm<'_> {
         let mut i = 0;
         while i < len {
             // SAFETY: the slice has `len` elements.
-            sums = s.add(sums, unsafe { s.load_part(self.x.as_ptr().add(i), S::LANES.min(len - i)) });
+            sums = s.add(sums, unsafe {
+                s.load_part(self.x.as_ptr().add(i), S::LANES.min(len - i))
+            });
             i += S::LANES;
         }
         let mean = s.sum(sums) / len as f32;
@@ -206,7 +230,11 @@ impl Kernel for LayerNorm<'_> {
                 let x = s.sub(s.load_part(self.x.as_ptr().add(i), n), s.splat(mean));
                 let weight = s.load_part(self.weight.as_ptr().add(i), n);
                 let bias = s.load_part(self.bias.as_ptr().add(i), n);
-                s.store_part(self.out.as_mut_ptr().add(i), s.mul_add(s.mul(x, scale), weight, bias), n);
+                s.store_part(
+                    self.out.as_mut_ptr().add(i),
+                    s.mul_add(s.mul(x, scale), weight, bias),
+                    n,
+                );
             }
             i += S::LANES;
         }

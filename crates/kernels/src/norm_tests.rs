@@ -19,7 +19,9 @@ fn rms_norm_equals_its_formula_and_ignores_other_rows() {
                 .chunks(width)
                 .flat_map(|row| {
                     let scale = 1.0 / (mean_square(row) + 1e-6).sqrt();
-                    row.iter().zip(&weight).map(move |(&x, &w)| (f64::from(x) * scale * f64::from(w)) as f32)
+                    row.iter()
+                        .zip(&weight)
+                        .map(move |(&x, &w)| (f64::from(x) * scale * f64::from(w)) as f32)
                 })
                 .collect();
             assert_close(&out, &expected, 2e-6, &format!("{:?} {width}", cpu.isa));

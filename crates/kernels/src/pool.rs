@@ -70,7 +70,11 @@ impl Pool {
                 Some((handle.thread().clone(), Some(handle)))
             })
             .collect();
-        Self { shared, workers, turn: Mutex::new(()) }
+        Self {
+            shared,
+            workers,
+            turn: Mutex::new(()),
+        }
     }
 
     /// Threads that compute, the caller's included.
@@ -100,7 +104,8 @@ impl Pool {
         self.run(len.div_ceil(size), |index| {
             let start = index * size;
             // SAFETY: the pieces lie inside `data` and do not overlap, since each index comes once.
-            let piece = unsafe { std::slice::from_raw_parts_mut(data.get().add(start), size.min(len - start)) };
+            let piece =
+                unsafe { std::slice::from_raw_parts_mut(data.get().add(start), size.min(len - start)) };
             task(index, piece);
         });
     }
@@ -110,7 +115,9 @@ impl Pool {
         let number = ((shared.claim.load(Ordering::Relaxed) >> 32) + 1) & 0xffff_ffff;
         shared.done.store(0, Ordering::Relaxed);
         shared.count.store(count, Ordering::Relaxed);
-        shared.task.store((&raw const task).cast_mut().cast(), Ordering::Relaxed);
+        shared
+            .task
+            .store((&raw const task).cast_mut().cast(), Ordering::Relaxed);
         shared.claim.store(number << 32, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         for ((thread, _), parked) in self.workers.iter().zip(&shared.parked) {
@@ -189,7 +196,11 @@ impl Shared {
             if claim & !0xffff_ffff != start || index >= count {
                 return;
             }
-            if self.claim.compare_exchange(claim, claim + 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if self
+                .claim
+                .compare_exchange(claim, claim + 1, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            {
                 // SAFETY: the claim shows that the caller still waits in `run_on_all`, where `task` lives.
                 let task = unsafe { *task.cast::<Task<'_>>() };
                 task(index);

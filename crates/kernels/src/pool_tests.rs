@@ -26,7 +26,11 @@ fn parked_workers_wake_and_pieces_do_not_overlap() {
     for _ in 0..5 {
         std::thread::sleep(Duration::from_millis(3));
         let mut data = vec![0_u32; 1003];
-        pool.pieces(&mut data, 10, |index, piece| piece.iter_mut().for_each(|x| *x += 1 + index as u32));
+        pool.pieces(&mut data, 10, |index, piece| {
+            for x in piece {
+                *x += 1 + index as u32;
+            }
+        });
         assert!(data.iter().enumerate().all(|(i, &x)| x == 1 + (i / 10) as u32));
     }
 }

@@ -25,14 +25,23 @@ impl Routing {
     /// # Panics
     /// When `logits` is not made of such rows.
     pub fn route(&mut self, logits: &mut [f32], experts: usize, top_k: usize) {
-        assert!(top_k <= experts && logits.len().is_multiple_of(experts.max(1)), "rows of {experts}");
+        assert!(
+            top_k <= experts && logits.len().is_multiple_of(experts.max(1)),
+            "rows of {experts}"
+        );
         self.chosen.clear();
         self.weights.clear();
         for row in logits.chunks_exact_mut(experts.max(1)) {
             let greatest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let first = self.weights.len();
             for _ in 0..top_k {
-                let best = (1..experts).fold(0, |best, i| if row[i] > row[best] || row[best].is_nan() { i } else { best });
+                let best = (1..experts).fold(0, |best, i| {
+                    if row[i] > row[best] || row[best].is_nan() {
+                        i
+                    } else {
+                        best
+                    }
+                });
                 self.chosen.push(best as u32);
                 self.weights.push((row[best] - greatest).exp());
                 row[best] = f32::NAN;
@@ -55,7 +64,11 @@ impl Routing {
             self.next[expert + 1] += start;
             let end = self.next[expert + 1];
             if end > start {
-                self.groups.push(Group { matrix: expert, start: start as usize, end: end as usize });
+                self.groups.push(Group {
+                    matrix: expert,
+                    start: start as usize,
+                    end: end as usize,
+                });
             }
         }
         self.tokens.clear();

@@ -9,7 +9,11 @@ fn every_token_gets_its_best_experts_in_order() {
         routing.route(&mut logits.clone(), experts, top_k);
         let expert_of = |row: u32| {
             let row = row as usize;
-            routing.groups.iter().find(|group| (group.start..group.end).contains(&row)).map(|group| group.matrix)
+            routing
+                .groups
+                .iter()
+                .find(|group| (group.start..group.end).contains(&row))
+                .map(|group| group.matrix)
         };
         for (token, logits) in logits.chunks(experts).enumerate() {
             let mut order: Vec<usize> = (0..experts).collect();
@@ -19,7 +23,12 @@ fn every_token_gets_its_best_experts_in_order() {
                 let row = routing.rows[token * top_k + i];
                 assert_eq!(expert_of(row), Some(expert));
                 assert_eq!(routing.tokens[row as usize] as usize, token);
-                assert_close(&[routing.weights[token * top_k + i]], &[logits[expert].exp() / total], 1e-6, "weight");
+                assert_close(
+                    &[routing.weights[token * top_k + i]],
+                    &[logits[expert].exp() / total],
+                    1e-6,
+                    "weight",
+                );
             }
         }
         assert_eq!(routing.tokens.len(), tokens * top_k);
@@ -29,7 +38,18 @@ fn every_token_gets_its_best_experts_in_order() {
 #[test]
 fn nan_and_infinity_choose_valid_experts() {
     let mut routing = Routing::default();
-    routing.route(&mut [f32::NAN, f32::NAN, f32::NAN, f32::INFINITY, 1.0, f32::NEG_INFINITY], 3, 2);
+    routing.route(
+        &mut [
+            f32::NAN,
+            f32::NAN,
+            f32::NAN,
+            f32::INFINITY,
+            1.0,
+            f32::NEG_INFINITY,
+        ],
+        3,
+        2,
+    );
     assert_eq!(routing.rows.len(), 4);
     assert!(routing.groups.iter().all(|group| group.matrix < 3));
 }

@@ -9,7 +9,9 @@ pub(crate) const SIZES: [usize; 14] = [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 
 pub(crate) fn cpus() -> Vec<Cpu> {
     let mut isas = Isa::available();
     isas.push(Isa::wide());
-    isas.iter().flat_map(|&isa| [1, 3].map(|threads| Cpu::new(Some(isa), threads))).collect()
+    isas.iter()
+        .flat_map(|&isa| [1, 3].map(|threads| Cpu::new(Some(isa), threads)))
+        .collect()
 }
 
 /// Numbers between -1 and 1 that depend on `seed` alone.
@@ -31,7 +33,10 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (&a, &b)) in found.iter().zip(expected).enumerate() {
         let near = (a - b).abs() <= tolerance * (1.0 + b.abs());
-        assert!(near || a == b || (a.is_nan() && b.is_nan()), "{what}: at {i}: {a} is not {b}");
+        assert!(
+            near || a == b || (a.is_nan() && b.is_nan()),
+            "{what}: at {i}: {a} is not {b}"
+        );
     }
 }
 

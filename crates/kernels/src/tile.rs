@@ -49,7 +49,8 @@ impl Left {
     #[inline(always)]
     pub(crate) unsafe fn at(self, row: usize, k: usize) -> Self {
         // SAFETY: the caller's.
-        Self { start: unsafe { self.start.add(row * self.row_stride + k * self.k_stride) }, ..self }
+        let start = unsafe { self.start.add(row * self.row_stride + k * self.k_stride) };
+        Self { start, ..self }
     }
 }
 
@@ -69,7 +70,8 @@ impl<B> Right<B> {
     #[inline(always)]
     pub(crate) unsafe fn at(self, panel: usize, k: usize) -> Self {
         // SAFETY: the caller's.
-        Self { start: unsafe { self.start.add(panel * self.panel_stride + k * self.k_stride) }, ..self }
+        let start = unsafe { self.start.add(panel * self.panel_stride + k * self.k_stride) };
+        Self { start, ..self }
     }
 }
 
@@ -147,7 +149,10 @@ pub(crate) unsafe fn rows_times_panel<S: Simd, B: Operand>(
         // SAFETY: the caller's, for rows `row..rows`.
         unsafe {
             let left = left.at(row, 0);
-            let output = Output { start: output.start.add(row * output.row_stride), ..output };
+            let output = Output {
+                start: output.start.add(row * output.row_stride),
+                ..output
+            };
             match rows - row {
                 1 => tile::<S, B, 1, 1>(s, k, left, right, output),
                 2 => tile::<S, B, 2, 1>(s, k, left, right, output),
@@ -181,7 +186,10 @@ pub(crate) unsafe fn few_rows_times_panels<S: Simd, B: Operand>(
         // SAFETY: the caller's, for panels `panel..panels`.
         unsafe {
             let right = right.at(panel, 0);
-            let output = Output { start: output.start.add(panel * 2 * S::LANES), ..output };
+            let output = Output {
+                start: output.start.add(panel * 2 * S::LANES),
+                ..output
+            };
             panel += match (rows, panels - panel) {
                 (1, 4..) => {
                     tile::<S, B, 1, 4>(s, k, left, right, output);

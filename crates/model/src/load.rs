@@ -40,7 +40,12 @@ impl Loader<'_> {
     }
 
     /// Tensors `[rows_i, columns]` as one matrix.
-    pub(crate) fn pack(&self, format: Format, columns: usize, tensors: &[Tensor<'_>]) -> Result<Matrix, ModelError> {
+    pub(crate) fn pack(
+        &self,
+        format: Format,
+        columns: usize,
+        tensors: &[Tensor<'_>],
+    ) -> Result<Matrix, ModelError> {
         let sources = tensors.iter().map(source).collect::<Result<Vec<_>, _>>()?;
         Ok(Matrix::pack(self.cpu, columns, format, &sources))
     }
@@ -53,7 +58,9 @@ impl Loader<'_> {
     /// The weight of a zero-centred norm, 1 added.
     pub(crate) fn norm(&self, name: &str, len: usize) -> Result<Vec<f32>, ModelError> {
         let mut weight = self.vector(name, len)?;
-        weight.iter_mut().for_each(|w| *w += 1.0);
+        for w in &mut weight {
+            *w += 1.0;
+        }
         Ok(weight)
     }
 }
@@ -63,6 +70,10 @@ fn source<'a>(tensor: &'a Tensor<'_>) -> Result<Source<'a>, ModelError> {
         Dtype::F32 => Ok(Source::F32(&tensor.bytes)),
         Dtype::BF16 => Ok(Source::Bf16(&tensor.bytes)),
         Dtype::F16 => Ok(Source::F16(&tensor.bytes)),
-        _ => Err(ModelError::Config(format!("{} holds {}, not weights", tensor.name, tensor.dtype.name()))),
+        _ => Err(ModelError::Config(format!(
+            "{} holds {}, not weights",
+            tensor.name,
+            tensor.dtype.name()
+        ))),
     }
 }

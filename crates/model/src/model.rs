@@ -112,10 +112,24 @@ impl Model {
             Precision::Bf16 => Format::Bf16,
             Precision::F32 => Format::F32,
         };
-        let loader = Loader { weights, cpu: &cpu, format };
+        let loader = Loader {
+            weights,
+            cpu: &cpu,
+            format,
+        };
         let text = TextModel::load(&loader, config)?;
-        let vision = config.vision.as_ref().map(|vision| Tower::load(&loader, vision)).transpose()?;
-        Ok(Self { config: config.clone(), cpu, text, vision, scratch: Mutex::default() })
+        let vision = config
+            .vision
+            .as_ref()
+            .map(|vision| Tower::load(&loader, vision))
+            .transpose()?;
+        Ok(Self {
+            config: config.clone(),
+            cpu,
+            text,
+            vision,
+            scratch: Mutex::default(),
+        })
     }
 
     /// What was loaded.
@@ -177,7 +191,12 @@ impl Model {
 
     /// Feeds given tokens. The pieces in which they come change nothing, to the bit; a piece has all
     /// placeholder tokens of its images. After an error the sequence is as it was.
-    pub fn prefill(&self, sequence: &mut Sequence, input: &Input<'_>, want: Want) -> Result<Logits, ModelError> {
+    pub fn prefill(
+        &self,
+        sequence: &mut Sequence,
+        input: &Input<'_>,
+        want: Want,
+    ) -> Result<Logits, ModelError> {
         input.check(&self.config)?;
         self.check(sequence, input.ids.len())?;
         let features = self.encode_images(input.images)?;
@@ -188,25 +207,39 @@ impl Model {
             Want::Last => input.ids.len().min(1),
             Want::All => input.ids.len(),
         };
-        let mut logits = Logits { vocab_size, values: vec![0.0; wanted * vocab_size] };
+        let mut logits = Logits {
+            vocab_size,
+            values: vec![0.0; wanted * vocab_size],
+        };
         let mut scratch = self.take_scratch();
         let batches = input.ids.chunks(BATCH).zip(input.positions.chunks(BATCH));
         for (number, (ids, positions)) in batches.enumerate() {
             let x = part(&mut scratch.x, ids.len() * hidden);
             for (id, x) in ids.iter().zip(x.chunks_exact_mut(hidden)) {
-                let feature = if *id == self.config.image_token_id { features.next() } else { None };
+                let feature = if *id == self.config.image_token_id {
+                    features.next()
+                } else {
+                    None
+                };
                 match feature {
                     Some(feature) => x.copy_from_slice(feature),
                     None => self.text.embed(*id, x),
                 }
             }
-            self.text.forward(&self.cpu, sequence, &mut scratch, positions, Kind::Prefill);
+            self.text
+                .forward(&self.cpu, sequence, &mut scratch, positions, Kind::Prefill);
             let start = number * BATCH;
             if want == Want::All {
                 let to = &mut logits.values[start * vocab_size..(start + ids.len()) * vocab_size];
                 self.text.logits(&self.cpu, &mut scratch, 0, ids.len(), to);
             } else if want == Want::Last && start + ids.len() == input.ids.len() {
-                self.text.logits(&self.cpu, &mut scratch, ids.len() - 1, ids.len(), &mut logits.values);
+                self.text.logits(
+                    &self.cpu,
+                    &mut scratch,
+                    ids.len() - 1,
+                    ids.len(),
+                    &mut logits.values,
+                );
             }
         }
         self.give_back(scratch);
@@ -215,16 +248,26 @@ impl Model {
 
     /// Feeds one generated token, at the sequence's next position in all three streams, and writes
     /// the logits of the one after it, `[vocab_size]`. After an error the sequence is as it was.
-    pub fn step(&self, sequence: &mut Sequence, id: TokenId, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+    pub fn step(
+        &self,
+        sequence: &mut Sequence,
+        id: TokenId,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), ModelError> {
         let (vocab_size, hidden) = (self.config.text.vocab_size, self.config.text.hidden_size);
         if id as usize >= vocab_size {
-            return Err(ModelError::UnknownToken { index: sequence.len, id, vocab_size });
+            return Err(ModelError::UnknownToken {
+                index: sequence.len,
+                id,
+                vocab_size,
+            });
         }
         self.check(sequence, 1)?;
         let mut scratch = self.take_scratch();
         self.text.embed(id, part(&mut scratch.x, hidden));
         let position = [sequence.next_position; 3];
-        self.text.forward(&self.cpu, sequence, &mut scratch, &[position], Kind::Step);
+        self.text
+            .forward(&self.cpu, sequence, &mut scratch, &[position], Kind::Step);
         logits.resize(vocab_size, 0.0);
         self.text.logits(&self.cpu, &mut scratch, 0, 1, logits);
         self.give_back(scratch);
@@ -234,11 +277,16 @@ impl Model {
     /// A DeltaNet layer's state after all tokens of a sequence, to compare with another
     /// implementation's; `None` for a layer of full attention.
     pub fn delta_state(&self, sequence: &Sequence, layer: usize) -> Option<DeltaState> {
-        let LayerState::Linear { history, delta } = sequence.layers.get(layer)? else { return None };
+        let LayerState::Linear { history, delta } = sequence.layers.get(layer)? else {
+            return None;
+        };
         let sizes = crate::sequence::delta(&self.config.text);
         let mut folded = delta.clone();
         self.cpu.delta_fold(sizes, &mut folded, sequence.pending);
-        Some(DeltaState { recurrent: sizes.recurrent(&folded), history: history.clone() })
+        Some(DeltaState {
+            recurrent: sizes.recurrent(&folded),
+            history: history.clone(),
+        })
     }
 
     /// That `tokens` more fit, and that the sequence is one of this network's.
@@ -251,11 +299,17 @@ impl Model {
         if sequence.fits(&self.config.text) {
             return Ok(());
         }
-        Err(ModelError::Config("the sequence was made by another model (use new_sequence)".to_owned()))
+        Err(ModelError::Config(
+            "the sequence was made by another model (use new_sequence)".to_owned(),
+        ))
     }
 
     fn take_scratch(&self) -> Scratch {
-        self.scratch.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default()
+        self.scratch
+            .lock()
+            .ok()
+            .and_then(|mut free| free.pop())
+            .unwrap_or_default()
     }
 
     fn give_back(&self, scratch: Scratch) {

@@ -46,22 +46,34 @@ impl Sequence {
             },
             LayerType::FullAttention => LayerState::Full { pages: Vec::new() },
         };
-        Self { len: 0, next_position: 0, pending: 0, layers: config.layer_types.iter().map(layer).collect() }
+        Self {
+            len: 0,
+            next_position: 0,
+            pending: 0,
+            layers: config.layer_types.iter().map(layer).collect(),
+        }
     }
 
     /// Whether the state has the sizes of that configuration.
     pub(crate) fn fits(&self, config: &TextConfig) -> bool {
         let layer = |(kind, layer): (&LayerType, &LayerState)| match (kind, layer) {
-            (LayerType::LinearAttention, LayerState::Linear { history, delta: state }) => {
+            (
+                LayerType::LinearAttention,
+                LayerState::Linear {
+                    history,
+                    delta: state,
+                },
+            ) => {
                 let kept = (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim();
                 history.len() == kept && state.len() == delta(config).state_len()
             }
-            (LayerType::FullAttention, LayerState::Full { pages }) => {
-                pages.first().is_none_or(|page| page.len() == attention(config).page_len())
-            }
+            (LayerType::FullAttention, LayerState::Full { pages }) => pages
+                .first()
+                .is_none_or(|page| page.len() == attention(config).page_len()),
             _ => false,
         };
-        self.layers.len() == config.layer_types.len() && config.layer_types.iter().zip(&self.layers).all(layer)
+        self.layers.len() == config.layer_types.len()
+            && config.layer_types.iter().zip(&self.layers).all(layer)
     }
 
     /// Tokens seen.
@@ -90,6 +102,7 @@ impl Sequence {
     }
 
     /// A second sequence with the same past.
+    #[must_use]
     pub fn fork(&self) -> Self {
         self.clone()
     }

@@ -108,14 +108,30 @@ impl Tower {
         };
         let table = loader.weights.tensor("model.visual.pos_embed.weight")?;
         Ok(Self {
-            sizes: Attention { kv_heads: config.num_heads, group: 1, head_dim: config.head_dim() },
-            patch: Linear::load(loader, "model.visual.patch_embed.proj", hidden, config.patch_dim())?,
-            table: table.expect_shape(&[config.num_position_embeddings, hidden])?.to_f32(),
+            sizes: Attention {
+                kv_heads: config.num_heads,
+                group: 1,
+                head_dim: config.head_dim(),
+            },
+            patch: Linear::load(
+                loader,
+                "model.visual.patch_embed.proj",
+                hidden,
+                config.patch_dim(),
+            )?,
+            table: table
+                .expect_shape(&[config.num_position_embeddings, hidden])?
+                .to_f32(),
             blocks: (0..config.depth).map(block).collect::<Result<_, ModelError>>()?,
             merger_norm: LayerNorm::load(loader, "model.visual.merger.norm", hidden)?,
             merger: [
                 Linear::load(loader, "model.visual.merger.linear_fc1", merged, merged)?,
-                Linear::load(loader, "model.visual.merger.linear_fc2", config.out_hidden_size, merged)?,
+                Linear::load(
+                    loader,
+                    "model.visual.merger.linear_fc2",
+                    config.out_hidden_size,
+                    merged,
+                )?,
             ],
             config: config.clone(),
         })
@@ -124,7 +140,10 @@ impl Tower {
     /// Bytes of the matrices.
     pub(crate) fn bytes(&self) -> usize {
         let block = |block: &Block| {
-            [&block.qkv, &block.output, &block.mlp[0], &block.mlp[1]].map(|linear| linear.matrix.bytes()).iter().sum::<usize>()
+            [&block.qkv, &block.output, &block.mlp[0], &block.mlp[1]]
+                .map(|linear| linear.matrix.bytes())
+                .iter()
+                .sum::<usize>()
         };
         let ends = [&self.patch, &self.merger[0], &self.merger[1]].map(|linear| linear.matrix.bytes());
         self.blocks.iter().map(block).sum::<usize>() + ends.iter().sum::<usize>()
@@ -147,7 +166,11 @@ impl Tower {
             }
         }
         let (cos, sin) = rotations(&positions, dim);
-        let rotation = Rotation { pairs: dim / 2, cos: &cos, sin: &sin };
+        let rotation = Rotation {
+            pairs: dim / 2,
+            cos: &cos,
+            sin: &sin,
+        };
         for block in &self.blocks {
             let input = block.norms[0].forward(cpu, &x, &mut normed);
             let qkv = block.qkv.forward(cpu, input, None, &mut wide);
@@ -177,7 +200,8 @@ fn rotations(positions: &[[u32; 2]], dim: usize) -> (Vec<f32>, Vec<f32>) {
     let quarter = dim / 4;
     let angles = positions.iter().flat_map(|position| {
         position.iter().flat_map(move |&place| {
-            (0..quarter).map(move |j| place as f32 * (1.0 / ROPE_THETA.powf((2 * j) as f32 / (dim / 2) as f32)))
+            (0..quarter)
+                .map(move |j| place as f32 * (1.0 / ROPE_THETA.powf((2 * j) as f32 / (dim / 2) as f32)))
         })
     });
     angles.map(|angle| (angle.cos(), angle.sin())).unzip()
@@ -192,24 +216,72 @@ fn attend(
     buffers: &mut Buffers,
     mixed: &mut [f32],
 ) {
-    let Attention { kv_heads: heads, head_dim, .. } = sizes;
+    let Attention {
+        kv_heads: heads,
+        head_dim,
+        ..
+    } = sizes;
     let hidden = heads * head_dim;
     let patches = qkv.len() / (3 * hidden);
     let scale = (head_dim as f32).sqrt().recip();
-    let place = Heads { stride: 3 * hidden, start: 0, head_stride: head_dim };
+    let place = Heads {
+        stride: 3 * hidden,
+        start: 0,
+        head_stride: head_dim,
+    };
     let queries = part(&mut buffers.queries, sizes.queries_len(patches));
-    cpu.prepare_heads(qkv, place, head_dim, 1, None, Some(rotation), scale, sizes.padded(), patches, queries);
+    cpu.prepare_heads(
+        qkv,
+        place,
+        head_dim,
+        1,
+        None,
+        Some(rotation),
+        scale,
+        sizes.padded(),
+        patches,
+        queries,
+    );
     let keys = part(&mut buffers.keys, patches * hidden);
-    let place = Heads { start: hidden, ..place };
-    cpu.prepare_heads(qkv, place, head_dim, heads, None, Some(rotation), 1.0, head_dim, patches, keys);
-    buffers.pages.resize_with(patches.div_ceil(Attention::PAGE), || vec![0.0; sizes.page_len()]);
+    let place = Heads {
+        start: hidden,
+        ..place
+    };
+    cpu.prepare_heads(
+        qkv,
+        place,
+        head_dim,
+        heads,
+        None,
+        Some(rotation),
+        1.0,
+        head_dim,
+        patches,
+        keys,
+    );
+    buffers
+        .pages
+        .resize_with(patches.div_ceil(Attention::PAGE), || vec![0.0; sizes.page_len()]);
     for patch in 0..patches {
         let page = &mut buffers.pages[patch / Attention::PAGE];
         let values = &qkv[patch * 3 * hidden + 2 * hidden..][..hidden];
-        sizes.write(page, patch % Attention::PAGE, &keys[patch * hidden..][..hidden], values);
+        sizes.write(
+            page,
+            patch % Attention::PAGE,
+            &keys[patch * hidden..][..hidden],
+            values,
+        );
     }
     let attended = part(&mut buffers.attended, sizes.queries_len(patches));
     let pages = &buffers.pages;
-    cpu.attention(sizes, queries, patches, 0, false, |page| pages[page].as_slice(), attended);
+    cpu.attention(
+        sizes,
+        queries,
+        patches,
+        0,
+        false,
+        |page| pages[page].as_slice(),
+        attended,
+    );
     cpu.gather_heads(sizes, attended, None, mixed);
 }

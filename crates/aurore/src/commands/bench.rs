@@ -69,7 +69,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         }
     };
     if args.batch != [1] {
-        return Err(hinted("several sequences at once are not there yet", "leave --batch at 1"));
+        return Err(hinted(
+            "several sequences at once are not there yet",
+            "leave --batch at 1",
+        ));
     }
     let isa = match &args.isa {
         None => None,
@@ -81,7 +84,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             )
         })?),
     };
-    let options = LoadOptions { precision, threads: args.threads, isa };
+    let options = LoadOptions {
+        precision,
+        threads: args.threads,
+        isa,
+    };
 
     let started = Instant::now();
     let progress = spinner(global, "loading");
@@ -89,7 +96,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let load_seconds = started.elapsed().as_secs_f64();
     progress.set_message("measuring this machine");
     let limits = model.machine_limits();
-    let bench = Bench { args: &args, model: &model, limits, load_seconds, progress, global };
+    let bench = Bench {
+        args: &args,
+        model: &model,
+        limits,
+        load_seconds,
+        progress,
+        global,
+    };
     if !global.json {
         bench.print_head();
     }
@@ -120,7 +134,10 @@ fn load(args: &Args, options: &LoadOptions) -> anyhow::Result<Model> {
             }
         };
         // Speed of the language model: its tower would only take time to make.
-        let config = Config { vision: None, ..config };
+        let config = Config {
+            vision: None,
+            ..config
+        };
         return Ok(Model::load(&RandomWeights::new(&config, 1), &config, options)?);
     }
     let checkpoint: Checkpoint = models::open(name)?;
@@ -150,15 +167,25 @@ impl Bench<'_> {
         self.progress.set_message(format!("filling {depth} tokens"));
         self.feed(&mut base, depth, Want::None)?;
         for &tokens in &self.args.prompt {
-            let mut result = Result { kind: "prefill", tokens, depth, tokens_per_second: Vec::new() };
+            let mut result = Result {
+                kind: "prefill",
+                tokens,
+                depth,
+                tokens_per_second: Vec::new(),
+            };
             for number in 0..=self.args.repeat {
-                self.progress.set_message(format!("prefill {tokens} at {depth}, {number} of {}", self.args.repeat));
+                self.progress.set_message(format!(
+                    "prefill {tokens} at {depth}, {number} of {}",
+                    self.args.repeat
+                ));
                 let mut sequence = base.fork();
                 let started = Instant::now();
                 self.feed(&mut sequence, tokens, Want::Last)?;
                 // The first run warms up.
                 if number > 0 {
-                    result.tokens_per_second.push(tokens as f64 / started.elapsed().as_secs_f64());
+                    result
+                        .tokens_per_second
+                        .push(tokens as f64 / started.elapsed().as_secs_f64());
                 }
                 if self.global.is_interrupted() {
                     return Ok(());
@@ -170,17 +197,27 @@ impl Bench<'_> {
             return Ok(());
         }
         let tokens = self.args.generate;
-        let mut result = Result { kind: "decode", tokens, depth, tokens_per_second: Vec::new() };
+        let mut result = Result {
+            kind: "decode",
+            tokens,
+            depth,
+            tokens_per_second: Vec::new(),
+        };
         let mut logits = Vec::new();
         for number in 1..=self.args.repeat {
-            self.progress.set_message(format!("decode {tokens} at {depth}, {number} of {}", self.args.repeat));
+            self.progress.set_message(format!(
+                "decode {tokens} at {depth}, {number} of {}",
+                self.args.repeat
+            ));
             let mut sequence = base.fork();
             self.model.step(&mut sequence, 0, &mut logits)?;
             let started = Instant::now();
             for id in 0..tokens {
                 self.model.step(&mut sequence, self.id(id), &mut logits)?;
             }
-            result.tokens_per_second.push(tokens as f64 / started.elapsed().as_secs_f64());
+            result
+                .tokens_per_second
+                .push(tokens as f64 / started.elapsed().as_secs_f64());
             if self.global.is_interrupted() {
                 return Ok(());
             }
@@ -199,8 +236,14 @@ impl Bench<'_> {
         let ids: Vec<u32> = (0..tokens).map(|index| self.id(index)).collect();
         let start = sequence.next_position();
         let positions: Vec<[u32; 3]> = (0..tokens).map(|index| [start + index as u32; 3]).collect();
-        let input = Input { ids: &ids, positions: &positions, images: &[] };
-        self.model.prefill(sequence, &input, want).context("the bench's own prompt")?;
+        let input = Input {
+            ids: &ids,
+            positions: &positions,
+            images: &[],
+        };
+        self.model
+            .prefill(sequence, &input, want)
+            .context("the bench's own prompt")?;
         Ok(())
     }
 
@@ -220,7 +263,11 @@ impl Bench<'_> {
     /// f32 operations of the matrix products of one token.
     fn operations_per_token(&self, kind: &str) -> f64 {
         let weight = if self.args.quant == Quant::F32 { 4.0 } else { 2.0 };
-        let head = if kind == "prefill" { self.model.head_bytes() } else { 0 };
+        let head = if kind == "prefill" {
+            self.model.head_bytes()
+        } else {
+            0
+        };
         2.0 * (self.model.bytes_per_token() - head) as f64 / weight
     }
 
@@ -239,7 +286,10 @@ impl Bench<'_> {
             self.limits.read_bytes_per_second / 1e9,
             self.limits.operations_per_second / 1e9,
         );
-        println!("{:8} {:>7} {:>7} {:>12} {:>8} {:>11} {:>12}", "", "tokens", "depth", "tokens/s", "± sd", "bandwidth", "arithmetic");
+        println!(
+            "{:8} {:>7} {:>7} {:>12} {:>8} {:>11} {:>12}",
+            "", "tokens", "depth", "tokens/s", "± sd", "bandwidth", "arithmetic"
+        );
     }
 
     fn print(&self, result: &Result) {

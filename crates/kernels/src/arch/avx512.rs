@@ -1,8 +1,11 @@
 //! AVX-512 (F and BW): 16 lanes. The same operations as AVX2, in wider registers.
 
-#![expect(clippy::inline_always, reason = "kernels are inlined into the one function that has the feature")]
-
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512,
+    _mm512_castsi512_ps, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+};
 
 use crate::simd::{Kernel, Simd};
 

@@ -47,11 +47,24 @@ impl Cpu {
                 let rows = BLOCK.min(tokens - done);
                 let first = pending + done;
                 let state = &mut state;
-                self.isa.run(Block { delta, head, state, first, from: done, rows, input, out });
+                self.isa.run(Block {
+                    delta,
+                    head,
+                    state,
+                    first,
+                    from: done,
+                    rows,
+                    input,
+                    out,
+                });
                 done += rows;
             }
             if finished {
-                self.isa.run(Fold { delta, state: &mut state, count: pending + tokens });
+                self.isa.run(Fold {
+                    delta,
+                    state: &mut state,
+                    count: pending + tokens,
+                });
             }
         });
     }
@@ -64,7 +77,11 @@ impl Cpu {
         assert!(state.len() == delta.state_len() && pending <= CHUNK);
         let operations = pending * delta.value_heads * delta.key_dim * delta.value_dim;
         self.pieces(state, delta.head_len(), operations, |_, state| {
-            self.isa.run(Fold { delta, state: &mut Head::split(&delta, state), count: pending });
+            self.isa.run(Fold {
+                delta,
+                state: &mut Head::split(&delta, state),
+                count: pending,
+            });
         });
     }
 }
@@ -89,7 +106,16 @@ impl Kernel for Block<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { delta, head, state, first, from, rows, input, out } = self;
+        let Self {
+            delta,
+            head,
+            state,
+            first,
+            from,
+            rows,
+            input,
+            out,
+        } = self;
         let (key_dim, value_dim, padded) = (delta.key_dim, delta.value_dim, delta.padded());
         let width = 2 * S::LANES;
         let end = first + rows;
@@ -103,7 +129,8 @@ impl Kernel for Block<'_, '_> {
         let token = |row: usize| &input.qkv[(from + row) * delta.qkv_len()..][..delta.qkv_len()];
         let queries = |row: usize| &token(row)[key_head * key_dim..][..key_dim];
         let keys = |row: usize| &token(row)[(delta.key_heads + key_head) * key_dim..][..key_dim];
-        let values = |row: usize| &token(row)[2 * delta.key_heads * key_dim + head * value_dim..][..value_dim];
+        let values =
+            |row: usize| &token(row)[2 * delta.key_heads * key_dim + head * value_dim..][..value_dim];
         for row in 0..rows {
             let (query, key) = (queries(row), keys(row));
             let scale = 1.0 / (squares(s, query, 0.0) + L2_EPS).sqrt() / (key_dim as f32).sqrt();
@@ -114,34 +141,65 @@ impl Kernel for Block<'_, '_> {
             for (i, x) in key.iter().enumerate() {
                 state.kt[i * CHUNK + first + row] = x * scale;
             }
-            let before = if first + row == 0 { 0.0 } else { state.sums[first + row - 1] };
+            let before = if first + row == 0 {
+                0.0
+            } else {
+                state.sums[first + row - 1]
+            };
             state.sums[first + row] = before + input.g[(from + row) * heads + head];
         }
 
         let panels = padded / width;
         let key_panels = end.div_ceil(width);
-        let s_right = Right { start: state.s.as_ptr(), panel_stride: width, k_stride: padded };
-        let kt_right = Right { start: state.kt.as_ptr(), panel_stride: width, k_stride: CHUNK };
+        let s_right = Right {
+            start: state.s.as_ptr(),
+            panel_stride: width,
+            k_stride: padded,
+        };
+        let kt_right = Right {
+            start: state.kt.as_ptr(),
+            panel_stride: width,
+            k_stride: CHUNK,
+        };
         // SAFETY: S is [key_dim, padded], kᵀ [key_dim, CHUNK], d [CHUNK, padded], G [CHUNK]; the
         // buffers hold BLOCK rows of at most MAX_DIM (checked by `Delta::check`).
         unsafe {
             // S₀ᵀk and k·k.
-            let k_left = Left { start: state.kt.as_ptr().add(first), row_stride: 1, k_stride: CHUNK };
+            let k_left = Left {
+                start: state.kt.as_ptr().add(first),
+                row_stride: 1,
+                k_stride: CHUNK,
+            };
             for panel in 0..panels {
                 let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: padded, accumulate: false };
+                let to = Output {
+                    start,
+                    row_stride: padded,
+                    accumulate: false,
+                };
                 rows_times_panel(s, rows, key_dim, k_left, s_right.at(panel, 0), to);
             }
             for panel in 0..key_panels {
                 let start = products.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: CHUNK, accumulate: false };
+                let to = Output {
+                    start,
+                    row_stride: CHUNK,
+                    accumulate: false,
+                };
                 rows_times_panel(s, rows, key_dim, k_left, kt_right.at(panel, 0), to);
             }
             // d, token after token.
             for row in 0..rows {
                 let place = first + row;
                 let beta = input.beta[(from + row) * heads + head];
-                decay(s, state.sums, place, -beta, place, &mut products[row * CHUNK..][..CHUNK]);
+                decay(
+                    s,
+                    state.sums,
+                    place,
+                    -beta,
+                    place,
+                    &mut products[row * CHUNK..][..CHUNK],
+                );
                 let past = exp(s, s.splat(state.sums[place]));
                 let d = state.d.as_mut_ptr().add(place * padded);
                 let (value, seen) = (values(row), wide.as_ptr().add(row * padded));
@@ -153,38 +211,83 @@ impl Kernel for Block<'_, '_> {
                     s.store(d.add(i), s.mul(s.splat(beta), x));
                     i += S::LANES;
                 }
-                let left = Left { start: products.as_ptr().add(row * CHUNK), row_stride: CHUNK, k_stride: 1 };
-                let right = Right { start: state.d.as_ptr(), panel_stride: width, k_stride: padded };
-                let to = Output { start: d, row_stride: padded, accumulate: true };
+                let left = Left {
+                    start: products.as_ptr().add(row * CHUNK),
+                    row_stride: CHUNK,
+                    k_stride: 1,
+                };
+                let right = Right {
+                    start: state.d.as_ptr(),
+                    panel_stride: width,
+                    k_stride: padded,
+                };
+                let to = Output {
+                    start: d,
+                    row_stride: padded,
+                    accumulate: true,
+                };
                 few_rows_times_panels(s, 1, panels, place, left, right, to);
             }
             // o.
-            let q_left = Left { start: q.as_ptr(), row_stride: key_dim, k_stride: 1 };
+            let q_left = Left {
+                start: q.as_ptr(),
+                row_stride: key_dim,
+                k_stride: 1,
+            };
             for panel in 0..panels {
                 let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: padded, accumulate: false };
+                let to = Output {
+                    start,
+                    row_stride: padded,
+                    accumulate: false,
+                };
                 rows_times_panel(s, rows, key_dim, q_left, s_right.at(panel, 0), to);
             }
             for panel in 0..key_panels {
                 let start = products.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: CHUNK, accumulate: false };
+                let to = Output {
+                    start,
+                    row_stride: CHUNK,
+                    accumulate: false,
+                };
                 rows_times_panel(s, rows, key_dim, q_left, kt_right.at(panel, 0), to);
             }
             for row in 0..rows {
                 let place = first + row;
-                decay(s, state.sums, place, 1.0, place + 1, &mut products[row * CHUNK..][..CHUNK]);
+                decay(
+                    s,
+                    state.sums,
+                    place,
+                    1.0,
+                    place + 1,
+                    &mut products[row * CHUNK..][..CHUNK],
+                );
                 scale(s, &mut wide[row * padded..][..padded], state.sums[place]);
             }
-            let left = Left { start: products.as_ptr(), row_stride: CHUNK, k_stride: 1 };
+            let left = Left {
+                start: products.as_ptr(),
+                row_stride: CHUNK,
+                k_stride: 1,
+            };
             for panel in 0..panels {
                 let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: padded, accumulate: true };
-                let right = Right { start: state.d.as_ptr().add(panel * width), panel_stride: width, k_stride: padded };
+                let to = Output {
+                    start,
+                    row_stride: padded,
+                    accumulate: true,
+                };
+                let right = Right {
+                    start: state.d.as_ptr().add(panel * width),
+                    panel_stride: width,
+                    k_stride: padded,
+                };
                 rows_times_panel(s, rows, end, left, right, to);
             }
             for row in 0..rows {
                 let to = out.get().add(((from + row) * heads + head) * value_dim);
-                wide.as_ptr().add(row * padded).copy_to_nonoverlapping(to, value_dim);
+                wide.as_ptr()
+                    .add(row * padded)
+                    .copy_to_nonoverlapping(to, value_dim);
             }
         }
     }
@@ -200,7 +303,10 @@ fn decay<S: Simd>(s: S, sums: &[f32], place: usize, factor: f32, count: usize, p
         unsafe {
             let weight = exp(s, s.sub(here, s.load(sums.as_ptr().add(j))));
             let product = s.load(products.as_ptr().add(j));
-            s.store(products.as_mut_ptr().add(j), s.mul(s.mul(s.splat(factor), weight), product));
+            s.store(
+                products.as_mut_ptr().add(j),
+                s.mul(s.mul(s.splat(factor), weight), product),
+            );
         }
         j += S::LANES;
     }
@@ -214,7 +320,10 @@ fn scale<S: Simd>(s: S, row: &mut [f32], log: f32) {
     let mut i = 0;
     while i < row.len() {
         // SAFETY: the length is a multiple of LANES.
-        unsafe { s.store(row.as_mut_ptr().add(i), s.mul(factor, s.load(row.as_ptr().add(i)))) };
+        unsafe {
+            let x = s.mul(factor, s.load(row.as_ptr().add(i)));
+            s.store(row.as_mut_ptr().add(i), x);
+        };
         i += S::LANES;
     }
 }
@@ -242,13 +351,25 @@ impl Kernel for Fold<'_, '_> {
             }
         }
         scale(s, state.s, state.sums[last]);
-        let left = Left { start: state.kt.as_ptr(), row_stride: CHUNK, k_stride: 1 };
+        let left = Left {
+            start: state.kt.as_ptr(),
+            row_stride: CHUNK,
+            k_stride: 1,
+        };
         for panel in 0..padded / width {
             // SAFETY: S is [key_dim, padded], kᵀ [key_dim, CHUNK], d [CHUNK, padded].
             unsafe {
                 let start = state.s.as_mut_ptr().add(panel * width);
-                let to = Output { start, row_stride: padded, accumulate: true };
-                let right = Right { start: state.d.as_ptr().add(panel * width), panel_stride: width, k_stride: padded };
+                let to = Output {
+                    start,
+                    row_stride: padded,
+                    accumulate: true,
+                };
+                let right = Right {
+                    start: state.d.as_ptr().add(panel * width),
+                    panel_stride: width,
+                    k_stride: padded,
+                };
                 rows_times_panel(s, delta.key_dim, count, left, right, to);
             }
         }

@@ -21,7 +21,13 @@ impl Cpu {
         let out = Share(out.as_mut_ptr());
         let operations = delta.value_heads * delta.key_dim * delta.value_dim;
         self.pieces(state, delta.head_len(), operations, |head, state| {
-            self.isa.run(Step { delta, head, state: Head::split(&delta, state), input, out });
+            self.isa.run(Step {
+                delta,
+                head,
+                state: Head::split(&delta, state),
+                input,
+                out,
+            });
         });
     }
 }
@@ -40,8 +46,19 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { delta, head, state, input, out } = self;
-        let Delta { key_heads, value_heads, key_dim, value_dim } = delta;
+        let Self {
+            delta,
+            head,
+            state,
+            input,
+            out,
+        } = self;
+        let Delta {
+            key_heads,
+            value_heads,
+            key_dim,
+            value_dim,
+        } = delta;
         let padded = delta.padded();
         let key_head = head / (value_heads / key_heads);
         let query = &input.qkv[key_head * key_dim..][..key_dim];

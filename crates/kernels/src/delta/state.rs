@@ -69,8 +69,14 @@ impl Delta {
     }
 
     pub(crate) fn check(&self, state: &[f32], input: DeltaInput<'_>, out: &[f32]) -> usize {
-        assert!(self.key_heads > 0 && self.value_heads.is_multiple_of(self.key_heads), "heads");
-        assert!(self.key_dim <= MAX_DIM && self.padded() <= MAX_DIM, "heads of up to {MAX_DIM}");
+        assert!(
+            self.key_heads > 0 && self.value_heads.is_multiple_of(self.key_heads),
+            "heads"
+        );
+        assert!(
+            self.key_dim <= MAX_DIM && self.padded() <= MAX_DIM,
+            "heads of up to {MAX_DIM}"
+        );
         let tokens = input.qkv.len() / self.qkv_len().max(1);
         assert!(state.len() == self.state_len() && input.qkv.len() == tokens * self.qkv_len());
         assert!(input.g.len() == tokens * self.value_heads && input.beta.len() == input.g.len());

@@ -29,7 +29,11 @@ impl FullAttention {
         let (hidden, dim) = (config.hidden_size, config.head_dim);
         let (queries, keys) = (config.num_attention_heads * dim, config.num_key_value_heads * dim);
         let name = |part: &str| format!("{prefix}.{part}.weight");
-        let input = [(name("q_proj"), 2 * queries), (name("k_proj"), keys), (name("v_proj"), keys)];
+        let input = [
+            (name("q_proj"), 2 * queries),
+            (name("k_proj"), keys),
+            (name("v_proj"), keys),
+        ];
         Ok(Self {
             sizes,
             eps: config.rms_norm_eps,
@@ -55,7 +59,11 @@ impl FullAttention {
         start: usize,
         pairs: usize,
     ) {
-        let Attention { kv_heads, group, head_dim } = self.sizes;
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+        } = self.sizes;
         let (stride, hidden, keys_len) = (self.input.rows(), self.output.rows(), kv_heads * head_dim);
         let queries_len = kv_heads * group * head_dim;
         let projected = part(&mut scratch.projected, tokens * stride);
@@ -67,18 +75,46 @@ impl FullAttention {
             sin: &scratch.sin[..tokens * pairs],
         });
         let queries = part(&mut scratch.queries, self.sizes.queries_len(tokens));
-        let query_heads = Heads { stride, start: 0, head_stride: 2 * head_dim };
-        let norm = |weight| Some(HeadNorm { weight, eps: self.eps });
+        let query_heads = Heads {
+            stride,
+            start: 0,
+            head_stride: 2 * head_dim,
+        };
+        let norm = |weight| {
+            Some(HeadNorm {
+                weight,
+                eps: self.eps,
+            })
+        };
         let scale = (head_dim as f32).sqrt().recip();
         let padded = self.sizes.padded();
         let query_norm = norm(&self.query_norm);
-        cpu.prepare_heads(projected, query_heads, head_dim, group, query_norm, rotation, scale, padded, tokens, queries);
+        cpu.prepare_heads(
+            projected,
+            query_heads,
+            head_dim,
+            group,
+            query_norm,
+            rotation,
+            scale,
+            padded,
+            tokens,
+            queries,
+        );
 
         let keys = part(&mut scratch.keys, tokens * keys_len);
-        let key_heads = Heads { stride, start: 2 * queries_len, head_stride: head_dim };
+        let key_heads = Heads {
+            stride,
+            start: 2 * queries_len,
+            head_stride: head_dim,
+        };
         let key_norm = norm(&self.key_norm);
-        cpu.prepare_heads(projected, key_heads, head_dim, kv_heads, key_norm, rotation, 1.0, head_dim, tokens, keys);
-        pages.resize_with((start + tokens).div_ceil(Attention::PAGE), || Arc::new(vec![0.0; self.sizes.page_len()]));
+        cpu.prepare_heads(
+            projected, key_heads, head_dim, kv_heads, key_norm, rotation, 1.0, head_dim, tokens, keys,
+        );
+        pages.resize_with((start + tokens).div_ceil(Attention::PAGE), || {
+            Arc::new(vec![0.0; self.sizes.page_len()])
+        });
         for token in 0..tokens {
             let place = start + token;
             let page = Arc::make_mut(&mut pages[place / Attention::PAGE]);
@@ -88,9 +124,20 @@ impl FullAttention {
         }
 
         let attended = part(&mut scratch.attended, self.sizes.queries_len(tokens));
-        cpu.attention(self.sizes, queries, tokens, start, true, |page| pages[page].as_slice(), attended);
+        cpu.attention(
+            self.sizes,
+            queries,
+            tokens,
+            start,
+            true,
+            |page| pages[page].as_slice(),
+            attended,
+        );
         let mixed = part(&mut scratch.mixed, tokens * queries_len);
-        let gates = Heads { start: head_dim, ..query_heads };
+        let gates = Heads {
+            start: head_dim,
+            ..query_heads
+        };
         cpu.gather_heads(self.sizes, attended, Some((projected, gates)), mixed);
         cpu.matmul_add(&self.output, mixed, &mut scratch.x[..tokens * hidden]);
     }

@@ -28,11 +28,18 @@ pub(crate) struct DeltaNet {
 
 impl DeltaNet {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
-        let (hidden, value, channels) = (config.hidden_size, config.linear_value_dim(), config.linear_conv_dim());
+        let (hidden, value, channels) = (
+            config.hidden_size,
+            config.linear_value_dim(),
+            config.linear_conv_dim(),
+        );
         let (heads, taps) = (config.linear_num_value_heads, config.linear_conv_kernel_dim);
         let widest = config.linear_key_head_dim.max(config.linear_value_head_dim);
         if widest > Delta::MAX_DIM {
-            return Err(ModelError::Config(format!("DeltaNet heads of {widest}, more than {}", Delta::MAX_DIM)));
+            return Err(ModelError::Config(format!(
+                "DeltaNet heads of {widest}, more than {}",
+                Delta::MAX_DIM
+            )));
         }
         let name = |part: &str| format!("{prefix}.{part}");
         let input = [
@@ -41,18 +48,30 @@ impl DeltaNet {
             (name("in_proj_b.weight"), heads),
             (name("in_proj_a.weight"), heads),
         ];
-        let conv = loader.weights.tensor(&name("conv1d.weight"))?.expect_shape(&[channels, 1, taps])?.to_f32();
+        let conv = loader
+            .weights
+            .tensor(&name("conv1d.weight"))?
+            .expect_shape(&[channels, 1, taps])?
+            .to_f32();
         let mut conv_weight = vec![0.0; conv.len()];
         for (channel, weights) in conv.chunks_exact(taps).enumerate() {
             for (tap, weight) in weights.iter().enumerate() {
                 conv_weight[tap * channels + channel] = *weight;
             }
         }
-        let decay = loader.vector(&name("A_log"), heads)?.into_iter().map(|a| -a.exp()).collect();
+        let decay = loader
+            .vector(&name("A_log"), heads)?
+            .into_iter()
+            .map(|a| -a.exp())
+            .collect();
         let input = loader.matrix(hidden, &input)?;
         Ok(Self {
             sizes: delta(config),
-            conv: Conv { channels, taps, stride: input.rows() },
+            conv: Conv {
+                channels,
+                taps,
+                stride: input.rows(),
+            },
             eps: config.rms_norm_eps,
             input,
             conv_weight,
@@ -105,7 +124,13 @@ impl DeltaNet {
         match prefill {
             None => cpu.delta_step(self.sizes, state, input(0, 1), out),
             Some(prefill) => {
-                for Piece { from, to, pending, finished } in prefill.pieces(tokens) {
+                for Piece {
+                    from,
+                    to,
+                    pending,
+                    finished,
+                } in prefill.pieces(tokens)
+                {
                     let out = &mut out[from * value..to * value];
                     cpu.delta_prefill(self.sizes, state, pending, finished, input(from, to), out);
                 }
@@ -147,7 +172,12 @@ impl Prefill {
             }
             let room = Delta::CHUNK - (self.start + from) % Delta::CHUNK;
             let to = tokens.min(from + room);
-            let piece = Piece { from, to, pending, finished: to == from + room };
+            let piece = Piece {
+                from,
+                to,
+                pending,
+                finished: to == from + room,
+            };
             pending = piece.pending_after();
             from = to;
             Some(piece)
@@ -156,12 +186,18 @@ impl Prefill {
 
     /// The unfinished chunk's tokens after `tokens` more.
     pub(crate) fn pending_after(self, tokens: usize) -> usize {
-        self.pieces(tokens).last().map_or(self.pending, |piece| piece.pending_after())
+        self.pieces(tokens)
+            .last()
+            .map_or(self.pending, |piece| piece.pending_after())
     }
 }
 
 impl Piece {
     fn pending_after(&self) -> usize {
-        if self.finished { 0 } else { self.pending + self.to - self.from }
+        if self.finished {
+            0
+        } else {
+            self.pending + self.to - self.from
+        }
     }
 }

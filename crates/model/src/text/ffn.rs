@@ -37,12 +37,20 @@ impl FeedForward {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         match config.ffn {
-            Ffn::Dense { intermediate } => SwiGlu::load(loader, prefix, hidden, intermediate).map(Self::Dense),
-            Ffn::Moe { experts, top_k, intermediate, shared_intermediate } => {
+            Ffn::Dense { intermediate } => {
+                SwiGlu::load(loader, prefix, hidden, intermediate).map(Self::Dense)
+            }
+            Ffn::Moe {
+                experts,
+                top_k,
+                intermediate,
+                shared_intermediate,
+            } => {
                 let (mut gate_up, mut down) = (Vec::new(), Vec::new());
                 for index in 0..experts {
                     let expert = loader.weights.expert(prefix, index)?;
-                    let [gate, up] = [expert.gate, expert.up].map(|part| part.expect_shape(&[intermediate, hidden]));
+                    let [gate, up] =
+                        [expert.gate, expert.up].map(|part| part.expect_shape(&[intermediate, hidden]));
                     gate_up.push(loader.pack(loader.format, hidden, &[gate?, up?])?);
                     let down_part = expert.down.expect_shape(&[hidden, intermediate])?;
                     down.push(loader.pack(loader.format, intermediate, &[down_part])?);
@@ -56,7 +64,12 @@ impl FeedForward {
                     router: small("gate", experts)?,
                     gate_up,
                     down,
-                    shared: SwiGlu::load(loader, &format!("{prefix}.shared_expert"), hidden, shared_intermediate)?,
+                    shared: SwiGlu::load(
+                        loader,
+                        &format!("{prefix}.shared_expert"),
+                        hidden,
+                        shared_intermediate,
+                    )?,
                     shared_gate: small("shared_expert_gate", 1)?,
                 })))
             }
@@ -67,7 +80,12 @@ impl FeedForward {
         match self {
             Self::Dense(dense) => dense.bytes(),
             Self::Moe(moe) => {
-                let experts = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum::<usize>();
+                let experts = moe
+                    .gate_up
+                    .iter()
+                    .chain(&moe.down)
+                    .map(Matrix::bytes)
+                    .sum::<usize>();
                 experts + moe.router.bytes() + moe.shared.bytes() + moe.shared_gate.bytes()
             }
         }
@@ -78,7 +96,12 @@ impl FeedForward {
         match self {
             Self::Dense(_) => 0,
             Self::Moe(moe) => {
-                let experts = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum::<usize>();
+                let experts = moe
+                    .gate_up
+                    .iter()
+                    .chain(&moe.down)
+                    .map(Matrix::bytes)
+                    .sum::<usize>();
                 experts / moe.experts * (moe.experts - moe.top_k)
             }
         }
@@ -99,10 +122,18 @@ impl FeedForward {
 }
 
 impl SwiGlu {
-    fn load(loader: &Loader<'_>, prefix: &str, hidden: usize, intermediate: usize) -> Result<Self, ModelError> {
+    fn load(
+        loader: &Loader<'_>,
+        prefix: &str,
+        hidden: usize,
+        intermediate: usize,
+    ) -> Result<Self, ModelError> {
         let name = |part: &str| format!("{prefix}.{part}_proj.weight");
         Ok(Self {
-            gate_up: loader.matrix(hidden, &[(name("gate"), intermediate), (name("up"), intermediate)])?,
+            gate_up: loader.matrix(
+                hidden,
+                &[(name("gate"), intermediate), (name("up"), intermediate)],
+            )?,
             down: loader.matrix(intermediate, &[(name("down"), hidden)])?,
         })
     }
@@ -131,7 +162,9 @@ impl Moe {
         let gates = part(&mut buffers.gates, tokens);
         cpu.matmul(&self.shared_gate, x, gates);
         let shared = part(&mut buffers.shared, tokens * hidden);
-        let inner = self.shared.inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
+        let inner = self
+            .shared
+            .inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
         cpu.matmul(&self.shared.down, inner, shared);
 
         let logits = part(&mut buffers.logits, tokens * self.experts);
@@ -146,6 +179,13 @@ impl Moe {
         let inner = part(&mut scratch.mixed, rows * width);
         cpu.silu_mul(gate_up, width, inner);
         cpu.matmul_grouped(&self.down, &routing.groups, inner, gathered);
-        cpu.combine_experts(routing, gathered, gates, shared, hidden, &mut scratch.x[..tokens * hidden]);
+        cpu.combine_experts(
+            routing,
+            gathered,
+            gates,
+            shared,
+            hidden,
+            &mut scratch.x[..tokens * hidden],
+        );
     }
 }

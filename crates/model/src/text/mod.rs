@@ -56,9 +56,10 @@ impl TextModel {
         let text = &config.text;
         let hidden = text.hidden_size;
         let embedding = "model.language_model.embed_tokens.weight".to_owned();
-        let embedding = match config.tie_word_embeddings {
-            true => None,
-            false => Some(loader.matrix(hidden, &[(embedding, text.vocab_size)])?),
+        let embedding = if config.tie_word_embeddings {
+            None
+        } else {
+            Some(loader.matrix(hidden, &[(embedding, text.vocab_size)])?)
         };
         let layers = text.layer_types.iter().enumerate();
         Ok(Self {
@@ -66,7 +67,9 @@ impl TextModel {
             eps: text.rms_norm_eps,
             rope: Rope::new(text),
             embedding,
-            layers: layers.map(|(index, kind)| Layer::load(loader, text, index, *kind)).collect::<Result<_, _>>()?,
+            layers: layers
+                .map(|(index, kind)| Layer::load(loader, text, index, *kind))
+                .collect::<Result<_, _>>()?,
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
             head: loader.matrix(hidden, &[(config.head_name().to_owned(), text.vocab_size)])?,
         })
@@ -85,13 +88,20 @@ impl TextModel {
 
     /// Bytes of the matrices that one token meets.
     pub(crate) fn bytes_per_token(&self) -> usize {
-        let layers: usize = self.layers.iter().map(|layer| layer.bytes() - layer.feed_forward.idle_bytes()).sum();
+        let layers: usize = self
+            .layers
+            .iter()
+            .map(|layer| layer.bytes() - layer.feed_forward.idle_bytes())
+            .sum();
         layers + self.head.bytes()
     }
 
     /// Writes a known token's embedding, `[hidden]`.
     pub(crate) fn embed(&self, id: TokenId, x: &mut [f32]) {
-        self.embedding.as_ref().unwrap_or(&self.head).copy_row(id as usize, x);
+        self.embedding
+            .as_ref()
+            .unwrap_or(&self.head)
+            .copy_row(id as usize, x);
     }
 
     /// Runs all layers over the embedded tokens in `scratch.x` (one for a step).
@@ -104,13 +114,20 @@ impl TextModel {
         kind: Kind,
     ) {
         let (tokens, hidden, pairs) = (positions.len(), self.hidden, self.rope.pairs());
-        let (cos, sin) = (part(&mut scratch.cos, tokens * pairs), part(&mut scratch.sin, tokens * pairs));
+        let (cos, sin) = (
+            part(&mut scratch.cos, tokens * pairs),
+            part(&mut scratch.sin, tokens * pairs),
+        );
         for (token, position) in positions.iter().enumerate() {
             let place = token * pairs..(token + 1) * pairs;
-            self.rope.write(*position, &mut cos[place.clone()], &mut sin[place]);
+            self.rope
+                .write(*position, &mut cos[place.clone()], &mut sin[place]);
         }
         let start = sequence.len;
-        let prefill = Prefill { start, pending: sequence.pending };
+        let prefill = Prefill {
+            start,
+            pending: sequence.pending,
+        };
         for (layer, state) in self.layers.iter().zip(&mut sequence.layers) {
             let normed = part(&mut scratch.normed, tokens * hidden);
             cpu.rms_norm(&scratch.x[..tokens * hidden], &layer.input_norm, self.eps, normed);
@@ -144,13 +161,23 @@ impl TextModel {
     /// Logits of tokens `from..to` of the last forward pass, `[to - from, vocab]`.
     pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, from: usize, to: usize, out: &mut [f32]) {
         let normed = part(&mut scratch.normed, (to - from) * self.hidden);
-        cpu.rms_norm(&scratch.x[from * self.hidden..to * self.hidden], &self.norm, self.eps, normed);
+        cpu.rms_norm(
+            &scratch.x[from * self.hidden..to * self.hidden],
+            &self.norm,
+            self.eps,
+            normed,
+        );
         cpu.matmul(&self.head, normed, out);
     }
 }
 
 impl Layer {
-    fn load(loader: &Loader<'_>, config: &TextConfig, index: usize, kind: LayerType) -> Result<Self, ModelError> {
+    fn load(
+        loader: &Loader<'_>,
+        config: &TextConfig,
+        index: usize,
+        kind: LayerType,
+    ) -> Result<Self, ModelError> {
         let prefix = format!("model.language_model.layers.{index}");
         let hidden = config.hidden_size;
         Ok(Self {
@@ -159,9 +186,11 @@ impl Layer {
                 LayerType::LinearAttention => {
                     Mixer::Linear(DeltaNet::load(loader, config, &format!("{prefix}.linear_attn"))?)
                 }
-                LayerType::FullAttention => {
-                    Mixer::Full(FullAttention::load(loader, config, &format!("{prefix}.self_attn"))?)
-                }
+                LayerType::FullAttention => Mixer::Full(FullAttention::load(
+                    loader,
+                    config,
+                    &format!("{prefix}.self_attn"),
+                )?),
             },
             post_norm: loader.norm(&format!("{prefix}.post_attention_layernorm.weight"), hidden)?,
             feed_forward: FeedForward::load(loader, config, &format!("{prefix}.mlp"))?,

@@ -4,10 +4,16 @@
 use aurore_model::{Input, LoadOptions, Logits, Model, Precision, Sequence, Want};
 use proptest::prelude::*;
 
-use crate::goldens::{CHECKPOINTS, MARGIN, Prompt, argmax, assert_close, cases, checkpoint, difference, prompt};
+use crate::goldens::{
+    CHECKPOINTS, MARGIN, Prompt, argmax, assert_close, cases, checkpoint, difference, prompt,
+};
 
 fn options(precision: Precision, threads: usize) -> LoadOptions {
-    LoadOptions { precision, threads, isa: None }
+    LoadOptions {
+        precision,
+        threads,
+        isa: None,
+    }
 }
 
 fn load(name: &str, precision: Precision, threads: usize) -> Model {
@@ -16,12 +22,19 @@ fn load(name: &str, precision: Precision, threads: usize) -> Model {
 }
 
 fn case_of(name: &str, case: &str) -> Prompt {
-    let (_, case, config) = cases(name).into_iter().find(|(entry, ..)| entry.case == case).unwrap();
+    let (_, case, config) = cases(name)
+        .into_iter()
+        .find(|(entry, ..)| entry.case == case)
+        .unwrap();
     prompt(&case, &config)
 }
 
 fn input(prompt: &Prompt) -> Input<'_> {
-    Input { ids: &prompt.ids, positions: &prompt.positions, images: &prompt.images }
+    Input {
+        ids: &prompt.ids,
+        positions: &prompt.positions,
+        images: &prompt.images,
+    }
 }
 
 fn prefill(model: &Model, prompt: &Prompt) -> (Vec<f32>, Sequence) {
@@ -37,7 +50,11 @@ fn in_pieces(model: &Model, prompt: &Prompt, cuts: &[usize]) -> (Vec<f32>, Seque
     let mut start = 0;
     for end in cuts.iter().copied().chain([prompt.ids.len()]) {
         let (ids, positions) = (&prompt.ids[start..end], &prompt.positions[start..end]);
-        let piece = Input { ids, positions, images: &[] };
+        let piece = Input {
+            ids,
+            positions,
+            images: &[],
+        };
         values.extend(model.prefill(&mut sequence, &piece, Want::All).unwrap().values);
         start = end;
     }
@@ -71,7 +88,9 @@ fn goldens_are_met_in_f32() {
                     assert_close(&label(&tensor), &state.recurrent, &expected);
                 }
             }
-            let Some(greedy) = case.greedy().unwrap() else { continue };
+            let Some(greedy) = case.greedy().unwrap() else {
+                continue;
+            };
             let mut sequence = sequence;
             let mut row = logits[logits.len() - config.text.vocab_size..].to_vec();
             for (step, (id, margin)) in greedy.ids.iter().zip(&greedy.margins).enumerate() {
@@ -98,11 +117,19 @@ fn bf16_weights_are_near_f32_weights() {
                 let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
                 row.iter().map(|&x| f64::from(x) - sum.ln()).collect::<Vec<f64>>()
             };
-            divergence += softmax(p).iter().zip(softmax(q)).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+            divergence += softmax(p)
+                .iter()
+                .zip(softmax(q))
+                .map(|(p, q)| p.exp() * (p - q))
+                .sum::<f64>();
             same += usize::from(argmax(p) == argmax(q));
             rows += 1;
         }
-        assert!(divergence / f64::from(rows) < 0.005, "{name}: KL {}", divergence / f64::from(rows));
+        assert!(
+            divergence / f64::from(rows) < 0.005,
+            "{name}: KL {}",
+            divergence / f64::from(rows)
+        );
         assert!(same as f64 >= 0.97 * f64::from(rows), "{name}: {same} of {rows}");
     }
 }
@@ -122,12 +149,21 @@ fn state_after_prefill_equals_state_after_steps() {
         }
         let (max, rms) = difference(&rows, &logits);
         assert!(max < 5e-3 && rms < 2e-4, "{name}: max {max}, rms {rms}");
-        assert_eq!((stepped.len(), stepped.next_position()), (prefilled.len(), prefilled.next_position()));
+        assert_eq!(
+            (stepped.len(), stepped.next_position()),
+            (prefilled.len(), prefilled.next_position())
+        );
         for layer in 0..model.config().text.num_hidden_layers {
             let states = [&stepped, &prefilled].map(|sequence| model.delta_state(sequence, layer));
             if let [Some(stepped), Some(prefilled)] = states {
-                assert!(difference(&stepped.recurrent, &prefilled.recurrent).0 < 1e-3, "{name}");
-                assert!(difference(&stepped.history, &prefilled.history).0 < 1e-3, "{name}");
+                assert!(
+                    difference(&stepped.recurrent, &prefilled.recurrent).0 < 1e-3,
+                    "{name}"
+                );
+                assert!(
+                    difference(&stepped.history, &prefilled.history).0 < 1e-3,
+                    "{name}"
+                );
             }
         }
     }
@@ -162,14 +198,29 @@ proptest! {
 fn wants_are_rows_of_all() {
     let model = load("moe", Precision::F32, 2);
     let prompt = case_of("moe", "text-200");
-    let all = model.prefill(&mut model.new_sequence(), &input(&prompt), Want::All).unwrap();
-    let last = model.prefill(&mut model.new_sequence(), &input(&prompt), Want::Last).unwrap();
-    let none = model.prefill(&mut model.new_sequence(), &input(&prompt), Want::None).unwrap();
+    let all = model
+        .prefill(&mut model.new_sequence(), &input(&prompt), Want::All)
+        .unwrap();
+    let last = model
+        .prefill(&mut model.new_sequence(), &input(&prompt), Want::Last)
+        .unwrap();
+    let none = model
+        .prefill(&mut model.new_sequence(), &input(&prompt), Want::None)
+        .unwrap();
     assert_eq!((all.len(), last.len(), none.len()), (200, 1, 0));
     assert_eq!(bits(all.last().unwrap()), bits(last.row(0).unwrap()));
     assert!(none.is_empty() && none.last().is_none());
-    let empty = Input { ids: &[], positions: &[], images: &[] };
-    assert!(model.prefill(&mut model.new_sequence(), &empty, Want::Last).unwrap().is_empty());
+    let empty = Input {
+        ids: &[],
+        positions: &[],
+        images: &[],
+    };
+    assert!(
+        model
+            .prefill(&mut model.new_sequence(), &empty, Want::Last)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -177,8 +228,16 @@ fn a_snapshot_is_gone_back_to_and_a_fork_goes_its_own_way() {
     for name in ["dense", "moe"] {
         let model = load(name, Precision::Bf16, 2);
         let prompt = case_of(name, "text-200");
-        let head = Prompt { ids: prompt.ids[..100].to_vec(), positions: prompt.positions[..100].to_vec(), images: vec![] };
-        let tail = Input { ids: &prompt.ids[100..], positions: &prompt.positions[100..], images: &[] };
+        let head = Prompt {
+            ids: prompt.ids[..100].to_vec(),
+            positions: prompt.positions[..100].to_vec(),
+            images: vec![],
+        };
+        let tail = Input {
+            ids: &prompt.ids[100..],
+            positions: &prompt.positions[100..],
+            images: &[],
+        };
         let (_, mut sequence) = prefill(&model, &head);
         let snapshot = sequence.snapshot();
         assert_eq!(snapshot.len(), 100);
@@ -194,8 +253,16 @@ fn a_snapshot_is_gone_back_to_and_a_fork_goes_its_own_way() {
             sequence.restore(&snapshot);
             model.prefill(sequence, &tail, Want::All).unwrap()
         };
-        assert_eq!(bits(&again(&mut sequence).values), bits(&expected.values), "{name}: restored");
-        assert_eq!(bits(&again(&mut fork).values), bits(&expected.values), "{name}: restored after steps");
+        assert_eq!(
+            bits(&again(&mut sequence).values),
+            bits(&expected.values),
+            "{name}: restored"
+        );
+        assert_eq!(
+            bits(&again(&mut fork).values),
+            bits(&expected.values),
+            "{name}: restored after steps"
+        );
         sequence.restore(&snapshot);
         model.step(&mut sequence, 7, &mut row).unwrap();
         model.step(&mut sequence, 9, &mut row).unwrap();
@@ -209,14 +276,38 @@ fn wrong_input_is_an_error_and_leaves_the_sequence() {
     let prompt = case_of("dense", "text-003");
     let (_, mut sequence) = prefill(&model, &prompt);
     let vocab = u32::try_from(model.config().text.vocab_size).unwrap();
-    let bad = Input { ids: &[vocab], positions: &[[0; 3]], images: &[] };
-    assert!(model.prefill(&mut sequence, &bad, Want::Last).unwrap_err().to_string().contains("vocabulary"));
+    let bad = Input {
+        ids: &[vocab],
+        positions: &[[0; 3]],
+        images: &[],
+    };
+    assert!(
+        model
+            .prefill(&mut sequence, &bad, Want::Last)
+            .unwrap_err()
+            .to_string()
+            .contains("vocabulary")
+    );
     assert!(model.step(&mut sequence, vocab, &mut Vec::new()).is_err());
-    let placeholder = Input { ids: &[model.config().image_token_id], positions: &[[0; 3]], images: &[] };
+    let placeholder = Input {
+        ids: &[model.config().image_token_id],
+        positions: &[[0; 3]],
+        images: &[],
+    };
     assert!(model.prefill(&mut sequence, &placeholder, Want::Last).is_err());
     let long = vec![1; model.config().text.max_position_embeddings];
-    let long = Input { ids: &long, positions: &vec![[0; 3]; long.len()], images: &[] };
-    assert!(model.prefill(&mut sequence, &long, Want::None).unwrap_err().to_string().contains("context"));
+    let long = Input {
+        ids: &long,
+        positions: &vec![[0; 3]; long.len()],
+        images: &[],
+    };
+    assert!(
+        model
+            .prefill(&mut sequence, &long, Want::None)
+            .unwrap_err()
+            .to_string()
+            .contains("context")
+    );
     let other = load("text-only", Precision::F32, 1);
     if other.config().text != model.config().text {
         assert!(other.step(&mut sequence, 1, &mut Vec::new()).is_err());
