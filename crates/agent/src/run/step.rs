@@ -266,19 +266,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             .to_owned(),
         ];
         lines.extend(effect.notes);
-        let end = match self
-            .options
-            .check
-            .as_mut()
-            .map(|check| check(&mut *self.options.screen))
-        {
-            Some(GoalState::Reached) => Some((EndKind::Reached, "the goal is reached".to_owned())),
-            Some(GoalState::Missed) => Some((
-                EndKind::Missed,
-                "the goal is missed: the page counts it as failed".to_owned(),
-            )),
-            Some(GoalState::Open) | None => None,
-        };
+        let end = self.judged_by_page();
         Carried {
             outcome: if changed || quiet {
                 StepOutcome::Done
@@ -297,6 +285,19 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         Ok(())
     }
 
+    /// The end, if the page's own check says that there is one.
+    fn judged_by_page(&mut self) -> Option<(EndKind, String)> {
+        let check = self.options.check.as_mut()?;
+        match check(&mut *self.options.screen) {
+            GoalState::Reached => Some((EndKind::Reached, "the goal is reached".to_owned())),
+            GoalState::Missed => Some((
+                EndKind::Missed,
+                "the goal is missed: the page counts it as failed".to_owned(),
+            )),
+            GoalState::Open => None,
+        }
+    }
+
     /// An action that the screen could not do. What the model can act on goes back to it.
     fn failed(&mut self, error: &ScreenError) -> Carried {
         let fatal = is_fatal(error);
@@ -308,6 +309,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                 .err()
                 .filter(is_fatal)
                 .map(|error| (EndKind::Failed, format!("the screen failed: {error}")))
+                // A part of it may have reached the page: a press, before its release was withheld.
+                .or_else(|| self.judged_by_page())
         };
         Carried {
             outcome: StepOutcome::Failed,
