@@ -24,6 +24,7 @@ from train.optimiser import Optimiser
 BATCH = 8  # samples per worker and step
 WARMUP = 60  # steps
 GAZE = 0.15  # weight of the gaze loss
+PLACE = 1.0  # weight of the place loss
 SAVE_SECONDS = 150
 
 
@@ -36,15 +37,16 @@ def work(rank, args):
     configuration = AutoConfig.from_pretrained(folder)
     torch.manual_seed(0)
     model = nano.create(configuration)
-    fast, optimiser = nano.Fast(model), Optimiser(model)
+    fast = nano.Fast(model)
+    optimiser = Optimiser(fast)
     step, seen, began = 0, 0, time.time()
     state_path = run / "state.pt"
     if state_path.exists():
         state = torch.load(state_path, weights_only=False)
-        model.load_state_dict(state["model"])
+        fast.load_state_dict(state["model"])
         optimiser.load(state["optimiser"])
         step, seen, began = state["step"], state["seen"], state["began"]
-    parameters = list(model.parameters())
+    parameters = list(fast.parameters())
     log = open(run / "log.jsonl", "a") if rank == 0 else None
     if rank == 0:
         print(len(samples), "samples", sum(p.numel() for p in parameters), "parameters", flush=True)
@@ -53,7 +55,7 @@ def work(rank, args):
     while True:
         rng = data.rng(args.seed, step, rank)
         x, ids, rows, places, targets, weights, look = samples.batch(samples.draw(rng, BATCH))
-        hidden, balance, gaze = fast(x, ids, look)
+        hidden, balance, gaze, place = fast(x, ids, look)
         loss = F.cross_entropy(fast.logits(hidden[rows, places]), targets, reduction="none")
         plain = loss.mean()
         digits = loss[weights >= 2].mean()
@@ -61,12 +63,13 @@ def work(rank, args):
         for p in parameters:
             p.grad = None
         # One head of each attention layer is taught to look at what will be clicked: grounding comes much sooner.
-        (loss + 0.01 * balance + GAZE * gaze).backward()
+        (loss + 0.01 * balance + GAZE * gaze + PLACE * place).backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.stack([plain.detach(), digits.detach(), norm, gaze.detach() / 2])])
+        report = torch.stack([plain.detach(), digits.detach(), norm, gaze.detach() / 2, place.detach() / 2])
+        flat = torch.cat([p.grad.flatten() for p in parameters] + [report])
         dist.all_reduce(flat)
         flat /= args.workers
-        parts = flat.split([p.numel() for p in parameters] + [4])
+        parts = flat.split([p.numel() for p in parameters] + [5])
         for p, part in zip(parameters, parts):
             p.grad = part.view_as(p)
         # The rank 0 clock decides, so that all workers see the same rate and stop together.
@@ -83,6 +86,7 @@ def work(rank, args):
             line = {
                 "step": step, "samples": seen, "loss": round(mean[0].item(), 4),
                 "digits": round(mean[1].item(), 4), "norm": round(mean[2].item(), 3), "gaze": round(mean[3].item(), 3),
+                "place": round(mean[4].item(), 4),
                 "balance": round(balance.item() / 8, 3),
                 "samples_per_second": round((step - reported_step) * BATCH * args.workers / (now - reported), 1),
                 "minutes": round((now - began) / 60, 1),
@@ -91,7 +95,7 @@ def work(rank, args):
             log.flush()
             reported, reported_step = now, step
         if rank == 0 and (time.time() - saved > SAVE_SECONDS or last):
-            torch.save({"model": model.state_dict(), "optimiser": optimiser.state(), "step": step, "seen": seen, "began": began},
+            torch.save({"model": fast.state_dict(), "optimiser": optimiser.state(), "step": step, "seen": seen, "began": began},
                        run / "state.tmp")
             os.replace(run / "state.tmp", state_path)
             nano.save_weights(model, folder / "model.safetensors.tmp")

@@ -100,11 +100,20 @@ def positions(length):
     return p
 
 
+def waves(points):
+    """[N, 2] in 0..1 -> [N, 22]: the coordinates, and sines and cosines of them down to the period of a tens digit."""
+    angles = torch.cat([points * (2 * torch.pi * f) for f in (0.5, 1.0, 2.0, 5.0, 10.0)], -1)
+    return torch.cat([points, angles.sin(), angles.cos()], -1)
+
+
 class Fast(torch.nn.Module):
     def __init__(self, model, length=128):
         super().__init__()
         self.model = model
         core = model.model
+        # Used in training only: where the target is, read from the image token and from the first attention layer.
+        width = model.config.text_config.hidden_size
+        self.heads = torch.nn.ModuleList([torch.nn.Linear(width, 22), torch.nn.Linear(width, 22)])
         grid = torch.tensor([GRID])
         index, weight = official.get_vision_interpolation_indices_and_weights(
             grid, num_grid_per_side=core.visual.num_grid_per_side, mode="bilinear", align_corners=True,
@@ -165,7 +174,7 @@ class Fast(torch.nn.Module):
         return m.out_proj(o.reshape(batch, length, -1))
 
     def attention(self, m, x, look=None):
-        """With `look` = (rows, places, cells): also how badly head 0, at those tokens, misses those image tokens."""
+        """With `look` = (rows, places, cells, points): also how badly head 0, at those tokens, misses those image tokens."""
         batch, length, _ = x.shape
         q, gate = m.q_proj(x).view(batch, length, -1, 2 * m.head_dim).chunk(2, -1)
         q = self.rms(q, m.q_norm).transpose(1, 2)
@@ -177,7 +186,7 @@ class Fast(torch.nn.Module):
         o = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
         missed = 0.0
         if look is not None:
-            rows, places, cells = look
+            rows, places, cells, _ = look
             scores = q[:, 0] @ k[:, 0].mT * m.scaling
             scores = scores.masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), float("-inf"))
             missed = -scores.log_softmax(-1)[rows, places, FIRST + cells].mean()
@@ -199,11 +208,16 @@ class Fast(torch.nn.Module):
         return y.view(shape), e.num_experts * (used * p.mean(0)).sum() / m.gate.top_k
 
     def forward(self, x, ids, look=None):
-        """[B, 140, 768], [B, T] -> (hidden states after the final norm [B, T, H], balance loss, gaze loss)"""
+        """[B, 140, 768], [B, T] -> (hidden states after the final norm [B, T, H], balance, gaze and place loss)"""
         core = self.model.model.language_model
         h = core.embed_tokens(ids)
-        h = torch.cat([h[:, :FIRST], self.see(x), h[:, FIRST + VISUAL:]], 1)
-        balance = gaze = 0.0
+        seen = self.see(x)
+        h = torch.cat([h[:, :FIRST], seen, h[:, FIRST + VISUAL:]], 1)
+        balance = gaze = place = 0.0
+        if look is not None:
+            rows, places, cells, points = look
+            target = waves(points)
+            place = F.mse_loss(self.heads[0](F.rms_norm(seen[rows, cells], seen.shape[-1:])), target)
         for layer in core.layers:
             n = self.rms(h, layer.input_layernorm)
             if layer.block_type == "linear_attention":
@@ -211,11 +225,14 @@ class Fast(torch.nn.Module):
             else:
                 y, missed = self.attention(layer.self_attn, n, look)
                 h = h + y
+                if look is not None and not torch.is_tensor(gaze):
+                    told = F.rms_norm(h[rows, places], h.shape[-1:])
+                    place = place + F.mse_loss(self.heads[1](told), target)
                 gaze = gaze + missed
             y, b = self.experts(layer.mlp, self.rms(h, layer.post_attention_layernorm))
             h = h + y
             balance = balance + b
-        return self.rms(h, core.norm), balance, gaze
+        return self.rms(h, core.norm), balance, gaze, place
 
     def logits(self, hidden):
         return F.linear(hidden, self.model.model.language_model.embed_tokens.weight)

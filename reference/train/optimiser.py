@@ -25,7 +25,7 @@ def orthogonal(x):
 
 def is_hidden(name, p):
     return (p.ndim == 2 or "experts" in name and p.ndim == 3) and not any(
-        part in name for part in ("embed", "mlp.gate.weight", "shared_expert_gate", "in_proj_a", "in_proj_b", "merger"))
+        part in name for part in ("embed", "heads", "mlp.gate.weight", "shared_expert_gate", "in_proj_a", "in_proj_b", "merger"))
 
 
 class Optimiser:
