@@ -8,6 +8,8 @@
 mod chat;
 pub mod computer_use;
 mod error;
+#[cfg(test)]
+mod golden_tests;
 pub mod image;
 mod message;
 pub mod parser;

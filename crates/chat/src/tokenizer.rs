@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use aurore_checkpoint::Files;
 use aurore_engine::Token;
+use serde::Deserialize;
 use serde_json::Value;
+use tokenizers::{Model, NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer};
 
 use crate::ChatError;
 
@@ -43,6 +45,13 @@ pub struct HuggingFace {
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
+
+/// What of `tokenizer.json` is read here; the rest is the library's.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    added_tokens: Option<Vec<Value>>,
+}
 
 /// An entry of `added_tokens`.
 struct Added {
@@ -88,13 +97,8 @@ impl HuggingFace {
     /// The same from the files' contents.
     pub fn from_json(json: &[u8], config: Option<&[u8]>, vocab_size: usize) -> Result<Self, ChatError> {
         let bad = |why: String| ChatError::BadFile { file: FILE, why };
-        let mut document: serde_json::Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| bad(error.to_string()))?;
-        let entries = match document.remove("added_tokens") {
-            Some(Value::Array(entries)) => entries,
-            None | Some(Value::Null) => Vec::new(),
-            Some(_) => return Err(bad("added_tokens is not a list".to_owned())),
-        };
+        let document: Document = serde_json::from_slice(json).map_err(|error| bad(error.to_string()))?;
+        let entries = document.added_tokens.unwrap_or_default();
         let mut added = Vec::new();
         for entry in &entries {
             added.push(
@@ -105,15 +109,10 @@ impl HuggingFace {
                 })?,
             );
         }
-        document.insert("added_tokens".to_owned(), Value::Array(Vec::new()));
-        // The library would pad and cut on its own account.
-        document.insert("padding".to_owned(), Value::Null);
-        document.insert("truncation".to_owned(), Value::Null);
         if let Some(config) = config {
             added.extend(added_in_config(config, &added)?);
         }
-        let library: tokenizers::Tokenizer =
-            serde_json::from_value(Value::Object(document)).map_err(|error| bad(error.to_string()))?;
+        let library = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
         let tokens = all_tokens(&library, &added, vocab_size)?;
         let (controls, words): (Vec<Added>, Vec<Added>) = added.into_iter().partition(Added::is_control);
         Ok(Self {
@@ -128,13 +127,24 @@ impl HuggingFace {
         if text.is_empty() {
             return Ok(());
         }
-        let encoding = self
-            .library
-            .encode_fast(text, false)
-            .map_err(|error| ChatError::Tokenizer {
-                bytes: text.len(),
-                why: error.to_string(),
-            })?;
+        let failed = |error: tokenizers::Error| ChatError::Tokenizer {
+            bytes: text.len(),
+            why: error.to_string(),
+        };
+        // The library's steps one by one, without its search for added tokens, padding and truncation.
+        let mut normalized = NormalizedString::from(text);
+        if let Some(normalizer) = self.library.get_normalizer() {
+            normalizer.normalize(&mut normalized).map_err(failed)?;
+        }
+        let mut pieces = PreTokenizedString::from(normalized);
+        if let Some(splitter) = self.library.get_pre_tokenizer() {
+            splitter.pre_tokenize(&mut pieces).map_err(failed)?;
+        }
+        let model = self.library.get_model();
+        pieces
+            .tokenize(|piece| model.tokenize(piece.get()))
+            .map_err(failed)?;
+        let encoding = pieces.into_encoding(None, 0, OffsetType::None).map_err(failed)?;
         ids.extend_from_slice(encoding.get_ids());
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -92,7 +92,12 @@ pub struct Generated {
 pub struct Engine {
     model: Arc<Model>,
     vocabulary: Arc<Vocabulary>,
+    /// The grammars that were compiled last, newest last: an agent asks for the same one at every step.
+    compiled: Arc<Mutex<Vec<(Grammar, Constraint)>>>,
 }
+
+/// Compiled grammars that are kept.
+const KEPT_GRAMMARS: usize = 4;
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -117,7 +122,11 @@ impl Engine {
                 network,
             });
         }
-        Ok(Self { model, vocabulary })
+        Ok(Self {
+            model,
+            vocabulary,
+            compiled: Arc::default(),
+        })
     }
 
     /// The network.
@@ -149,7 +158,7 @@ impl Engine {
         let started = Instant::now();
         let mut sampler = Sampler::new(options.sampling, &prompt.ids)?;
         let mut constraint = match &options.grammar {
-            Some(grammar) => Some(Constraint::new(grammar, &self.vocabulary)?),
+            Some(grammar) => Some(self.constraint(grammar)?),
             None => None,
         };
         let mut answer = Generated {
@@ -202,6 +211,21 @@ impl Engine {
         }
         answer.decode_seconds = decoding.elapsed().as_secs_f64();
         Ok(answer)
+    }
+
+    /// A constraint at the start of a grammar.
+    fn constraint(&self, grammar: &Grammar) -> Result<Constraint, EngineError> {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, fresh)) = kept.iter().find(|(known, _)| known == grammar) {
+            return Ok(fresh.fork());
+        }
+        let fresh = Constraint::new(grammar, &self.vocabulary)?;
+        if kept.len() == KEPT_GRAMMARS {
+            kept.remove(0);
+        }
+        let constraint = fresh.fork();
+        kept.push((grammar.clone(), fresh));
+        Ok(constraint)
     }
 
     fn check(&self, prompt: &Prompt) -> Result<(), EngineError> {

@@ -11,7 +11,7 @@ use crate::{EngineError, Vocabulary};
 pub enum Grammar {
     /// A context-free grammar in llguidance's variant of Lark; `<[ID]>` is a control token.
     Lark(String),
-    /// A JSON document that fits a schema.
+    /// A JSON document that fits a schema, spaced as `json.dumps` does unless the schema's `x-guidance` says otherwise.
     JsonSchema(Value),
     /// Text that a regular expression matches as a whole.
     Regex(String),
@@ -31,7 +31,7 @@ impl Constraint {
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary) -> Result<Self, EngineError> {
         let grammar = match grammar {
             Grammar::Lark(text) => TopLevelGrammar::from_lark(text.clone()),
-            Grammar::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
+            Grammar::JsonSchema(schema) => TopLevelGrammar::from_json_schema(one_spelling(schema)),
             Grammar::Regex(pattern) => TopLevelGrammar::from_regex(pattern),
         };
         let parser = vocabulary
@@ -99,6 +99,18 @@ impl std::fmt::Debug for Constraint {
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
+}
+
+/// Spaces as Python's `json.dumps` sets them and nowhere else, unless the schema asks for another way: networks lose
+/// themselves in free whitespace.
+fn one_spelling(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Some(object) = schema.as_object_mut() {
+        object.entry("x-guidance").or_insert_with(|| {
+            serde_json::json!({"whitespace_flexible": false, "item_separator": ", ", "key_separator": ": "})
+        });
+    }
+    schema
 }
 
 fn stuck(tokens: usize, reason: &impl ToString) -> EngineError {
