@@ -80,11 +80,10 @@ pub(crate) fn is_local(origin: &str) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            name == "localhost"
-                || name.ends_with(".localhost")
-                || name.ends_with(".local")
-                || name.ends_with(".internal")
-                || !name.contains('.')
+            match name.rsplit_once('.') {
+                Some((_, top)) => matches!(top, "localhost" | "local" | "internal"),
+                None => true,
+            }
         }
         Some(Host::Ipv4(address)) => is_local_address(address.into()),
         Some(Host::Ipv6(address)) => is_local_address(address.into()),

@@ -25,18 +25,23 @@ pub(super) fn write(
     let place = decision.url.as_deref().unwrap_or(&decision.origin);
     let _ = write!(page, "<figcaption>{}</figcaption></figure>\n<div>", escape(place));
 
-    let _ = write!(
-        page,
-        "<div class=\"head\"><b>Step {}</b><span>thought for {}",
-        decision.step,
-        duration(decision.seconds)
-    );
+    let mut times = Vec::new();
     if decision.tokens > 0 {
-        let _ = write!(page, " ({} tokens)", decision.tokens);
+        times.push(format!(
+            "thought for {} ({} tokens)",
+            duration(decision.seconds),
+            decision.tokens
+        ));
     }
     if let Some(result) = result {
-        let _ = write!(page, ", {} in all", duration(result.seconds));
+        times.push(format!("{} in all", duration(result.seconds)));
     }
+    let _ = write!(
+        page,
+        "<div class=\"head\"><b>Step {}</b><span>{}",
+        decision.step,
+        times.join(", ")
+    );
     page.push_str("</span></div>\n");
     if !decision.thinking.is_empty() {
         let _ = writeln!(page, "<blockquote>{}</blockquote>", escape(&decision.thinking));
@@ -65,7 +70,11 @@ pub(super) fn write(
             let _ = writeln!(
                 page,
                 "<dt>Result</dt><dd><span class=\"chip {class}\">{word}</span><div class=\"why\">{}</div></dd>",
-                escape(&result.result)
+                escape(if result.result == "Done." {
+                    ""
+                } else {
+                    &result.result
+                })
             );
         }
         None => item(page, "Result", "not known: the run was interrupted here", ""),

@@ -88,9 +88,9 @@ pub(crate) fn classify(request: &Request<'_>, target: Option<&Target>) -> Classi
 fn press(target: Option<&Target>, context: &Context) -> Classified {
     let place = here(target, context);
     let Some(target) = target else {
-        return place.or(Classified::free("presses on nothing"));
+        return Classified::free("presses on nothing").or(place);
     };
-    let mut classified = place.or(by_label(target, context));
+    let mut classified = by_label(target, context).or(place);
     if let Some(link) = &target.link {
         classified = classified.or(following(link, context));
     }
@@ -249,7 +249,7 @@ fn typing(text: &str, target: Option<&Target>, context: &Context) -> Classified 
     let place = here(target, context);
     let how = "the goal holds the very text";
     let mut classified = match field {
-        FieldKind::Search => place,
+        FieldKind::Search => Classified::free("types a search term").or(place),
         FieldKind::Password if target.is_some_and(is_new_password) => {
             place.or(Classified::new(Tier::Always, "types a new password"))
         }
@@ -264,7 +264,7 @@ fn typing(text: &str, target: Option<&Target>, context: &Context) -> Classified 
             place.or(Classified::new(Tier::Once, "types personal data").covered_if(covered, how))
         }
         FieldKind::None | FieldKind::Text | FieldKind::Choice => {
-            place.or(Classified::free("types plain text"))
+            Classified::free("types plain text").or(place)
         }
     };
     if text.contains("{{secret:") {
@@ -292,12 +292,12 @@ fn keys(chord: &Chord, target: Option<&Target>, context: &Context) -> Classified
     let place = here(target, context);
     let key = chord.key.as_ref().map_or("", |key| key.name());
     match key {
-        "Enter" => place.or(enter(target, context)),
+        "Enter" => enter(target, context).or(place),
         " " if target.is_some_and(|target| target.field == FieldKind::None) => press(target, context),
         "" | "Tab" | "Escape" | "ArrowUp" | "ArrowDown" | "ArrowLeft" | "ArrowRight" | "Home" | "End"
         | "PageUp" | "PageDown" => Classified::free("moves about the page"),
         _ if key.chars().count() == 1 && chord.modifiers.is_empty() => typing(key, target, context),
-        _ => place.or(Classified::free("presses a key")),
+        _ => Classified::free("presses a key").or(place),
     }
 }
 

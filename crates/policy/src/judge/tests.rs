@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use crate::{
     Argument, Authority, Context, Decision, Layer, Outcome, Principal, Request, Rules, Tainted, Tier, judge,
-    scopes,
+    scopes_for,
 };
 
 const SHOP: &str = "https://shop.example";

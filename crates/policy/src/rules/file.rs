@@ -322,6 +322,9 @@ impl Example {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+    text.char_indices()
+        .take_while(|(at, _)| *at < offset)
+        .filter(|(_, character)| *character == '\n')
+        .count()
+        + 1
 }
