@@ -1,5 +1,6 @@
 //! The program from outside: what it prints, what it returns, what it leaves behind.
 
+mod checkpoints;
 mod demo;
 mod errors;
 mod help;
