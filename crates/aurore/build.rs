@@ -17,7 +17,8 @@ const FILES: &[&str] = &[
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../models/nano");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let wanted = std::env::var_os("CARGO_FEATURE_NANO").is_some() && folder.join("model.safetensors").is_file();
+    let wanted =
+        std::env::var_os("CARGO_FEATURE_NANO").is_some() && folder.join("model.safetensors").is_file();
     let mut list = String::from("&[");
     if wanted {
         let folder = folder.canonicalize()?;

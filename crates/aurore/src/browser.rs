@@ -55,7 +55,9 @@ fn parse_size(text: &str) -> Result<Size, String> {
         .split_once(['x', 'X', '×'])
         .and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)));
     match size {
-        Some((width, height)) if SIDES.contains(&width) && SIDES.contains(&height) => Ok(Size { width, height }),
+        Some((width, height)) if SIDES.contains(&width) && SIDES.contains(&height) => {
+            Ok(Size { width, height })
+        }
         Some(_) => Err("sides are 64 to 8192 pixels".to_owned()),
         None => Err("write it as 1280x800".to_owned()),
     }

@@ -93,7 +93,11 @@ fn count_fonts(folder: &Path, depth: usize) -> usize {
         .map(|entry| {
             let path = entry.path();
             if path.is_dir() {
-                return if depth == 0 { 0 } else { count_fonts(&path, depth - 1) };
+                return if depth == 0 {
+                    0
+                } else {
+                    count_fonts(&path, depth - 1)
+                };
             }
             let extension = path.extension().and_then(|extension| extension.to_str());
             usize::from(matches!(extension, Some("ttf" | "otf" | "ttc" | "pfb" | "woff2")))
@@ -115,9 +119,15 @@ pub fn how_to_install(package: &str) -> String {
     } else if on_path("pacman") {
         format!("pacman -S {}", if fonts { "ttf-liberation" } else { package })
     } else if on_path("zypper") {
-        format!("zypper install {}", if fonts { "liberation-fonts" } else { package })
+        format!(
+            "zypper install {}",
+            if fonts { "liberation-fonts" } else { package }
+        )
     } else if on_path("brew") {
-        format!("brew install --cask {}", if fonts { "font-liberation" } else { package })
+        format!(
+            "brew install --cask {}",
+            if fonts { "font-liberation" } else { package }
+        )
     } else {
         return format!("install {package} with the system's package manager");
     };

@@ -52,7 +52,10 @@ impl StepPrinter {
         }
         let outcome = self.outcome(step);
         let time = format!("{:.2} s (model {:.2} s)", step.seconds, step.thinking_seconds);
-        line("result", &format!("{outcome}  {}", self.style.paint(Look::Dim, time)));
+        line(
+            "result",
+            &format!("{outcome}  {}", self.style.paint(Look::Dim, time)),
+        );
     }
 
     fn verdict(&self, verdict: &VerdictRecord) -> String {
@@ -75,10 +78,22 @@ impl StepPrinter {
             StepOutcome::Done => painted(Look::Green, "done"),
             StepOutcome::NoEffect => painted(Look::Yellow, "done, and nothing changed on the screen"),
             StepOutcome::Ended => painted(Look::Green, "ended"),
-            StepOutcome::Refused => format!("{}: {}", painted(Look::Red, "refused"), reveal(&step.result, false)),
-            StepOutcome::Failed => format!("{}: {}", painted(Look::Red, "failed"), reveal(&step.result, false)),
+            StepOutcome::Refused => format!(
+                "{}: {}",
+                painted(Look::Red, "refused"),
+                reveal(&step.result, false)
+            ),
+            StepOutcome::Failed => format!(
+                "{}: {}",
+                painted(Look::Red, "failed"),
+                reveal(&step.result, false)
+            ),
             StepOutcome::Unusable => {
-                format!("{}: {}", painted(Look::Red, "unusable"), reveal(&step.result, false))
+                format!(
+                    "{}: {}",
+                    painted(Look::Red, "unusable"),
+                    reveal(&step.result, false)
+                )
             }
         }
     }

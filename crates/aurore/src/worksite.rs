@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aurore_agent::{
-    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Journal, Run, RunId, RunOptions, StepOutcome,
-    StepReport,
+    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Journal, Run, RunId, RunOptions,
+    StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
 use aurore_policy::{Decision, Rules};
@@ -24,6 +24,9 @@ pub struct Worksite {
     rules: Rules,
     stop: Arc<AtomicBool>,
 }
+
+/// A page's own judgement of its goal.
+pub type Check<'a> = Box<dyn FnMut(&mut Browser) -> GoalState + 'a>;
 
 /// How a goal came out.
 #[derive(Debug, Clone, Serialize)]
@@ -159,7 +162,7 @@ impl Worksite {
         &'a mut self,
         goal: &str,
         name: &str,
-        check: Option<Box<dyn FnMut(&mut Browser) -> GoalState + 'a>>,
+        check: Option<Check<'a>>,
         resume: Option<RunId>,
         hands: &'a mut Hands<'_>,
         watch: &mut dyn FnMut(&StepReport),

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_agent::{
-    Approver, Budgets, DenyAll, EndKind, Event, Journal, ProgramApprover, ReportOptions, RunId, TerminalApprover,
-    html, reveal,
+    Approver, Budgets, DenyAll, EndKind, Event, Journal, ProgramApprover, ReportOptions, RunId,
+    TerminalApprover, html, reveal,
 };
 use serde_json::json;
 
@@ -82,8 +82,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let address = match (&args.address, &resumed) {
-        (Some(address), _) => address.clone(),
-        (None, Some((_, Some(address)))) => address.clone(),
+        (Some(address), _) | (None, Some((_, Some(address)))) => address.clone(),
         (None, _) => {
             return Err(hinted(
                 "it is not known where to go on",
@@ -97,16 +96,20 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     };
     let mut approver = approver(&args, global);
     let mut site = Worksite::open(&args.browser, mind.settings, journal, rules, &global.interrupted)?;
-    site.browser()?
-        .open(&address)
-        .with_hint(&format!("cannot open {address}"), "is it a whole http or https address?")?;
+    site.browser()?.open(&address).with_hint(
+        &format!("cannot open {address}"),
+        "is it a whole http or https address?",
+    )?;
 
     // A resumed run takes its goal from the journal.
     let goal = args.goal.unwrap_or_default();
     if !global.json {
         let style = Style::new(global.color);
         println!("{}  {}", style.paint(Look::Bold, "Goal"), reveal(&goal, false));
-        println!("{}", style.paint(Look::Dim, format!("      {} on {address}", mind.description)));
+        println!(
+            "{}",
+            style.paint(Look::Dim, format!("      {} on {address}", mind.description))
+        );
     }
     let printer = StepPrinter::new(global.color);
     let mut hands = Hands {
@@ -140,9 +143,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         println!("{}", json!({"event": "end", "outcome": outcome}));
     } else {
         let style = Style::new(global.color);
-        let look = if outcome.end.is_success() { Look::Green } else { Look::Red };
+        let look = if outcome.end.is_success() {
+            Look::Green
+        } else {
+            Look::Red
+        };
         println!("{}", style.paint(look, reveal(&outcome.end.message, false)));
-        println!("run {}: `aurore replay {} --html` shows it", outcome.run, outcome.run);
+        println!(
+            "run {}: `aurore replay {} --html` shows it",
+            outcome.run, outcome.run
+        );
     }
     Ok(match outcome.end.kind {
         _ if outcome.end.is_success() => ExitCode::SUCCESS,
@@ -178,7 +188,12 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<(RunId, Optio
 ///
 /// # Errors
 /// When the journal cannot be read or the file not written.
-pub fn write_report(journal: &Journal, runs: &[RunId], file: &Path, title: Option<&str>) -> anyhow::Result<()> {
+pub fn write_report(
+    journal: &Journal,
+    runs: &[RunId],
+    file: &Path,
+    title: Option<&str>,
+) -> anyhow::Result<()> {
     let options = ReportOptions {
         title: title.map(str::to_owned),
     };

@@ -49,7 +49,11 @@ enum Line<'a> {
 fn parse(line: &str) -> Line<'_> {
     let line = line.trim();
     let Some(command) = line.strip_prefix('/') else {
-        return if line.is_empty() { Line::Empty } else { Line::Say(line) };
+        return if line.is_empty() {
+            Line::Empty
+        } else {
+            Line::Say(line)
+        };
     };
     let (word, rest) = command
         .split_once(char::is_whitespace)

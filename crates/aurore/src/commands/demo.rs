@@ -80,7 +80,7 @@ const GOALS: &[(Suite, &str, u64, Expected)] = &[
 const STEPS: u32 = 5;
 
 /// Most time of a goal.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 struct Goal {
     task: Task,
@@ -123,7 +123,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(folder) = &args.scripts {
             mind = brains::script(&folder.join(format!("{}.jsonl", goal.task)))?;
         }
-        let outcome = work(&mut worksite, &site, goal, &mut mind, &mut show, (index, goals.len()))?;
+        let outcome = work(
+            &mut worksite,
+            &site,
+            goal,
+            &mut mind,
+            &mut show,
+            (index, goals.len()),
+        )?;
         let well = match goal.expected {
             Expected::Reached => outcome.end.is_success(),
             Expected::Refused => outcome.is_refused(),
@@ -216,7 +223,9 @@ fn report_file(args: &Args, runs: &[RunId]) -> anyhow::Result<PathBuf> {
     if let Some(file) = &args.report {
         return Ok(file.clone());
     }
-    let name = runs.first().map_or_else(|| "none".to_owned(), ToString::to_string);
+    let name = runs
+        .first()
+        .map_or_else(|| "none".to_owned(), ToString::to_string);
     let data = folders::data().ok_or_else(|| {
         hinted(
             "there is no home folder to keep the report in",
@@ -248,7 +257,9 @@ impl<'a> Show<'a> {
         }
         println!("{}", self.style.paint(Look::Bold, "Aurore demo"));
         println!("{}", mind.description);
-        println!("{goals} goals; the model sees pixels and the goal, the rules see what stands under the pointer");
+        println!(
+            "{goals} goals; the model sees pixels and the goal, the rules see what stands under the pointer"
+        );
         if !has_miniwob {
             println!("MiniWoB++ pages are not here (`cargo xtask setup` fetches them): bundled pages alone");
         }
@@ -269,15 +280,21 @@ impl<'a> Show<'a> {
         };
         println!(
             "{}  {}",
+            self.style.paint(
+                Look::Bold,
+                format!("Goal {} of {count}: {}", index + 1, reveal(words, false))
+            ),
             self.style
-                .paint(Look::Bold, format!("Goal {} of {count}: {}", index + 1, reveal(words, false))),
-            self.style.paint(Look::Dim, format!("({suite} {}, seed {})", goal.task, goal.seed)),
+                .paint(Look::Dim, format!("({suite} {}, seed {})", goal.task, goal.seed)),
         );
     }
 
     fn step(&self, goal: &Goal, step: &aurore_agent::StepReport) {
         if self.global.json {
-            println!("{}", json!({"event": "step", "name": goal.task.name, "step": step}));
+            println!(
+                "{}",
+                json!({"event": "step", "name": goal.task.name, "step": step})
+            );
         } else {
             self.steps.print(step);
         }
@@ -297,9 +314,16 @@ impl<'a> Show<'a> {
                 "refused, as it should be: the rules ask before this, and nobody is there".to_owned()
             }
             (Expected::Reached, false) => format!("not reached: {}", reveal(&outcome.end.message, false)),
-            (Expected::Refused, false) => format!("should have been refused: {}", reveal(&outcome.end.message, false)),
+            (Expected::Refused, false) => format!(
+                "should have been refused: {}",
+                reveal(&outcome.end.message, false)
+            ),
         };
-        let (look, mark) = if well { (Look::Green, "✓") } else { (Look::Red, "✗") };
+        let (look, mark) = if well {
+            (Look::Green, "✓")
+        } else {
+            (Look::Red, "✗")
+        };
         println!("  {}", self.style.paint(look, format!("{mark} {words}")));
     }
 
@@ -314,7 +338,11 @@ impl<'a> Show<'a> {
             );
             return;
         }
-        let look = if as_expected == goals { Look::Green } else { Look::Red };
+        let look = if as_expected == goals {
+            Look::Green
+        } else {
+            Look::Red
+        };
         println!();
         println!(
             "{} in {:.0} s",

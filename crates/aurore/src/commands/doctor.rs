@@ -55,7 +55,12 @@ impl Finding {
         }
     }
 
-    fn lacking(what: &'static str, status: Status, found: impl Into<String>, hint: impl Into<String>) -> Self {
+    fn lacking(
+        what: &'static str,
+        status: Status,
+        found: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self {
             what,
             status,
@@ -93,10 +98,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             println!("                        hint: {hint}");
         }
     }
-    let missing = findings
-        .iter()
-        .any(|finding| finding.status == Status::Missing);
-    Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let missing = findings.iter().any(|finding| finding.status == Status::Missing);
+    Ok(if missing {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn processor() -> Finding {

@@ -197,7 +197,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             if global.is_interrupted() {
                 break;
             }
-            tally.add(&episode(&mut worksite, &site, task, seed, &mut mind, args.max_steps)?);
+            tally.add(&episode(
+                &mut worksite,
+                &site,
+                task,
+                seed,
+                &mut mind,
+                args.max_steps,
+            )?);
             progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
             progress.inc(1);
         }
@@ -242,7 +249,7 @@ fn episode(
             approver: &mut approver,
             budgets: Budgets {
                 steps: max_steps,
-                time: Duration::from_secs(300),
+                time: Duration::from_mins(5),
                 ..Budgets::default()
             },
         };
@@ -294,7 +301,8 @@ fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Tas
 fn progress(episodes: u64, task: &str) -> ProgressBar {
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new(episodes);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} (about {eta} left)") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} (about {eta} left)")
+    {
         bar.set_style(style);
     }
     bar.set_prefix(task.to_owned());

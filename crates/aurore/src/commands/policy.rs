@@ -74,7 +74,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             if global.json {
                 println!("{}", json!({"file": file, "rules": count, "ok": true}));
             } else {
-                println!("{}: {count} rules, all examples come out as they say", file.display());
+                println!(
+                    "{}: {count} rules, all examples come out as they say",
+                    file.display()
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -89,7 +89,11 @@ fn verify(journal: &Journal, run: &RunId, global: &Global) -> anyhow::Result<Exi
             println!("{run}: {} records, the chain is whole", found.records);
         }
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
@@ -103,12 +107,20 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
     let style = Style::new(global.color);
     match &record.event {
         Event::Start(start) => {
-            println!("{}  {}", style.paint(Look::Bold, "Goal"), reveal(&start.goal, false));
+            println!(
+                "{}  {}",
+                style.paint(Look::Bold, "Goal"),
+                reveal(&start.goal, false)
+            );
             println!("      decided by {}", reveal(&start.principal, false));
         }
         Event::Resume(_) => println!("      resumed"),
         Event::Decision(decision) => {
-            println!("{:>3}  thinking {}", decision.step, reveal(&decision.thinking, false));
+            println!(
+                "{:>3}  thinking {}",
+                decision.step,
+                reveal(&decision.thinking, false)
+            );
             println!("     intent   {}", reveal(&decision.intent, false));
             if let Some(action) = &decision.action {
                 let target = decision.target.as_ref().map(aurore_action::Target::describe);
@@ -127,7 +139,11 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
                 );
             }
         }
-        Event::Result(result) => println!("     result   {} ({:.2} s)", reveal(&result.result, false), result.seconds),
+        Event::Result(result) => println!(
+            "     result   {} ({:.2} s)",
+            reveal(&result.result, false),
+            result.seconds
+        ),
         Event::End(end) => println!("End   {}", reveal(&end.end.message, false)),
     }
     Ok(())

@@ -45,7 +45,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         text => text.to_owned(),
     };
     if prompt.trim().is_empty() && args.images.is_empty() {
-        return Err(hinted("there is nothing to answer", "give a prompt, or an --image"));
+        return Err(hinted(
+            "there is nothing to answer",
+            "give a prompt, or an --image",
+        ));
     }
     let mut user = Message::text(Role::User, "");
     user.content.clear();
@@ -53,7 +56,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         user.content.push(Content::Image(read_image(path)?));
     }
     user.content.push(Content::Text(prompt));
-    let messages: Vec<Message> = args.system.map(Message::system).into_iter().chain([user]).collect();
+    let messages: Vec<Message> = args
+        .system
+        .map(Message::system)
+        .into_iter()
+        .chain([user])
+        .collect();
 
     let talker = Talker::load(&args.model, args.sampling.threads())?;
     let thinking_style = Style::new(std::io::stderr().is_terminal() && global.color);

@@ -53,7 +53,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     }
     if !global.json {
         let bytes: u64 = runs.iter().map(|run| run.bytes).sum();
-        println!("{} runs, {:.1} MB in {}", runs.len(), megabytes(bytes), folder.display());
+        println!(
+            "{} runs, {:.1} MB in {}",
+            runs.len(),
+            megabytes(bytes),
+            folder.display()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,10 +74,10 @@ fn show(run: &RunSummary, global: &Global) {
         );
         return;
     }
-    let end = run
-        .end
-        .as_ref()
-        .map_or_else(|| "open".to_owned(), |end| format!("{:?}", end.kind).to_lowercase());
+    let end = run.end.as_ref().map_or_else(
+        || "open".to_owned(),
+        |end| format!("{:?}", end.kind).to_lowercase(),
+    );
     println!(
         "{}  {:>3} steps  {:>7.2} MB  {end:<9}  {}",
         run.run,

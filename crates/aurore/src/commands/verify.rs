@@ -1,5 +1,6 @@
 //! `aurore verify`: compare this engine with reference logits.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -141,10 +142,11 @@ fn print_line(case: &str, report: &Report, style: Style) {
         style.paint(look, format!("{:<7}", word(report.status)))
     );
     if let Some(found) = &report.comparison {
-        line += &format!("  max {:.1e}  rms {:.1e}", found.max_abs, found.rms);
+        // Writing to a string cannot fail.
+        let _ = write!(line, "  max {:.1e}  rms {:.1e}", found.max_abs, found.rms);
         if let (Some(kl), Some(top1)) = (found.kl, found.top1) {
             // A divergence of nothing may round below 0.
-            line += &format!("  KL {:.1e}  top-1 {:.1} %", kl.max(0.0), 100.0 * top1);
+            let _ = write!(line, "  KL {:.1e}  top-1 {:.1} %", kl.max(0.0), 100.0 * top1);
         }
     }
     match report.greedy_match {

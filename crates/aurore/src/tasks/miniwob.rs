@@ -42,10 +42,14 @@ impl MiniWob {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        [folder.to_path_buf(), folder.join("html"), folder.join("miniwob/html")]
-            .into_iter()
-            .find(|root| root.join("core/core.js").is_file() && root.join("miniwob").is_dir())
-            .map(|root| Self { root })
+        [
+            folder.to_path_buf(),
+            folder.join("html"),
+            folder.join("miniwob/html"),
+        ]
+        .into_iter()
+        .find(|root| root.join("core/core.js").is_file() && root.join("miniwob").is_dir())
+        .map(|root| Self { root })
     }
 
     /// The folder that is served.
@@ -62,7 +66,16 @@ impl MiniWob {
     pub fn tasks(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.root.join("miniwob")).into_iter().flatten();
         let mut names: Vec<String> = entries
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".html")?.to_owned()))
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .ok()?
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(".html")?
+                        .to_owned(),
+                )
+            })
             .collect();
         names.sort();
         names
@@ -70,5 +83,8 @@ impl MiniWob {
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -27,10 +27,12 @@ impl Site {
     /// # Errors
     /// When no port can be opened.
     pub fn start(miniwob: Option<&MiniWob>) -> anyhow::Result<Self> {
-        let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("{error}")).with_hint(
-            "cannot serve the pages on the loopback address",
-            "is the loopback interface up?",
-        )?;
+        let server = Server::http("127.0.0.1:0")
+            .map_err(|error| anyhow!("{error}"))
+            .with_hint(
+                "cannot serve the pages on the loopback address",
+                "is the loopback interface up?",
+            )?;
         let address = server
             .server_addr()
             .to_ip()

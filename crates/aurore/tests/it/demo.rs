@@ -60,7 +60,11 @@ fn the_demo_reaches_goals_is_refused_and_leaves_a_report() {
         .as_str()
         .unwrap()
         .replace("HOME", &program.home().display().to_string());
-    assert!(std::fs::read_to_string(report).unwrap().contains("Pay for the order."));
+    assert!(
+        std::fs::read_to_string(report)
+            .unwrap()
+            .contains("Pay for the order.")
+    );
 
     // The journal holds three whole runs.
     let runs = program.run(&["runs", "--json"]).json_lines();
@@ -70,7 +74,10 @@ fn the_demo_reaches_goals_is_refused_and_leaves_a_report() {
         assert_eq!(said.json_lines()[0]["whole"], true, "{}", said.out);
     }
     let text = program.run(&["replay", "last"]).out;
-    assert!(text.contains("Pay for the order.") && text.contains("button 'Pay now'"), "{text}");
+    assert!(
+        text.contains("Pay for the order.") && text.contains("button 'Pay now'"),
+        "{text}"
+    );
     let deleted = program.run(&["runs", "--delete", runs[0]["run"].as_str().unwrap()]);
     assert_eq!(deleted.code, 0, "{}", deleted.err);
     assert_eq!(program.run(&["runs", "--json"]).json_lines().len(), 2);
@@ -92,7 +99,10 @@ fn a_goal_that_is_missed_fails_the_demo() {
         "cookies",
     ]);
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
-    assert_eq!(of(&said.json_lines(), "outcome")[0]["outcome"]["end"]["kind"], "missed");
+    assert_eq!(
+        of(&said.json_lines(), "outcome")[0]["outcome"]["end"]["kind"],
+        "missed"
+    );
 }
 
 /// A shop with a button over the whole page.

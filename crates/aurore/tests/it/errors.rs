@@ -9,7 +9,11 @@ fn check(name: &str, code: i32, said: &Said) {
 
 #[test]
 fn a_model_that_is_not_there() {
-    check("model", 1, &Program::new().run(&["run", "hello", "--model", "no-such-model"]));
+    check(
+        "model",
+        1,
+        &Program::new().run(&["run", "hello", "--model", "no-such-model"]),
+    );
 }
 
 #[test]
