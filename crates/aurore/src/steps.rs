@@ -78,11 +78,14 @@ impl StepPrinter {
             StepOutcome::Done => painted(Look::Green, "done"),
             StepOutcome::NoEffect => painted(Look::Yellow, "done, and nothing changed on the screen"),
             StepOutcome::Ended => painted(Look::Green, "ended"),
-            StepOutcome::Refused => format!(
-                "{}: {}",
-                painted(Look::Red, "refused"),
-                reveal(&step.result, false)
-            ),
+            StepOutcome::Refused => {
+                // The verdict's line has named the rule; what is left to say is why, or who said no.
+                let why = match &step.verdict {
+                    Some(verdict) if verdict.decision == Decision::Deny => &verdict.why,
+                    _ => &step.result,
+                };
+                format!("{}: {}", painted(Look::Red, "refused"), reveal(why, false))
+            }
             StepOutcome::Failed => format!(
                 "{}: {}",
                 painted(Look::Red, "failed"),
