@@ -7,11 +7,12 @@ use crate::{packages, shell};
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     // The browser's tests run a real Chromium; no test needs MiniWoB++ or the network.
     packages::ensure_chromium()?;
-    let mut command = shell::cargo();
-    if shell::find("cargo-nextest").is_some() {
-        command.args(["nextest", "run", "--workspace"]);
-    } else {
-        command.args(["test", "--workspace"]);
+    if shell::find("cargo-nextest").is_none() {
+        return shell::hand_over(shell::cargo().args(["test", "--workspace"]).args(args));
     }
-    shell::hand_over(command.args(args))
+    if args.is_empty() {
+        // nextest leaves the examples in the documentation out.
+        shell::run(shell::cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+    }
+    shell::hand_over(shell::cargo().args(["nextest", "run", "--workspace"]).args(args))
 }
