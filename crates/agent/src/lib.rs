@@ -30,5 +30,5 @@ pub use journal::{
 };
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
-pub use run::{Budgets, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
+pub use run::{Budgets, Check, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
 pub use words::describe_action;

@@ -31,8 +31,8 @@ pub fn describe_action(action: &Action, target: Option<&Target>) -> String {
                 (Button::Left, 3) => "triple-click",
                 (Button::Left, _) => "click",
             };
-            let held: String = modifiers.iter().map(|key| format!("{}+", key.name())).collect();
-            format!("{held}{verb} {}", on(Some(*at)))
+            let held: Vec<&str> = modifiers.iter().map(|key| key.name()).chain([verb]).collect();
+            format!("{} {}", held.join("+"), on(Some(*at)))
         }
         Action::MouseMove { to } => format!("move the pointer to {}", on(Some(*to))),
         Action::Drag { path, .. } => {

@@ -74,7 +74,7 @@ fn show(message: &mut Message, frame: &Frame, folded: bool) -> Result<(), ChatEr
         frame.title
     )));
     if frame.tabs.len() > 1 {
-        let tabs: String = frame
+        let tabs: Vec<String> = frame
             .tabs
             .iter()
             .enumerate()
@@ -86,6 +86,7 @@ fn show(message: &mut Message, frame: &Frame, folded: bool) -> Result<(), ChatEr
                 )
             })
             .collect();
+        let tabs = tabs.concat();
         message.content.push(Content::Text(format!("\nTabs:{tabs}")));
     }
     message.content.push(Content::Text("\n".to_owned()));

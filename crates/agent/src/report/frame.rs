@@ -91,11 +91,12 @@ fn draw(page: &mut String, size: Size, marks: &Marks) {
     }
     let radius = f64::from(size.width.max(size.height)) / 45.0;
     if marks.points.len() > 1 {
-        let path: String = marks
+        let points: Vec<String> = marks
             .points
             .iter()
-            .map(|point| format!("{},{} ", point.x, point.y))
+            .map(|point| format!("{},{}", point.x, point.y))
             .collect();
+        let path = points.join(" ");
         let _ = write!(
             page,
             "<polyline class=\"ring\" points=\"{path}\"/><polyline class=\"point\" points=\"{path}\"/>"

@@ -23,10 +23,10 @@ impl Default for Budgets {
     fn default() -> Self {
         Self {
             steps: 50,
-            time: Duration::from_secs(30 * 60),
+            time: Duration::from_mins(30),
             tokens: 1_000_000,
             questions: 20,
-            answer_time: Duration::from_secs(5 * 60),
+            answer_time: Duration::from_mins(5),
         }
     }
 }

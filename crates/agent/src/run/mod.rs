@@ -14,7 +14,7 @@ mod write;
 pub use budget::Budgets;
 pub use end::{End, EndKind};
 use looping::{Advice, Course};
-pub use options::{GoalState, RunOptions};
+pub use options::{Check, GoalState, RunOptions};
 pub use report::{StepOutcome, StepReport};
 pub use state::Run;
 use taint::Untrusted;

@@ -18,6 +18,9 @@ pub enum GoalState {
     Missed,
 }
 
+/// Asks the page itself how the goal stands.
+pub type Check<'a, S> = Box<dyn FnMut(&mut S) -> GoalState + 'a>;
+
 /// Everything that a run stands on.
 pub struct RunOptions<'a, S: Screen + ?Sized> {
     /// The person's words: the only text that is trusted.
@@ -43,5 +46,5 @@ pub struct RunOptions<'a, S: Screen + ?Sized> {
     /// Origins of the agent's own controls (approval page, server, console): denied by a locked rule.
     pub controls: Vec<String>,
     /// The page's own judgement, asked after each action; for demos and evaluation.
-    pub check: Option<Box<dyn FnMut(&mut S) -> GoalState + 'a>>,
+    pub check: Option<Check<'a, S>>,
 }

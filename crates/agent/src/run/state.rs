@@ -272,9 +272,9 @@ pub(super) fn stopped_message() -> String {
 
 /// Hash of all rules in force, by their texts.
 fn rules_hash(rules: &Rules) -> String {
-    let all: String = rules
+    let all: Vec<String> = rules
         .sources()
         .map(|(layer, text): (Layer, &str)| format!("{}\n{}\n{text}\n", layer.name(), text.len()))
         .collect();
-    sha256(all.as_bytes())
+    sha256(all.concat().as_bytes())
 }

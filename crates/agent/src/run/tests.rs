@@ -221,7 +221,7 @@ impl Site {
 
 /// A script that clicks the rows.
 fn clicks(rows: &[u32]) -> ScriptedBrain {
-    let text: String = rows
+    let lines: Vec<String> = rows
         .iter()
         .map(|row| {
             format!(
@@ -231,7 +231,7 @@ fn clicks(rows: &[u32]) -> ScriptedBrain {
             )
         })
         .collect();
-    ScriptedBrain::parse("clicks", &text).unwrap()
+    ScriptedBrain::parse("clicks", &lines.concat()).unwrap()
 }
 
 fn all<S: Screen>(run: &mut Run<'_, S>) -> (Vec<StepReport>, EndKind) {

@@ -1,5 +1,11 @@
 //! The loop with a scripted brain on pages in real Chromium.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod pages;
 
 use std::sync::{
@@ -14,7 +20,7 @@ use aurore_agent::{
 };
 use aurore_policy::Rules;
 use aurore_screen::browser::{Browser, BrowserOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const VIEWPORT: Size = Size {
     width: 500,
@@ -67,7 +73,7 @@ impl Desk {
             controls: Vec::new(),
             check: Some(Box::new(|browser: &mut Browser| {
                 match browser.evaluate("window.goal") {
-                    Ok(value) if value == json!(true) => GoalState::Reached,
+                    Ok(Value::Bool(true)) => GoalState::Reached,
                     _ => GoalState::Open,
                 }
             })),
@@ -103,7 +109,7 @@ impl Desk {
 }
 
 /// Calls of the computer tool, one a line.
-fn script(calls: &[serde_json::Value]) -> ScriptedBrain {
+fn script(calls: &[Value]) -> ScriptedBrain {
     let lines: Vec<String> = calls
         .iter()
         .map(|arguments| json!({"thinking": "it is there", "intent": "do it", "expect": "a change", "arguments": arguments}).to_string())
@@ -111,7 +117,7 @@ fn script(calls: &[serde_json::Value]) -> ScriptedBrain {
     ScriptedBrain::parse("test", &lines.join("\n")).unwrap()
 }
 
-fn click(x: u32, y: u32) -> serde_json::Value {
+fn click(x: u32, y: u32) -> Value {
     json!({"action": "left_click", "coordinate": [x * 1000 / VIEWPORT.width + 1, y * 1000 / VIEWPORT.height + 1]})
 }
 
