@@ -264,9 +264,10 @@ impl Engine {
         prompt: &Prompt,
         cancel: &AtomicBool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
-        let piece = match prompt.images.is_empty() {
-            true => PREFILL_PIECE,
-            false => prompt.len(),
+        let piece = if prompt.images.is_empty() {
+            PREFILL_PIECE
+        } else {
+            prompt.len()
         };
         let mut start = 0;
         loop {

@@ -73,6 +73,14 @@ impl Constraint {
         Ok(taken == 1)
     }
 
+    /// How many tokens may come next; 1 where nothing is left to choose.
+    ///
+    /// # Errors
+    /// [`EngineError::GrammarStuck`] when the grammar is too expensive to follow.
+    pub fn allowed(&mut self) -> Result<usize, EngineError> {
+        self.mask().map(|mask| mask.num_set())
+    }
+
     /// Which tokens may come next: a bit per id, as 32-bit words, lowest bit first. The ids that end an answer are
     /// among them when the grammar may end here.
     pub(crate) fn mask(&mut self) -> Result<SimpleVob, EngineError> {

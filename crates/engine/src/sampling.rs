@@ -59,13 +59,15 @@ impl Sampling {
     /// # Errors
     /// [`EngineError::Sampling`] names the first that does not.
     pub fn check(&self) -> Result<(), EngineError> {
-        let within = |field, value: f32, valid: bool, expected| match valid && value.is_finite() {
-            true => Ok(()),
-            false => Err(EngineError::Sampling {
+        let within = |field, value: f32, valid: bool, expected| {
+            if valid && value.is_finite() {
+                return Ok(());
+            }
+            Err(EngineError::Sampling {
                 field,
                 value: f64::from(value),
                 expected,
-            }),
+            })
         };
         within(
             "temperature",
@@ -112,9 +114,10 @@ impl Sampler {
     /// [`EngineError::Sampling`] for parameters that mean nothing.
     pub fn new(sampling: Sampling, prompt: &[u32]) -> Result<Self, EngineError> {
         sampling.check()?;
-        let seen = match sampling.repetition_penalty == 1.0 {
-            true => HashMap::new(),
-            false => prompt.iter().map(|id| (*id, 0)).collect(),
+        let seen = if sampling.repetition_penalty == 1.0 {
+            HashMap::new()
+        } else {
+            prompt.iter().map(|id| (*id, 0)).collect()
         };
         Ok(Self {
             sampling,

@@ -116,9 +116,12 @@ impl Vocabulary {
         let words: Vec<Vec<u8>> = self
             .tokens
             .iter()
-            .map(|token| match token.control {
-                true => [&[TokTrie::SPECIAL_TOKEN_MARKER], token.bytes.as_slice()].concat(),
-                false => token.bytes.clone(),
+            .map(|token| {
+                if token.control {
+                    [&[TokTrie::SPECIAL_TOKEN_MARKER], token.bytes.as_slice()].concat()
+                } else {
+                    token.bytes.clone()
+                }
             })
             .collect();
         let first = self.eos.first().copied().unwrap_or_default();

@@ -17,9 +17,10 @@ pub fn step_grammar(tags: &Tags, thinking: bool) -> Grammar {
         call_end,
         ..
     } = tags;
-    let start = match thinking {
-        true => format!(r#"start: THINKING <[{think_end}]> "\n\n" step"#),
-        false => "start: step".to_owned(),
+    let start = if thinking {
+        format!(r#"start: THINKING <[{think_end}]> "\n\n" step"#)
+    } else {
+        "start: step".to_owned()
     };
     let mut lark = format!(
         r#"{start}

@@ -245,7 +245,7 @@ fn written(call: &ToolCall) -> String {
         let value = value
             .as_str()
             .map_or_else(|| crate::template::python_json(value), str::to_owned);
-        text += &format!("<parameter={key}>\n{value}\n</parameter>\n");
+        text = format!("{text}<parameter={key}>\n{value}\n</parameter>\n");
     }
     text + "</function>\n"
 }

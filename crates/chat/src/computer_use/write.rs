@@ -1,7 +1,7 @@
 //! From an action to the call that the model would have written.
 
 use aurore_action::{
-    Action, Chord, GRID, Modifier, Point, Rect, Size, SystemButton, TerminateStatus, to_grid,
+    Action, Chord, GRID, Key, Modifier, Point, Rect, Size, SystemButton, TerminateStatus, to_grid,
 };
 use serde_json::{Map, Value, json};
 
@@ -117,14 +117,12 @@ fn put_modifiers(put: &mut impl FnMut(&str, Value), modifiers: &[Modifier]) {
 
 fn keys(chord: &Chord) -> Value {
     let modifiers = chord.modifiers.iter().map(|modifier| modifier_name(*modifier));
-    modifiers
-        .chain(chord.key.as_ref().map(|key| key.name()))
-        .collect()
+    modifiers.chain(chord.key.as_ref().map(Key::name)).collect()
 }
 
 /// Whole seconds without a fraction.
 fn seconds(milliseconds: u64) -> Value {
-    if milliseconds % 1000 == 0 {
+    if milliseconds.is_multiple_of(1000) {
         (milliseconds / 1000).into()
     } else {
         (milliseconds as f64 / 1000.0).into()

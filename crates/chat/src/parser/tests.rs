@@ -172,6 +172,13 @@ fn values_are_read_as_json_and_as_python() {
 }
 
 #[test]
+fn a_schema_that_refers_to_itself_comes_to_an_end() {
+    let part = json!({"$ref": "#/properties/x"});
+    let parameters = json!({"properties": {"x": {"anyOf": [part, part, part, part]}}});
+    assert_eq!(values::typed("7", "x", Some(&parameters)), "7");
+}
+
+#[test]
 fn a_call_inside_thinking_is_only_thought() {
     let turn = read(
         "Maybe {call}\n<function=f>\n</function>\n{/call}\nor not.\n{/think}\n\nNo.",

@@ -2,22 +2,70 @@
 
 use serde_json::{Map, Number, Value};
 
-/// References and unions deeper than this are not followed.
-const MOST_DEPTH: usize = 8;
+/// Schemas (parts of unions, targets of references) that are looked at for one argument: they may refer to themselves.
+const MOST_SCHEMAS: usize = 200;
 /// Literals nested deeper than this stay text.
 const MOST_NESTING: usize = 64;
 
-/// The JSON types that a schema allows.
-#[derive(Debug, Clone, Copy, Default)]
-struct Types {
-    any: bool,
-    string: bool,
-    null: bool,
-    boolean: bool,
-    integer: bool,
-    number: bool,
-    array: bool,
-    object: bool,
+/// The JSON types that a schema allows, a bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Types(u8);
+
+impl Types {
+    const STRING: Self = Self(1);
+    const NULL: Self = Self(1 << 1);
+    const BOOLEAN: Self = Self(1 << 2);
+    const INTEGER: Self = Self(1 << 3);
+    const NUMBER: Self = Self(1 << 4);
+    const ARRAY: Self = Self(1 << 5);
+    const OBJECT: Self = Self(1 << 6);
+    /// Nothing is said.
+    const ANY: Self = Self(1 << 7);
+
+    fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn named(name: &str) -> Self {
+        match name {
+            "string" => Self::STRING,
+            "null" => Self::NULL,
+            "boolean" => Self::BOOLEAN,
+            "integer" => Self::INTEGER,
+            "number" => Self::NUMBER,
+            "array" => Self::ARRAY,
+            "object" => Self::OBJECT,
+            _ => Self::ANY,
+        }
+    }
+
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::NULL,
+            Value::Bool(_) => Self::BOOLEAN,
+            Value::Number(number) if number.is_f64() => Self::NUMBER,
+            Value::Number(_) => Self::INTEGER,
+            Value::String(_) => Self::STRING,
+            Value::Array(_) => Self::ARRAY,
+            Value::Object(_) => Self::OBJECT,
+        }
+    }
+
+    /// The value, if it is of an allowed type other than text.
+    fn fit(self, value: &Value) -> Option<Value> {
+        match value {
+            Value::String(_) => None,
+            Value::Number(number) if number.is_f64() && !self.has(Self::NUMBER) => {
+                self.has(Self::INTEGER).then(|| whole(number)).flatten()
+            }
+            Value::Number(_) => (self.has(Self::INTEGER) || self.has(Self::NUMBER)).then(|| value.clone()),
+            _ => self.has(Self::of(value)).then(|| value.clone()),
+        }
+    }
 }
 
 /// The value of an argument, typed by the tool's schema. Text stays text where text is allowed and nothing else fits;
@@ -28,65 +76,19 @@ pub(super) fn typed(raw: &str, key: &str, schema: Option<&Value>) -> Value {
     else {
         return text();
     };
-    let types = allowed(root, property, MOST_DEPTH);
+    let mut left = MOST_SCHEMAS;
+    let types = allowed(root, property, &mut left);
     let literal = literal(raw.trim());
-    if types.any {
-        // Nothing is said: containers are meant as such, all else is text.
+    if types.has(Types::ANY) {
+        // Containers are meant as such, all else is text.
         return literal
             .filter(|value| value.is_array() || value.is_object())
             .unwrap_or_else(text);
     }
     let fitting = literal.as_ref().and_then(|value| types.fit(value));
-    match (fitting, types.string, literal) {
-        (Some(value), ..) => value,
-        (None, false, Some(value)) => value,
-        _ => text(),
-    }
-}
-
-impl Types {
-    /// The value, if it is of an allowed type other than text.
-    fn fit(self, value: &Value) -> Option<Value> {
-        let fits = match value {
-            Value::Null => self.null,
-            Value::Bool(_) => self.boolean,
-            Value::Array(_) => self.array,
-            Value::Object(_) => self.object,
-            Value::String(_) => false,
-            Value::Number(number) if number.is_f64() => {
-                if !self.number && self.integer {
-                    return whole(number);
-                }
-                self.number
-            }
-            Value::Number(_) => self.integer || self.number,
-        };
-        fits.then(|| value.clone())
-    }
-
-    fn add(&mut self, name: &str) {
-        match name {
-            "string" => self.string = true,
-            "null" => self.null = true,
-            "boolean" => self.boolean = true,
-            "integer" => self.integer = true,
-            "number" => self.number = true,
-            "array" => self.array = true,
-            "object" => self.object = true,
-            _ => self.any = true,
-        }
-    }
-
-    fn join(&mut self, other: Self) {
-        self.any |= other.any;
-        self.string |= other.string;
-        self.null |= other.null;
-        self.boolean |= other.boolean;
-        self.integer |= other.integer;
-        self.number |= other.number;
-        self.array |= other.array;
-        self.object |= other.object;
-    }
+    // What fits nowhere is left for the tool to refuse.
+    let left = literal.filter(|_| !types.has(Types::STRING));
+    fitting.or(left).unwrap_or_else(text)
 }
 
 /// 5.0 as 5.
@@ -95,62 +97,39 @@ fn whole(number: &Number) -> Option<Value> {
     (value.fract() == 0.0 && value.abs() < 9e15).then(|| Value::from(value as i64))
 }
 
-fn allowed(root: &Value, schema: &Value, depth: usize) -> Types {
-    let mut types = Types::default();
-    if depth == 0 {
-        types.any = true;
-        return types;
-    }
+fn allowed(root: &Value, schema: &Value, left: &mut usize) -> Types {
+    let Some(fewer) = left.checked_sub(1) else {
+        return Types::ANY;
+    };
+    *left = fewer;
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
         && let Some(target) = reference.strip_prefix('#').and_then(|path| root.pointer(path))
     {
-        return allowed(root, target, depth - 1);
+        return allowed(root, target, left);
     }
+    let list = |name: &str| schema.get(name).and_then(Value::as_array).into_iter().flatten();
+    let mut types = Types::default();
     match schema.get("type") {
-        Some(Value::String(name)) => types.add(name),
-        Some(Value::Array(names)) => names
-            .iter()
+        Some(Value::String(name)) => types.add(Types::named(name)),
+        Some(Value::Array(_)) => list("type")
             .filter_map(Value::as_str)
-            .for_each(|name| types.add(name)),
+            .for_each(|name| types.add(Types::named(name))),
         _ => {
-            for union in ["anyOf", "oneOf", "allOf"] {
-                for part in schema.get(union).and_then(Value::as_array).into_iter().flatten() {
-                    types.join(allowed(root, part, depth - 1));
-                }
+            for part in ["anyOf", "oneOf", "allOf"].into_iter().flat_map(list) {
+                types.add(allowed(root, part, left));
             }
-            let constants = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-            for value in constants.chain(schema.get("const")) {
-                types.add(type_name(value));
+            for value in list("enum").chain(schema.get("const")) {
+                types.add(Types::of(value));
             }
-            let Types {
-                any,
-                string,
-                null,
-                boolean,
-                integer,
-                number,
-                array,
-                object,
-            } = types;
-            types.any = any || !(string || null || boolean || integer || number || array || object);
         }
     }
+    if types == Types::default() {
+        types = Types::ANY;
+    }
     if schema.get("nullable") == Some(&Value::Bool(true)) {
-        types.null = true;
+        types.add(Types::NULL);
     }
     types
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// A JSON value or a Python literal.

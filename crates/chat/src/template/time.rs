@@ -15,25 +15,26 @@ pub(super) fn strftime(format: &str, seconds: u64) -> String {
             out.push(letter);
             continue;
         }
-        match letters.next() {
-            Some('Y') => out += &year.to_string(),
-            Some('y') => out += &format!("{:02}", year % 100),
-            Some('m') => out += &format!("{month:02}"),
-            Some('d') => out += &format!("{day:02}"),
-            Some('H') => out += &format!("{hour:02}"),
-            Some('M') => out += &format!("{minute:02}"),
-            Some('S') => out += &format!("{second:02}"),
-            Some('F') => out += &format!("{year}-{month:02}-{day:02}"),
-            Some('T') => out += &format!("{hour:02}:{minute:02}:{second:02}"),
-            Some('B') => out += name,
-            Some('b') => out += &name[..3],
-            Some('A') => out += weekday,
-            Some('a') => out += &weekday[..3],
-            Some('Z') => out += "UTC",
-            Some('%') => out.push('%'),
-            Some(other) => out.extend(['%', other]),
-            None => out.push('%'),
-        }
+        let directive = letters.next().unwrap_or('%');
+        let text = match directive {
+            'Y' => year.to_string(),
+            'y' => format!("{:02}", year % 100),
+            'm' => format!("{month:02}"),
+            'd' => format!("{day:02}"),
+            'H' => format!("{hour:02}"),
+            'M' => format!("{minute:02}"),
+            'S' => format!("{second:02}"),
+            'F' => format!("{year}-{month:02}-{day:02}"),
+            'T' => format!("{hour:02}:{minute:02}:{second:02}"),
+            'B' => name.to_owned(),
+            'b' => name[..3].to_owned(),
+            'A' => weekday.to_owned(),
+            'a' => weekday[..3].to_owned(),
+            'Z' => "UTC".to_owned(),
+            '%' => "%".to_owned(),
+            other => format!("%{other}"),
+        };
+        out += &text;
     }
     out
 }
