@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use aurore_agent::reveal;
+
 /// An error message with what to do about it.
 #[derive(Debug)]
 pub struct Hinted {
@@ -47,7 +49,15 @@ const FALLBACK_HINT: &str = "`aurore doctor` shows what this machine offers and 
 
 /// Prints the error on standard error (as one JSON object with `--json`) and gives the exit code.
 pub fn report(error: &anyhow::Error, json: bool) -> ExitCode {
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    // Some errors repeat their cause in their own words.
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said.clone_from(&cause);
+            causes.push(cause);
+        }
+    }
     let said_already = error.chain().any(|cause| cause.to_string().contains("hint:"));
     let hint = match error.downcast_ref::<Hinted>() {
         Some(hinted) => Some(hinted.hint.as_str()),
@@ -58,9 +68,10 @@ pub fn report(error: &anyhow::Error, json: bool) -> ExitCode {
         let object = serde_json::json!({"error": error.to_string(), "causes": causes, "hint": hint});
         eprintln!("{object}");
     } else {
-        eprintln!("error: {error}");
+        // Errors may quote a page or a file.
+        eprintln!("error: {}", reveal(&error.to_string(), true));
         for cause in causes {
-            eprintln!("  because: {cause}");
+            eprintln!("  because: {}", reveal(&cause, true));
         }
         if let Some(hint) = hint {
             eprintln!("hint: {hint}");

@@ -82,7 +82,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let address = match (&args.address, &resumed) {
-        (Some(address), _) | (None, Some((_, Some(address)))) => address.clone(),
+        (Some(address), _)
+        | (
+            None,
+            Some(Resumable {
+                address: Some(address),
+                ..
+            }),
+        ) => address.clone(),
         (None, _) => {
             return Err(hinted(
                 "it is not known where to go on",
@@ -101,8 +108,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         "is it a whole http or https address?",
     )?;
 
-    // A resumed run takes its goal from the journal.
-    let goal = args.goal.unwrap_or_default();
+    let goal = match (&args.goal, &resumed) {
+        (Some(goal), _) => goal.clone(),
+        (None, Some(resumed)) => resumed.goal.clone(),
+        (None, None) => String::new(),
+    };
     if !global.json {
         let style = Style::new(global.color);
         println!("{}  {}", style.paint(Look::Bold, "Goal"), reveal(&goal, false));
@@ -126,7 +136,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         &goal,
         &goal,
         None,
-        resumed.map(|(run, _)| run),
+        resumed.map(|resumed| resumed.run),
         &mut hands,
         &mut |step| {
             if global.json {
@@ -170,18 +180,26 @@ fn approver(args: &Args, global: &Global) -> Box<dyn Approver> {
     }
 }
 
-/// The run, and the address at which it was last.
-fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<(RunId, Option<String>)> {
+/// A run that can be gone on with.
+struct Resumable {
+    run: RunId,
+    /// Its goal, in the person's words.
+    goal: String,
+    /// Where it was last.
+    address: Option<String>,
+}
+
+fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
     let run = super::replay::find(journal, name)?;
-    let address = journal
-        .records(&run)?
-        .into_iter()
-        .rev()
-        .find_map(|record| match record.event {
-            Event::Decision(decision) => decision.url,
-            _ => None,
-        });
-    Ok((run, address))
+    let (mut goal, mut address) = (String::new(), None);
+    for record in journal.records(&run)? {
+        match record.event {
+            Event::Start(start) => goal = start.goal,
+            Event::Decision(decision) => address = decision.url.or(address),
+            Event::Resume(_) | Event::Result(_) | Event::End(_) => {}
+        }
+    }
+    Ok(Resumable { run, goal, address })
 }
 
 /// Writes the report of some runs, making its folder.

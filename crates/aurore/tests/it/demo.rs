@@ -220,3 +220,29 @@ fn rules_of_this_run_bind() {
         said.out
     );
 }
+
+#[test]
+fn a_run_that_stopped_goes_on_where_it_was() {
+    let program = Program::new();
+    let shop = Shop::open("Show more");
+    let stopped = agent(&program, &shop, &click(500, 500), &[]);
+    assert_eq!(
+        stopped.code, 1,
+        "the script ends before the goal\n{}",
+        stopped.err
+    );
+    let script = program.file("rest.jsonl", TERMINATE);
+    let said = program.run(&[
+        "agent",
+        "--resume",
+        "last",
+        "--script",
+        script.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let lines = said.json_lines();
+    assert_eq!(lines[0]["step"]["number"], 2);
+    assert_eq!(of(&lines, "end")[0]["outcome"]["goal"], "Get it done.");
+    assert_eq!(program.run(&["runs", "--json"]).json_lines().len(), 1);
+}
