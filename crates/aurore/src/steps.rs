@@ -1,6 +1,6 @@
 //! A step of a run as lines for a person.
 
-use aurore_agent::{StepOutcome, StepReport, reveal};
+use aurore_agent::{End, StepOutcome, StepReport, reveal};
 use aurore_policy::{Decision, VerdictRecord};
 
 use crate::style::{Look, Style};
@@ -85,6 +85,12 @@ impl StepPrinter {
                     _ => &step.result,
                 };
                 format!("{}: {}", painted(Look::Red, "refused"), reveal(why, false))
+            }
+            StepOutcome::Failed if step.end.as_ref().is_some_and(End::is_success) => {
+                format!(
+                    "{}: the page answered the press before its release",
+                    painted(Look::Green, "done")
+                )
             }
             StepOutcome::Failed => format!(
                 "{}: {}",
