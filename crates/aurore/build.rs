@@ -19,8 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let wanted =
         std::env::var_os("CARGO_FEATURE_NANO").is_some() && folder.join("model.safetensors").is_file();
+    // Tests of the embedded model are built where there is one.
+    println!("cargo::rustc-check-cfg=cfg(nano_embedded)");
     let mut list = String::from("&[");
     if wanted {
+        println!("cargo::rustc-cfg=nano_embedded");
         let folder = folder.canonicalize()?;
         for name in FILES {
             let file = folder.join(name);

@@ -10,5 +10,7 @@ mod checkpoints;
 mod demo;
 mod errors;
 mod help;
+#[cfg(nano_embedded)]
+mod nano;
 mod program;
 mod rules;
