@@ -390,8 +390,10 @@ class Cases:
         return tensors
 
     def greedy(self, arguments, count):
+        # Without a mask `generate` takes token 0 in a prompt for padding.
+        mask = torch.ones_like(arguments["input_ids"])
         output = self.model.generate(
-            **arguments, max_new_tokens=count, do_sample=False, eos_token_id=None, pad_token_id=0,
+            **arguments, attention_mask=mask, max_new_tokens=count, do_sample=False, eos_token_id=None, pad_token_id=0,
             return_dict_in_generate=True, output_logits=True,
         )
         steps = torch.stack([step[0] for step in output.logits])
