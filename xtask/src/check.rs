@@ -10,7 +10,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     shell::run(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
+            .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
     )?;
     if shell::find("cargo-deny").is_some() {
         shell::run(cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;

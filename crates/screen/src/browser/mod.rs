@@ -4,7 +4,7 @@
 //! - [`world`] is our side of each document; `page/guard.js` and `page/describe.js` live there.
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
-//! - [`pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
+//! - [`mod@pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
 //!   [`conceal`] keeps typed secrets out of pictures.
 
 mod address;
