@@ -7,9 +7,18 @@ use aurore_model::verify::{Path, Report, Status, Verifier};
 
 use crate::goldens::{CHECKPOINTS, checkpoint, folder};
 
-fn reports(checkpoint: &dyn Weights, like: &Checkpoint, cases: &Cases, tolerance: Option<f64>) -> Vec<Report> {
+fn reports(
+    checkpoint: &dyn Weights,
+    like: &Checkpoint,
+    cases: &Cases,
+    tolerance: Option<f64>,
+) -> Vec<Report> {
     let mut verifier = Verifier::new(checkpoint, like.config(), Path::Reference, tolerance);
-    cases.entries().iter().map(|entry| verifier.run(cases, entry)).collect()
+    cases
+        .entries()
+        .iter()
+        .map(|entry| verifier.run(cases, entry))
+        .collect()
 }
 
 #[test]
@@ -17,8 +26,18 @@ fn the_reference_passes_its_goldens() {
     for name in CHECKPOINTS {
         let checkpoint = checkpoint(name);
         let cases = Cases::open(&folder(name).join("cases")).unwrap();
-        for (entry, report) in cases.entries().iter().zip(reports(&checkpoint, &checkpoint, &cases, None)) {
-            assert_eq!(report.status, Status::Pass, "{name}/{}: {:?}", entry.case, report.reason);
+        for (entry, report) in cases
+            .entries()
+            .iter()
+            .zip(reports(&checkpoint, &checkpoint, &cases, None))
+        {
+            assert_eq!(
+                report.status,
+                Status::Pass,
+                "{name}/{}: {:?}",
+                entry.case,
+                report.reason
+            );
             let comparison = report.comparison.unwrap();
             assert!(comparison.kl.unwrap() < 1e-6 && comparison.top1.unwrap() == 1.0);
             assert_ne!(report.greedy_match, Some(false));
@@ -36,7 +55,11 @@ impl Weights for Changed<'_> {
             let mut values = tensor.to_f32();
             values[0] += 1.0;
             tensor.dtype = Dtype::F32;
-            tensor.bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into();
+            tensor.bytes = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect::<Vec<u8>>()
+                .into();
         }
         Ok(tensor)
     }
@@ -53,7 +76,13 @@ fn one_wrong_number_fails() {
     let changed = Changed(&checkpoint, "model.language_model.layers.0.linear_attn.dt_bias");
     let found = reports(&changed, &checkpoint, &cases, None);
     assert!(found.iter().all(|report| report.status == Status::Fail));
-    assert!(found[0].reason.as_ref().unwrap().starts_with("logits: largest difference"));
+    assert!(
+        found[0]
+            .reason
+            .as_ref()
+            .unwrap()
+            .starts_with("logits: largest difference")
+    );
     // A wide tolerance lets it pass, but for its greedy choices.
     for report in reports(&changed, &checkpoint, &cases, Some(100.0)) {
         assert_eq!(report.status == Status::Pass, report.greedy_match != Some(false));
@@ -65,7 +94,11 @@ fn what_cannot_be_run_is_skipped_or_named() {
     let checkpoint = checkpoint("dense");
     let temporary = tempfile::TempDir::new().unwrap();
     let copy = |from: &str, to: &str| {
-        fs::copy(folder("dense").join("cases").join(from), temporary.path().join(to)).unwrap()
+        fs::copy(
+            folder("dense").join("cases").join(from),
+            temporary.path().join(to),
+        )
+        .unwrap()
     };
     copy("text-003.safetensors", "good.safetensors");
     fs::write(temporary.path().join("cut.safetensors"), [0; 5]).unwrap();
@@ -84,12 +117,26 @@ fn what_cannot_be_run_is_skipped_or_named() {
         entry("cut", "cut", "text", ""),
         entry("absent", "absent", "text", ""),
         entry("empty", "empty", "vision", ""),
-        entry("rope", "good", "text", r#","rope_parameters_override":{"rope_theta":100.0}"#),
+        entry(
+            "rope",
+            "good",
+            "text",
+            r#","rope_parameters_override":{"rope_theta":100.0}"#,
+        ),
         entry("strict", "good", "text", r#","tolerance":0.0"#),
-        entry("bad-rope", "good", "text", r#","rope_parameters_override":{"rope_type":"other"}"#),
+        entry(
+            "bad-rope",
+            "good",
+            "text",
+            r#","rope_parameters_override":{"rope_type":"other"}"#,
+        ),
     ]
     .join(",");
-    fs::write(temporary.path().join("index.json"), format!(r#"{{"cases":[{index}]}}"#)).unwrap();
+    fs::write(
+        temporary.path().join("index.json"),
+        format!(r#"{{"cases":[{index}]}}"#),
+    )
+    .unwrap();
     let cases = Cases::open(temporary.path()).unwrap();
     let found = reports(&checkpoint, &checkpoint, &cases, None);
     for ((entry, report), (status, says)) in cases.entries().iter().zip(&found).zip([
