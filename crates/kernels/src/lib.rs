@@ -6,8 +6,8 @@
 //! - **A result never depends on what else is computed.** Every sum has a fixed order: a row's
 //!   numbers are the same to the bit alone or among a thousand, with one thread or with many.
 //! - Nothing here allocates but constructors.
-//! - The AVX-512 implementation is tested wherever the processor has it; elsewhere the same
-//!   algorithms run at its width over plain Rust.
+//! - AVX-512's vector operations are tested wherever the processor has it. They were written without
+//!   one at hand: what runs on every machine are the same algorithms at its width, over plain Rust.
 //!
 //! This crate knows no network and no file.
 
