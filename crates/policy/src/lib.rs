@@ -1,6 +1,6 @@
 //! Rules, consequence tiers and verdicts for an agent's actions.
 //!
-//! [`judge`] is pure and total: the same [`Request`] under the same [`Rules`] always gets the same
+//! [`judge()`] is pure and total: the same [`Request`] under the same [`Rules`] always gets the same
 //! [`Verdict`], which names its rule, its reason and its tier. Nothing here reads a file, a clock or a
 //! screen. Whoever carries an action out takes an [`Approved`] action, and only this crate builds one:
 //!
