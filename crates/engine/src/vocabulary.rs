@@ -104,7 +104,7 @@ impl Vocabulary {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Compiler of grammars over this vocabulary; built at first use (about half a second at 248,000 tokens).
+    /// Compiler of grammars over this vocabulary; built at first use, since a large one takes a while.
     pub(crate) fn grammars(&self) -> Result<&ParserFactory, EngineError> {
         self.grammars
             .get_or_init(|| self.build_grammars())
@@ -128,11 +128,14 @@ impl Vocabulary {
         let trie =
             TokTrie::from(&TokRxInfo::new(words.len() as u32, first), &words).with_eos_tokens(&self.eos);
         let environment: TokEnv = Arc::new(Environment { trie });
-        // Slices are sets of tokens whose mask is computed once instead of at every step of free text.
+        // Slices are sets of tokens whose mask is computed once instead of at every step of free text: text within
+        // one line and quotes (JSON's strings), and any text.
         let slices = [
             r#"[^"\\\x00-\x1F\x7F]{1,10}"#,
             r#"[^"\\\x00-\x1F\x7F]{1,30}"#,
             r#"[^"\\\x00-\x1F\x7F]+"#,
+            r"[^\n]+",
+            r"(?s:.+)",
         ];
         let mut factory = ParserFactory::new(
             &environment,

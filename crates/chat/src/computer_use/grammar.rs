@@ -10,6 +10,10 @@ use crate::parser::Tags;
 /// Thinking, `Intent:`, `Expect:` and one call of `computer_use` with an action of a browser, in this order. With
 /// `thinking` the answer starts inside thinking; without, its thinking was closed in the prompt. The tags are those of
 /// the checkpoint ([`crate::Chat::tags`]).
+///
+/// Free text is a sequence of rows, not one long terminal: within a row nearly every token may come next, which the
+/// grammar's engine finds out at once, while it would walk the whole vocabulary at every token of a terminal that ends in
+/// a closing tag.
 pub fn step_grammar(tags: &Tags, thinking: bool) -> Grammar {
     let Tags {
         think_end,
@@ -18,14 +22,15 @@ pub fn step_grammar(tags: &Tags, thinking: bool) -> Grammar {
         ..
     } = tags;
     let start = if thinking {
-        format!(r#"start: THINKING <[{think_end}]> "\n\n" step"#)
+        format!(r#"start: thinking <[{think_end}]> "\n\n" step"#)
     } else {
         "start: step".to_owned()
     };
     let mut lark = format!(
         r#"{start}
 step: "Intent: " LINE "\nExpect: " LINE "\n\n" <[{call}]> "\n<function={TOOL}>\n" deed "</function>\n" <[{call_end}]>
-THINKING: /\S(?s:.*)\n/
+FIRST_ROW: /\S[^\n]*/
+thinking: FIRST_ROW (NEWLINE ROW?)* NEWLINE
 LINE: /[^\s][^\n]*/
 NUMBER: /0|[1-9][0-9]{{0,2}}|1000/
 point: "[" NUMBER ", " NUMBER "]\n</parameter>\n"
@@ -35,7 +40,10 @@ NAME: /"[^"\\\n\x00-\x1F]+"/
 names: "[" NAME (", " NAME)* "]\n</parameter>\n"
 MODIFIER: /"(ctrl|shift|alt|meta)"/
 modifiers: "[" MODIFIER (", " MODIFIER)* "]\n</parameter>\n"
-text[lazy]: /(?s:.*)\n<\/parameter>\n/
+NEWLINE: /\n/
+ROW: /[^\n]+/
+OTHER_ROW: /[^\n]+/ & ~/<\/parameter>/
+text: ROW? (NEWLINE OTHER_ROW?)* NEWLINE "</parameter>\n"
 URL: /[^\s]+/
 url: URL "\n</parameter>\n"
 PIXELS: /0|-?[1-9][0-9]{{0,4}}/
