@@ -24,6 +24,10 @@ pub const BUNDLED: &[(&str, &str)] = &[
     ("tabs", include_str!("../../../../apps/tabs.html")),
 ];
 
+/// Waits until the page's scripts are there and its load event has passed.
+const LOADED: &str = "new Promise(loaded => { \
+    const look = () => document.readyState === 'complete' ? loaded(true) : setTimeout(look, 5); look(); })";
+
 /// Where a task comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
@@ -77,6 +81,9 @@ impl Task {
         browser
             .open(&format!("{}/{path}", site.origin()))
             .with_context(|| format!("the page of `{self}` does not open"))?;
+        browser
+            .evaluate(LOADED)
+            .with_context(|| format!("the page of `{self}` does not load"))?;
         let goal = browser
             .evaluate(&self.start_script(seed))
             .with_context(|| format!("the page of `{self}` does not start its episode {seed}"))?;
