@@ -234,7 +234,7 @@ impl Cpu {
         };
         let keys = start + tokens;
         let operations = kv_heads * tokens * group * keys * head_dim;
-        if operations < crate::cpu::WORTH_SHARING {
+        if operations < self.share_from {
             (0..kv_heads * tiles).for_each(task);
         } else {
             self.pool.run(kv_heads * tiles, task);

@@ -8,6 +8,8 @@ pub struct Cpu {
     pub isa: Isa,
     /// The threads.
     pub pool: Pool,
+    /// Operations from which on threads share the work.
+    pub(crate) share_from: usize,
 }
 
 impl Cpu {
@@ -16,11 +18,11 @@ impl Cpu {
         Self {
             isa: isa.unwrap_or_else(Isa::best),
             pool: Pool::new(threads),
+            share_from: SHARE_FROM,
         }
     }
 
-    /// `pool.pieces`, but on the calling thread alone when there is too little to share:
-    /// waking another thread costs about a microsecond.
+    /// `pool.pieces`, but on the calling thread alone when there is too little to share.
     pub(crate) fn pieces<T: Send>(
         &self,
         data: &mut [T],
@@ -28,7 +30,7 @@ impl Cpu {
         operations: usize,
         task: impl Fn(usize, &mut [T]) + Sync,
     ) {
-        if operations < WORTH_SHARING {
+        if operations < self.share_from {
             data.chunks_mut(size.max(1))
                 .enumerate()
                 .for_each(|(index, piece)| task(index, piece));
@@ -38,5 +40,6 @@ impl Cpu {
     }
 }
 
-/// Multiply-adds (or about as costly operations) from which on threads share the work.
-pub(crate) const WORTH_SHARING: usize = 1 << 17;
+/// Multiply-adds, or about as costly operations: some 30 µs of one thread. Waking another costs a few
+/// microseconds, and beside a busy browser it may be put aside with a piece in hand for milliseconds.
+const SHARE_FROM: usize = 1 << 20;

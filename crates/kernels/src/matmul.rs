@@ -1,6 +1,5 @@
 //! Matrix products `out = input · Wᵀ`, for one matrix or for groups of rows with a matrix each.
 
-use crate::cpu::WORTH_SHARING;
 use crate::matrix::{Elements, Matrix};
 use crate::pool::Share;
 use crate::simd::{Kernel, MAX_LANES, Simd};
@@ -134,7 +133,7 @@ impl Cpu {
             }
         };
         let tasks = panel_tasks * row_blocks * groups.len();
-        if total * n * k < WORTH_SHARING {
+        if total * n * k < self.share_from {
             (0..tasks).for_each(task);
         } else {
             self.pool.run(tasks, task);

@@ -9,8 +9,14 @@ pub(crate) const SIZES: [usize; 14] = [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 
 pub(crate) fn cpus() -> Vec<Cpu> {
     let mut isas = Isa::available();
     isas.push(Isa::wide());
+    let cpu = |isa, threads| {
+        let mut cpu = Cpu::new(Some(isa), threads);
+        // However little there is, threads share it.
+        cpu.share_from = 0;
+        cpu
+    };
     isas.iter()
-        .flat_map(|&isa| [1, 3].map(|threads| Cpu::new(Some(isa), threads)))
+        .flat_map(|&isa| [1, 3].map(|threads| cpu(isa, threads)))
         .collect()
 }
 

@@ -19,7 +19,8 @@ impl Cpu {
     pub fn delta_step(&self, delta: Delta, state: &mut [f32], input: DeltaInput<'_>, out: &mut [f32]) {
         assert_eq!(delta.check(state, input, out), 1, "one token");
         let out = Share(out.as_mut_ptr());
-        let operations = delta.value_heads * delta.key_dim * delta.value_dim;
+        // The state is read twice and written once.
+        let operations = 4 * delta.value_heads * delta.key_dim * delta.value_dim;
         self.pieces(state, delta.head_len(), operations, |head, state| {
             self.isa.run(Step {
                 delta,
