@@ -164,7 +164,8 @@ def main():
         "date": date,
         "commit": git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(git("status", "--porcelain", "--untracked-files=no")),
-        "command": ["python", "bench/vs_transformers.py", *sys.argv[1:]],
+        # Where things lie on this machine says nothing to others.
+        "command": ["python", "bench/vs_transformers.py", *(pathlib.Path(a).name if "/" in a else a for a in sys.argv[1:])],
         "aurore_command": ["aurore", *command[1:]],
         "versions": {"transformers": transformers.__version__, "torch": torch.__version__},
         "machine": machine(),
