@@ -287,7 +287,7 @@ def main():
             if goal != other_goal:
                 print(task, seed, "GOALS DIFFER", goal, other_goal)
             if different:
-                Image.fromarray(np.hstack([frame, other])).save(f"/tmp/nano/differ-{task.replace('/', '-')}.png")
+                Image.fromarray(np.hstack([frame, other])).save(f"differ-{task.replace('/', '-')}.png")
         print(f"{task:16} pixels that differ, worst of {grid.size}: {worst}", flush=True)
     grid.close()
     page.close()
