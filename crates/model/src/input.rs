@@ -3,6 +3,7 @@
 use aurore_checkpoint::{Config, VisionConfig};
 
 use crate::ModelError;
+use crate::batch::check_tokens;
 
 /// A token of the vocabulary.
 pub type TokenId = u32;
@@ -66,25 +67,7 @@ impl ImagePatches {
 impl Input<'_> {
     /// Checks ids, positions and images against the configuration and one another.
     pub fn check(&self, config: &Config) -> Result<(), ModelError> {
-        if self.ids.len() != self.positions.len() {
-            return Err(ModelError::Positions {
-                tokens: self.ids.len(),
-                positions: self.positions.len(),
-            });
-        }
-        let vocab_size = config.text.vocab_size;
-        if let Some((index, id)) = self
-            .ids
-            .iter()
-            .enumerate()
-            .find(|(_, id)| **id as usize >= vocab_size)
-        {
-            return Err(ModelError::UnknownToken {
-                index,
-                id: *id,
-                vocab_size,
-            });
-        }
+        check_tokens(self.ids, self.positions, config)?;
         let Some(vision) = &config.vision else {
             return if self.images.is_empty() {
                 Ok(())

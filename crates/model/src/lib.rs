@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod batch;
 mod error;
 mod input;
 mod load;
@@ -19,8 +20,9 @@ mod text;
 pub mod verify;
 mod vision;
 
+pub use batch::{Segment, Tokens, Want};
 pub use error::ModelError;
 pub use input::{ImagePatches, Input, TokenId};
-pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision, Want};
+pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision};
 pub use plan::MemoryPlan;
 pub use sequence::{Sequence, Snapshot};

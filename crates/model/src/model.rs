@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use aurore_checkpoint::{Config, Weights};
 use aurore_kernels::{Cpu, Format, Limits};
 
+use crate::batch::{self, Cursor, Pass};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
-use crate::text::{Kind, TextModel};
+use crate::text::TextModel;
 use crate::vision::Tower;
-use crate::{ImagePatches, Input, ModelError, Sequence, TokenId};
+use crate::{ImagePatches, Input, ModelError, Segment, Sequence, TokenId, Tokens, Want};
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,17 +32,6 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Instruction set to use instead of the best one of this processor.
     pub isa: Option<aurore_kernels::Isa>,
-}
-
-/// Which positions' logits a prefill computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// None: only the state matters.
-    None,
-    /// The last token's.
-    Last,
-    /// Every token's.
-    All,
 }
 
 /// Logits, one row per wanted token.
@@ -74,9 +64,6 @@ impl Logits {
         self.values.chunks_exact(self.vocab_size.max(1)).next_back()
     }
 }
-
-/// Tokens that go through the layers together. It changes the speed, not a bit of the result.
-const BATCH: usize = 512;
 
 /// A loaded network.
 pub struct Model {
@@ -189,8 +176,57 @@ impl Model {
         Ok(ImageFeatures { rows })
     }
 
-    /// Feeds given tokens. The pieces in which they come change nothing, to the bit; a piece has all
-    /// placeholder tokens of its images. After an error the sequence is as it was.
+    /// One pass over many sequences: pieces of prompts and generated tokens, together. Writes the
+    /// logits of wanted tokens, in the order of segments. Neither the company nor the pieces in which
+    /// tokens come change anything, to the bit. After an error all sequences are as they were.
+    ///
+    /// # Errors
+    /// That of the first segment that [`Model::check`] refuses.
+    pub fn forward(&self, batch: &mut [Segment<'_>], logits: &mut Logits) -> Result<(), ModelError> {
+        for segment in &*batch {
+            self.check(segment)?;
+        }
+        let mut scratch = self.take_scratch();
+        let (mut cursors, mut spans) = (
+            std::mem::take(&mut scratch.cursors),
+            std::mem::take(&mut scratch.spans),
+        );
+        let rows = batch::start(batch, &mut cursors);
+        loop {
+            batch::next_pass(batch, &cursors, &mut spans);
+            if spans.is_empty() {
+                break;
+            }
+            let mut pass = Pass {
+                segments: batch,
+                spans: &spans,
+            };
+            self.embed(&pass, &mut cursors, &mut scratch);
+            self.text.forward(&self.cpu, &mut pass, &mut scratch);
+            self.keep_wanted(&pass, &mut cursors, &mut scratch);
+        }
+        logits.vocab_size = self.config.text.vocab_size;
+        logits.values.resize(rows * logits.vocab_size, 0.0);
+        if rows > 0 {
+            self.text
+                .logits(&self.cpu, &mut scratch, rows, &mut logits.values);
+        }
+        (scratch.cursors, scratch.spans) = (cursors, spans);
+        self.give_back(scratch);
+        Ok(())
+    }
+
+    /// Whether [`Model::forward`] would take a segment.
+    ///
+    /// # Errors
+    /// For tokens, positions or features that do not fit the model or one another, a full context, or
+    /// another model's sequence.
+    pub fn check(&self, segment: &Segment<'_>) -> Result<(), ModelError> {
+        segment.check(&self.config)
+    }
+
+    /// Feeds given tokens with all images whose placeholders are among them. After an error the
+    /// sequence is as it was.
     pub fn prefill(
         &self,
         sequence: &mut Sequence,
@@ -198,51 +234,19 @@ impl Model {
         want: Want,
     ) -> Result<Logits, ModelError> {
         input.check(&self.config)?;
-        self.check(sequence, input.ids.len())?;
         let features = self.encode_images(input.images)?;
-        let (vocab_size, hidden) = (self.config.text.vocab_size, self.config.text.hidden_size);
-        let mut features = features.rows.chunks_exact(hidden);
-        let wanted = match want {
-            Want::None => 0,
-            Want::Last => input.ids.len().min(1),
-            Want::All => input.ids.len(),
+        let mut logits = Logits::default();
+        let tokens = Tokens::Given {
+            ids: input.ids,
+            positions: input.positions,
+            features: &features.rows,
         };
-        let mut logits = Logits {
-            vocab_size,
-            values: vec![0.0; wanted * vocab_size],
+        let segment = Segment {
+            sequence,
+            tokens,
+            want,
         };
-        let mut scratch = self.take_scratch();
-        let batches = input.ids.chunks(BATCH).zip(input.positions.chunks(BATCH));
-        for (number, (ids, positions)) in batches.enumerate() {
-            let x = part(&mut scratch.x, ids.len() * hidden);
-            for (id, x) in ids.iter().zip(x.chunks_exact_mut(hidden)) {
-                let feature = if *id == self.config.image_token_id {
-                    features.next()
-                } else {
-                    None
-                };
-                match feature {
-                    Some(feature) => x.copy_from_slice(feature),
-                    None => self.text.embed(*id, x),
-                }
-            }
-            self.text
-                .forward(&self.cpu, sequence, &mut scratch, positions, Kind::Prefill);
-            let start = number * BATCH;
-            if want == Want::All {
-                let to = &mut logits.values[start * vocab_size..(start + ids.len()) * vocab_size];
-                self.text.logits(&self.cpu, &mut scratch, 0, ids.len(), to);
-            } else if want == Want::Last && start + ids.len() == input.ids.len() {
-                self.text.logits(
-                    &self.cpu,
-                    &mut scratch,
-                    ids.len() - 1,
-                    ids.len(),
-                    &mut logits.values,
-                );
-            }
-        }
-        self.give_back(scratch);
+        self.forward(&mut [segment], &mut logits)?;
         Ok(logits)
     }
 
@@ -254,24 +258,63 @@ impl Model {
         id: TokenId,
         logits: &mut Vec<f32>,
     ) -> Result<(), ModelError> {
-        let (vocab_size, hidden) = (self.config.text.vocab_size, self.config.text.hidden_size);
-        if id as usize >= vocab_size {
-            return Err(ModelError::UnknownToken {
-                index: sequence.len,
-                id,
-                vocab_size,
-            });
+        let mut row = Logits {
+            vocab_size: self.config.text.vocab_size,
+            values: std::mem::take(logits),
+        };
+        let segment = Segment {
+            sequence,
+            tokens: Tokens::Generated(id),
+            want: Want::Last,
+        };
+        let outcome = self.forward(&mut [segment], &mut row);
+        *logits = row.values;
+        outcome
+    }
+
+    /// Writes what stands for a pass's tokens at the start: embeddings, or features of images.
+    fn embed(&self, pass: &Pass<'_, '_>, cursors: &mut [Cursor], scratch: &mut Scratch) {
+        let hidden = self.config.text.hidden_size;
+        let x = part(&mut scratch.x, pass.rows() * hidden);
+        for span in pass.spans {
+            let x = &mut x[span.row * hidden..][..span.tokens * hidden];
+            match pass.segments[span.segment].tokens {
+                Tokens::Generated(id) => self.text.embed(id, x),
+                Tokens::Given { ids, features, .. } => {
+                    let cursor = &mut cursors[span.segment];
+                    let mut features = features.chunks_exact(hidden).skip(cursor.feature);
+                    let image = self.config.vision.as_ref().map(|_| self.config.image_token_id);
+                    for (id, x) in ids[span.from..].iter().zip(x.chunks_exact_mut(hidden)) {
+                        let feature = if Some(*id) == image { features.next() } else { None };
+                        match feature {
+                            Some(feature) => {
+                                x.copy_from_slice(feature);
+                                cursor.feature += 1;
+                            }
+                            None => self.text.embed(*id, x),
+                        }
+                    }
+                }
+            }
         }
-        self.check(sequence, 1)?;
-        let mut scratch = self.take_scratch();
-        self.text.embed(id, part(&mut scratch.x, hidden));
-        let position = [sequence.next_position; 3];
-        self.text
-            .forward(&self.cpu, sequence, &mut scratch, &[position], Kind::Step);
-        logits.resize(vocab_size, 0.0);
-        self.text.logits(&self.cpu, &mut scratch, 0, 1, logits);
-        self.give_back(scratch);
-        Ok(())
+    }
+
+    /// Puts aside the rows whose logits are wanted, and moves the cursors on.
+    fn keep_wanted(&self, pass: &Pass<'_, '_>, cursors: &mut [Cursor], scratch: &mut Scratch) {
+        let hidden = self.config.text.hidden_size;
+        for span in pass.spans {
+            let (segment, cursor) = (&pass.segments[span.segment], &mut cursors[span.segment]);
+            cursor.token += span.tokens;
+            let rows = match segment.want {
+                Want::All => span.tokens,
+                Want::Last if cursor.token == segment.len() => 1,
+                Want::Last | Want::None => continue,
+            };
+            let from = (span.row + span.tokens - rows) * hidden;
+            let to = part(&mut scratch.wanted, (cursor.wanted + rows) * hidden);
+            to[cursor.wanted * hidden..].copy_from_slice(&scratch.x[from..from + rows * hidden]);
+            cursor.wanted += rows;
+        }
     }
 
     /// A DeltaNet layer's state after all tokens of a sequence, to compare with another
@@ -287,21 +330,6 @@ impl Model {
             recurrent: sizes.recurrent(&folded),
             history: history.clone(),
         })
-    }
-
-    /// That `tokens` more fit, and that the sequence is one of this network's.
-    fn check(&self, sequence: &Sequence, tokens: usize) -> Result<(), ModelError> {
-        let limit = self.config.text.max_position_embeddings;
-        let tokens = sequence.len.saturating_add(tokens);
-        if tokens > limit {
-            return Err(ModelError::TooLong { tokens, limit });
-        }
-        if sequence.fits(&self.config.text) {
-            return Ok(());
-        }
-        Err(ModelError::Config(
-            "the sequence was made by another model (use new_sequence)".to_owned(),
-        ))
     }
 
     fn take_scratch(&self) -> Scratch {

@@ -2,9 +2,16 @@
 
 use aurore_kernels::Routing;
 
+use crate::batch::{Cursor, Span};
+
 /// One forward pass's buffers. Names say what they hold last.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    /// Per segment of the batch.
+    pub(crate) cursors: Vec<Cursor>,
+    pub(crate) spans: Vec<Span>,
+    /// Last rows of x of the tokens whose logits are wanted. `[wanted, hidden]`
+    pub(crate) wanted: Vec<f32>,
     /// The residual stream. `[tokens, hidden]`
     pub(crate) x: Vec<f32>,
     /// Normalised x. `[tokens, hidden]`

@@ -6,9 +6,10 @@ use aurore_checkpoint::TextConfig;
 use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, Matrix, Rotation};
 
 use crate::ModelError;
+use crate::batch::{Pass, Span};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
-use crate::sequence::attention;
+use crate::sequence::{LayerState, attention};
 
 pub(crate) struct FullAttention {
     sizes: Attention,
@@ -48,15 +49,39 @@ impl FullAttention {
         self.input.bytes() + self.output.bytes()
     }
 
-    /// `x += mixer(normed)` for tokens from `start` of the sequence on. The scratch holds their
-    /// cosines and sines, `pairs` each.
+    /// `x += mixer(normed)` for a pass's rows; `layer` is this layer's number. The scratch holds the
+    /// rows' cosines and sines, `pairs` each.
     pub(crate) fn forward(
         &self,
         cpu: &Cpu,
         scratch: &mut Scratch,
-        tokens: usize,
+        pass: &mut Pass<'_, '_>,
+        layer: usize,
+        pairs: usize,
+    ) {
+        let (stride, hidden) = (self.input.rows(), self.output.rows());
+        let (rows, width) = (pass.rows(), self.output.columns());
+        let projected = part(&mut scratch.projected, rows * stride);
+        cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
+        part(&mut scratch.mixed, rows * width);
+        for span in pass.spans {
+            let state = &mut pass.segments[span.segment].sequence.layers[layer];
+            // `Segment::check` gives each sequence the layers of its own configuration.
+            if let LayerState::Full { pages } = state {
+                self.attend(cpu, scratch, *span, pages, pairs);
+            }
+        }
+        let mixed = &scratch.mixed[..rows * width];
+        cpu.matmul_add(&self.output, mixed, &mut scratch.x[..rows * hidden]);
+    }
+
+    /// One span from `scratch.projected` to `scratch.mixed`.
+    fn attend(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        span: Span,
         pages: &mut Vec<Arc<Vec<f32>>>,
-        start: usize,
         pairs: usize,
     ) {
         let Attention {
@@ -64,15 +89,16 @@ impl FullAttention {
             group,
             head_dim,
         } = self.sizes;
-        let (stride, hidden, keys_len) = (self.input.rows(), self.output.rows(), kv_heads * head_dim);
+        let Span {
+            row, tokens, start, ..
+        } = span;
+        let (stride, keys_len) = (self.input.rows(), kv_heads * head_dim);
         let queries_len = kv_heads * group * head_dim;
-        let projected = part(&mut scratch.projected, tokens * stride);
-        cpu.matmul(&self.input, &scratch.normed[..tokens * hidden], projected);
-
+        let projected = &scratch.projected[row * stride..][..tokens * stride];
         let rotation = Some(Rotation {
             pairs,
-            cos: &scratch.cos[..tokens * pairs],
-            sin: &scratch.sin[..tokens * pairs],
+            cos: &scratch.cos[row * pairs..][..tokens * pairs],
+            sin: &scratch.sin[row * pairs..][..tokens * pairs],
         });
         let queries = part(&mut scratch.queries, self.sizes.queries_len(tokens));
         let query_heads = Heads {
@@ -133,12 +159,11 @@ impl FullAttention {
             |page| pages[page].as_slice(),
             attended,
         );
-        let mixed = part(&mut scratch.mixed, tokens * queries_len);
+        let mixed = &mut scratch.mixed[row * queries_len..][..tokens * queries_len];
         let gates = Heads {
             start: head_dim,
             ..query_heads
         };
         cpu.gather_heads(self.sizes, attended, Some((projected, gates)), mixed);
-        cpu.matmul_add(&self.output, mixed, &mut scratch.x[..tokens * hidden]);
     }
 }

@@ -4,9 +4,10 @@ use aurore_checkpoint::TextConfig;
 use aurore_kernels::{Conv, Cpu, Delta, DeltaInput, Matrix, softplus};
 
 use crate::ModelError;
+use crate::batch::{Kind, Pass, Span};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
-use crate::sequence::delta;
+use crate::sequence::{LayerState, delta};
 
 pub(crate) struct DeltaNet {
     sizes: Delta,
@@ -86,71 +87,62 @@ impl DeltaNet {
         self.input.bytes() + self.output.bytes()
     }
 
-    /// `x += mixer(normed)`. `pending` counts the unfinished chunk's tokens before this call, of
-    /// which `start` is the first token's place in the sequence; `None`: one token as a step.
-    pub(crate) fn forward(
-        &self,
-        cpu: &Cpu,
-        scratch: &mut Scratch,
-        tokens: usize,
-        history: &mut [f32],
-        state: &mut [f32],
-        prefill: Option<Prefill>,
-    ) {
+    /// `x += mixer(normed)` for a pass's rows; `layer` is this layer's number.
+    pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, pass: &mut Pass<'_, '_>, layer: usize) {
         let heads = self.sizes.value_heads;
         let (stride, channels) = (self.conv.stride, self.conv.channels);
         let value = heads * self.sizes.value_dim;
-        let hidden = self.output.rows();
-        let normed = &scratch.normed[..tokens * hidden];
-        let projected = part(&mut scratch.projected, tokens * stride);
-        cpu.matmul(&self.input, normed, projected);
-        let qkv = part(&mut scratch.queries, tokens * channels);
-        cpu.causal_conv_silu(self.conv, projected, &self.conv_weight, history, qkv);
-        let g = part(&mut scratch.keys, tokens * heads);
-        let beta = part(&mut scratch.attended, tokens * heads);
-        for token in 0..tokens {
-            let b = &projected[token * stride + channels + value..][..2 * heads];
+        let (rows, hidden) = (pass.rows(), self.output.rows());
+        let projected = part(&mut scratch.projected, rows * stride);
+        cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
+        let g = part(&mut scratch.keys, rows * heads);
+        let beta = part(&mut scratch.attended, rows * heads);
+        for row in 0..rows {
+            let b = &projected[row * stride + channels + value..][..2 * heads];
             for head in 0..heads {
-                beta[token * heads + head] = 1.0 / (1.0 + (-b[head]).exp());
-                g[token * heads + head] = self.decay[head] * softplus(b[heads + head] + self.dt_bias[head]);
+                beta[row * heads + head] = 1.0 / (1.0 + (-b[head]).exp());
+                g[row * heads + head] = self.decay[head] * softplus(b[heads + head] + self.dt_bias[head]);
             }
         }
-        let out = part(&mut scratch.mixed, tokens * value);
-        let input = |from: usize, to: usize| DeltaInput {
-            qkv: &qkv[from * channels..to * channels],
-            g: &g[from * heads..to * heads],
-            beta: &beta[from * heads..to * heads],
-        };
-        match prefill {
-            None => cpu.delta_step(self.sizes, state, input(0, 1), out),
-            Some(prefill) => {
-                for Piece {
-                    from,
-                    to,
-                    pending,
-                    finished,
-                } in prefill.pieces(tokens)
-                {
-                    let out = &mut out[from * value..to * value];
-                    cpu.delta_prefill(self.sizes, state, pending, finished, input(from, to), out);
+        let qkv = part(&mut scratch.queries, rows * channels);
+        let out = part(&mut scratch.mixed, rows * value);
+        for span in pass.spans {
+            let state = &mut pass.segments[span.segment].sequence.layers[layer];
+            let LayerState::Linear { history, delta } = state else {
+                // `Segment::check` gives each sequence the layers of its own configuration.
+                continue;
+            };
+            let qkv = &mut qkv[span.row * channels..][..span.tokens * channels];
+            let projected = &projected[span.row * stride..];
+            cpu.causal_conv_silu(self.conv, projected, &self.conv_weight, history, qkv);
+            let input = |from: usize, to: usize| DeltaInput {
+                qkv: &qkv[from * channels..to * channels],
+                g: &g[(span.row + from) * heads..(span.row + to) * heads],
+                beta: &beta[(span.row + from) * heads..(span.row + to) * heads],
+            };
+            let out = &mut out[span.row * value..][..span.tokens * value];
+            if span.kind == Kind::Step {
+                // An unfinished chunk of given tokens becomes part of the state first.
+                if span.pending > 0 {
+                    cpu.delta_fold(self.sizes, delta, span.pending);
                 }
+                cpu.delta_step(self.sizes, delta, input(0, 1), out);
+                continue;
+            }
+            for Piece {
+                from,
+                to,
+                pending,
+                finished,
+            } in span.pieces()
+            {
+                let out = &mut out[from * value..to * value];
+                cpu.delta_prefill(self.sizes, delta, pending, finished, input(from, to), out);
             }
         }
         cpu.gated_rms_norm(out, &self.norm, self.eps, &projected[channels..], heads, stride);
-        cpu.matmul_add(&self.output, out, &mut scratch.x[..tokens * hidden]);
+        cpu.matmul_add(&self.output, out, &mut scratch.x[..rows * hidden]);
     }
-
-    /// Takes the unfinished chunk of `pending` tokens into the state, so that steps can follow.
-    pub(crate) fn fold(&self, cpu: &Cpu, state: &mut [f32], pending: usize) {
-        cpu.delta_fold(self.sizes, state, pending);
-    }
-}
-
-/// Where in the sequence given tokens start, and how many of them an unfinished chunk has already.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Prefill {
-    pub(crate) start: usize,
-    pub(crate) pending: usize,
 }
 
 /// Tokens of one chunk.
@@ -161,17 +153,17 @@ struct Piece {
     finished: bool,
 }
 
-impl Prefill {
-    /// Cuts `tokens` tokens where chunks end: at multiples of 64 of the sequence.
-    fn pieces(self, tokens: usize) -> impl Iterator<Item = Piece> {
+impl Span {
+    /// Cuts given tokens where chunks end: at multiples of 64 of the sequence.
+    fn pieces(self) -> impl Iterator<Item = Piece> {
         let mut from = 0;
         let mut pending = self.pending;
         std::iter::from_fn(move || {
-            if from == tokens {
+            if from == self.tokens {
                 return None;
             }
             let room = Delta::CHUNK - (self.start + from) % Delta::CHUNK;
-            let to = tokens.min(from + room);
+            let to = self.tokens.min(from + room);
             let piece = Piece {
                 from,
                 to,
@@ -184,11 +176,15 @@ impl Prefill {
         })
     }
 
-    /// The unfinished chunk's tokens after `tokens` more.
-    pub(crate) fn pending_after(self, tokens: usize) -> usize {
-        self.pieces(tokens)
-            .last()
-            .map_or(self.pending, |piece| piece.pending_after())
+    /// The unfinished chunk's tokens after this pass.
+    pub(crate) fn pending_after(self) -> usize {
+        match self.kind {
+            Kind::Step => 0,
+            Kind::Prefill => self
+                .pieces()
+                .last()
+                .map_or(self.pending, |piece| piece.pending_after()),
+        }
     }
 }
 

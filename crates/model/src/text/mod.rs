@@ -8,13 +8,13 @@ use aurore_checkpoint::{Config, LayerType, TextConfig};
 use aurore_kernels::{Cpu, Matrix};
 
 use self::attention::FullAttention;
-use self::deltanet::{DeltaNet, Prefill};
+use self::deltanet::DeltaNet;
 use self::ffn::FeedForward;
+use crate::batch::Pass;
 use crate::load::Loader;
 use crate::positions::Rope;
 use crate::scratch::{Scratch, part};
-use crate::sequence::LayerState;
-use crate::{ModelError, Sequence, TokenId};
+use crate::{ModelError, TokenId, Tokens};
 
 pub(crate) struct TextModel {
     hidden: usize,
@@ -41,14 +41,6 @@ struct Layer {
 enum Mixer {
     Linear(DeltaNet),
     Full(FullAttention),
-}
-
-/// How tokens are fed. Rounding differs between the two, so it depends on what a token is, never on
-/// what else runs: given tokens go through chunks, generated ones through the recurrence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Prefill,
-    Step,
 }
 
 impl TextModel {
@@ -104,69 +96,65 @@ impl TextModel {
             .copy_row(id as usize, x);
     }
 
-    /// Runs all layers over the embedded tokens in `scratch.x` (one for a step).
-    pub(crate) fn forward(
-        &self,
-        cpu: &Cpu,
-        sequence: &mut Sequence,
-        scratch: &mut Scratch,
-        positions: &[[u32; 3]],
-        kind: Kind,
-    ) {
-        let (tokens, hidden, pairs) = (positions.len(), self.hidden, self.rope.pairs());
-        let (cos, sin) = (
-            part(&mut scratch.cos, tokens * pairs),
-            part(&mut scratch.sin, tokens * pairs),
-        );
-        for (token, position) in positions.iter().enumerate() {
-            let place = token * pairs..(token + 1) * pairs;
-            self.rope
-                .write(*position, &mut cos[place.clone()], &mut sin[place]);
-        }
-        let start = sequence.len;
-        let prefill = Prefill {
-            start,
-            pending: sequence.pending,
-        };
-        for (layer, state) in self.layers.iter().zip(&mut sequence.layers) {
-            let normed = part(&mut scratch.normed, tokens * hidden);
-            cpu.rms_norm(&scratch.x[..tokens * hidden], &layer.input_norm, self.eps, normed);
-            match (&layer.mixer, state) {
-                (Mixer::Linear(mixer), LayerState::Linear { history, delta }) => {
-                    if kind == Kind::Step && prefill.pending > 0 {
-                        mixer.fold(cpu, delta, prefill.pending);
-                    }
-                    let prefill = (kind == Kind::Prefill).then_some(prefill);
-                    mixer.forward(cpu, scratch, tokens, history, delta, prefill);
-                }
-                (Mixer::Full(mixer), LayerState::Full { pages }) => {
-                    mixer.forward(cpu, scratch, tokens, pages, start, pairs);
-                }
-                // `Model` gives each sequence the layers of its own configuration and checks it.
-                _ => return,
+    /// Runs all layers over the embedded tokens in `scratch.x`.
+    pub(crate) fn forward(&self, cpu: &Cpu, pass: &mut Pass<'_, '_>, scratch: &mut Scratch) {
+        let (rows, hidden) = (pass.rows(), self.hidden);
+        self.rotations(pass, scratch);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let normed = part(&mut scratch.normed, rows * hidden);
+            cpu.rms_norm(&scratch.x[..rows * hidden], &layer.input_norm, self.eps, normed);
+            match &layer.mixer {
+                Mixer::Linear(mixer) => mixer.forward(cpu, scratch, pass, index),
+                Mixer::Full(mixer) => mixer.forward(cpu, scratch, pass, index, self.rope.pairs()),
             }
-            let normed = part(&mut scratch.normed, tokens * hidden);
-            cpu.rms_norm(&scratch.x[..tokens * hidden], &layer.post_norm, self.eps, normed);
-            layer.feed_forward.forward(cpu, scratch, tokens);
+            let normed = part(&mut scratch.normed, rows * hidden);
+            cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
+            layer.feed_forward.forward(cpu, scratch, rows);
         }
-        sequence.len += tokens;
-        sequence.pending = match kind {
-            Kind::Prefill => prefill.pending_after(tokens),
-            Kind::Step => 0,
-        };
-        let greatest = positions.iter().flatten().max().copied().unwrap_or(0);
-        sequence.next_position = sequence.next_position.max(greatest.saturating_add(1));
+        for span in pass.spans {
+            let segment = &mut pass.segments[span.segment];
+            let sequence = &mut *segment.sequence;
+            let greatest = match segment.tokens {
+                Tokens::Given { positions, .. } => positions[span.from..][..span.tokens]
+                    .iter()
+                    .flatten()
+                    .max()
+                    .copied()
+                    .unwrap_or(0),
+                Tokens::Generated(_) => sequence.next_position,
+            };
+            sequence.next_position = sequence.next_position.max(greatest.saturating_add(1));
+            sequence.len += span.tokens;
+            sequence.pending = span.pending_after();
+        }
     }
 
-    /// Logits of tokens `from..to` of the last forward pass, `[to - from, vocab]`.
-    pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, from: usize, to: usize, out: &mut [f32]) {
-        let normed = part(&mut scratch.normed, (to - from) * self.hidden);
-        cpu.rms_norm(
-            &scratch.x[from * self.hidden..to * self.hidden],
-            &self.norm,
-            self.eps,
-            normed,
+    /// Cosines and sines of a pass's positions.
+    fn rotations(&self, pass: &Pass<'_, '_>, scratch: &mut Scratch) {
+        let (rows, pairs) = (pass.rows(), self.rope.pairs());
+        let (cos, sin) = (
+            part(&mut scratch.cos, rows * pairs),
+            part(&mut scratch.sin, rows * pairs),
         );
+        for span in pass.spans {
+            let segment = &pass.segments[span.segment];
+            for token in 0..span.tokens {
+                let position = match segment.tokens {
+                    Tokens::Given { positions, .. } => positions[span.from + token],
+                    Tokens::Generated(_) => [segment.sequence.next_position; 3],
+                };
+                let place = (span.row + token) * pairs..(span.row + token + 1) * pairs;
+                self.rope
+                    .write(position, &mut cos[place.clone()], &mut sin[place]);
+            }
+        }
+    }
+
+    /// Logits of the first `rows` rows that were put aside as wanted, `[rows, vocab]`.
+    pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, rows: usize, out: &mut [f32]) {
+        let normed = part(&mut scratch.normed, rows * self.hidden);
+        let wanted = &scratch.wanted[..rows * self.hidden];
+        cpu.rms_norm(wanted, &self.norm, self.eps, normed);
         cpu.matmul(&self.head, normed, out);
     }
 }

@@ -1,0 +1,248 @@
+//! One pass over many sequences: what goes in, and which rows are whose.
+//!
+//! Rows of all segments go through norms and matrix products together; what belongs to a sequence
+//! (convolution, delta rule, attention) is done span by span. A row's result never depends on its
+//! neighbours, so a batch changes the speed and not a bit.
+
+use aurore_checkpoint::Config;
+use aurore_kernels::Delta;
+
+use crate::{ModelError, Sequence, TokenId};
+
+/// Given tokens that go through the layers together. More than these would leave the caches.
+const PASS: usize = 512;
+
+/// One sequence's part of a batch.
+#[derive(Debug)]
+pub struct Segment<'a> {
+    /// What the tokens are added to.
+    pub sequence: &'a mut Sequence,
+    /// What is added.
+    pub tokens: Tokens<'a>,
+    /// Whose logits are computed.
+    pub want: Want,
+}
+
+/// Tokens of a segment. Rounding differs between the two kinds, so a token's kind is a matter of
+/// what it is, never of what else runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Tokens<'a> {
+    /// A piece of a prompt, of any size: it may end anywhere, inside an image too.
+    Given {
+        /// The tokens, image placeholders expanded to one token per feature.
+        ids: &'a [TokenId],
+        /// Position of each token: time, height, width.
+        positions: &'a [[u32; 3]],
+        /// What stands behind the image placeholders among `ids`, in order:
+        /// `[placeholders, hidden_size]`, rows of [`crate::ImageFeatures`].
+        features: &'a [f32],
+    },
+    /// A token that was generated, at the sequence's next position in all three streams.
+    Generated(TokenId),
+}
+
+/// Which positions' logits are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// None: only the state matters.
+    None,
+    /// The last token's.
+    Last,
+    /// Every token's.
+    All,
+}
+
+/// How tokens are fed: given ones through chunks, generated ones through the recurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Prefill,
+    Step,
+}
+
+/// Rows of a pass that belong to one sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Which segment of the batch.
+    pub(crate) segment: usize,
+    pub(crate) kind: Kind,
+    /// The first row.
+    pub(crate) row: usize,
+    /// Number of rows; 1 for a step.
+    pub(crate) tokens: usize,
+    /// The first token's place in the segment.
+    pub(crate) from: usize,
+    /// The first token's place in the sequence.
+    pub(crate) start: usize,
+    /// Tokens that the sequence's unfinished chunk has before this pass.
+    pub(crate) pending: usize,
+}
+
+/// One pass through the layers: the rows of its spans, those of given tokens first.
+pub(crate) struct Pass<'p, 's> {
+    pub(crate) segments: &'p mut [Segment<'s>],
+    pub(crate) spans: &'p [Span],
+}
+
+impl Pass<'_, '_> {
+    /// Rows of all spans.
+    pub(crate) fn rows(&self) -> usize {
+        self.spans.last().map_or(0, |span| span.row + span.tokens)
+    }
+}
+
+/// How far a segment has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    /// Its next token.
+    pub(crate) token: usize,
+    /// Its next image feature.
+    pub(crate) feature: usize,
+    /// The batch's row of logits that it writes next.
+    pub(crate) wanted: usize,
+}
+
+impl Segment<'_> {
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        match self.tokens {
+            Tokens::Given { ids, .. } => ids.len(),
+            Tokens::Generated(_) => 1,
+        }
+    }
+
+    /// Whether nothing is added.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of rows of logits.
+    pub fn wanted(&self) -> usize {
+        match self.want {
+            Want::None => 0,
+            Want::Last => self.len().min(1),
+            Want::All => self.len(),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.tokens {
+            Tokens::Given { .. } => Kind::Prefill,
+            Tokens::Generated(_) => Kind::Step,
+        }
+    }
+
+    /// That the tokens are a network's, and that the sequence is one of it and has room.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), ModelError> {
+        match self.tokens {
+            Tokens::Given {
+                ids,
+                positions,
+                features,
+            } => {
+                check_tokens(ids, positions, config)?;
+                let placeholders = match config.vision {
+                    Some(_) => ids.iter().filter(|id| **id == config.image_token_id).count(),
+                    None => 0,
+                };
+                let hidden = config.text.hidden_size;
+                if features.len() != placeholders * hidden {
+                    return Err(ModelError::Placeholders {
+                        placeholders,
+                        features: features.len().div_ceil(hidden),
+                    });
+                }
+            }
+            Tokens::Generated(id) => {
+                let vocab_size = config.text.vocab_size;
+                if id as usize >= vocab_size {
+                    return Err(ModelError::UnknownToken {
+                        index: self.sequence.len,
+                        id,
+                        vocab_size,
+                    });
+                }
+            }
+        }
+        let limit = config.text.max_position_embeddings;
+        let tokens = self.sequence.len.saturating_add(self.len());
+        if tokens > limit {
+            return Err(ModelError::TooLong { tokens, limit });
+        }
+        if self.sequence.fits(&config.text) {
+            return Ok(());
+        }
+        Err(ModelError::Config(
+            "the sequence was made by another model (use new_sequence)".to_owned(),
+        ))
+    }
+}
+
+/// That all ids are in the vocabulary and each has a position.
+pub(crate) fn check_tokens(
+    ids: &[TokenId],
+    positions: &[[u32; 3]],
+    config: &Config,
+) -> Result<(), ModelError> {
+    if ids.len() != positions.len() {
+        return Err(ModelError::Positions {
+            tokens: ids.len(),
+            positions: positions.len(),
+        });
+    }
+    let vocab_size = config.text.vocab_size;
+    match ids.iter().position(|id| *id as usize >= vocab_size) {
+        None => Ok(()),
+        Some(index) => Err(ModelError::UnknownToken {
+            index,
+            id: ids[index],
+            vocab_size,
+        }),
+    }
+}
+
+/// Sets every cursor to its segment's start, and returns the number of wanted rows.
+pub(crate) fn start(batch: &[Segment<'_>], cursors: &mut Vec<Cursor>) -> usize {
+    cursors.clear();
+    let mut wanted = 0;
+    for segment in batch {
+        cursors.push(Cursor {
+            wanted,
+            ..Cursor::default()
+        });
+        wanted += segment.wanted();
+    }
+    wanted
+}
+
+/// The spans of the next pass; none when all is done. Given tokens come first.
+pub(crate) fn next_pass(batch: &[Segment<'_>], cursors: &[Cursor], spans: &mut Vec<Span>) {
+    spans.clear();
+    let mut row = 0;
+    for kind in [Kind::Prefill, Kind::Step] {
+        let mut room = PASS;
+        for (index, (segment, cursor)) in batch.iter().zip(cursors).enumerate() {
+            let left = segment.len() - cursor.token;
+            if segment.kind() != kind || left == 0 || room == 0 {
+                continue;
+            }
+            let start = segment.sequence.len;
+            let mut tokens = left.min(room);
+            if tokens < left {
+                // Whole chunks of the sequence, if the room has any.
+                let over = (start + tokens) % Delta::CHUNK;
+                tokens -= if over < tokens { over } else { 0 };
+            }
+            spans.push(Span {
+                segment: index,
+                kind,
+                row,
+                tokens,
+                from: cursor.token,
+                start,
+                pending: segment.sequence.pending,
+            });
+            room -= tokens;
+            row += tokens;
+        }
+    }
+}
