@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use aurore_model::{Input, Model, Want};
+use aurore_model::{Input, Logits, Model, Segment, Sequence, Tokens, Want};
 
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
 
@@ -256,39 +256,51 @@ impl Engine {
         }
     }
 
-    /// The logits after the prompt, or nothing if it was cancelled. A prompt with pictures goes in one piece, since a
-    /// piece must hold all rows of its pictures.
+    /// The logits after the prompt, or nothing if it was cancelled.
     fn prefill(
         &self,
-        sequence: &mut aurore_model::Sequence,
+        sequence: &mut Sequence,
         prompt: &Prompt,
         cancel: &AtomicBool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
-        let piece = if prompt.images.is_empty() {
-            PREFILL_PIECE
-        } else {
-            prompt.len()
-        };
-        let mut start = 0;
-        loop {
+        let config = self.model.config();
+        self.model.check_input(&Input {
+            ids: &prompt.ids,
+            positions: &prompt.positions,
+            images: &prompt.images,
+        })?;
+        let features = self.model.encode_images(&prompt.images)?;
+        let mut features = features.rows.as_slice();
+        let mut logits = Logits::default();
+        for start in (0..prompt.len()).step_by(PREFILL_PIECE) {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let end = prompt.len().min(start + piece);
-            let last = end == prompt.len();
-            let input = Input {
-                ids: &prompt.ids[start..end],
-                positions: &prompt.positions[start..end],
-                images: &prompt.images,
+            let end = prompt.len().min(start + PREFILL_PIECE);
+            let ids = &prompt.ids[start..end];
+            let placeholders = ids.iter().filter(|id| **id == config.image_token_id).count();
+            let seen = features.len().min(placeholders * config.text.hidden_size);
+            let (piece, rest) = features.split_at(seen);
+            features = rest;
+            let segment = Segment {
+                sequence: &mut *sequence,
+                tokens: Tokens::Given {
+                    ids,
+                    positions: &prompt.positions[start..end],
+                    features: piece,
+                },
+                want: if end == prompt.len() {
+                    Want::Last
+                } else {
+                    Want::None
+                },
             };
-            let want = if last { Want::Last } else { Want::None };
-            let logits = self.model.prefill(sequence, &input, want)?;
-            if last {
-                let row = logits.last().ok_or(EngineError::NotFinite { tokens: 0 })?;
-                return Ok(Some(row.to_vec()));
-            }
-            start = end;
+            self.model.forward(&mut [segment], &mut logits)?;
         }
+        if logits.is_empty() {
+            return Err(EngineError::NotFinite { tokens: 0 });
+        }
+        Ok(Some(logits.values))
     }
 
     fn choose(

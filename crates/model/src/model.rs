@@ -225,6 +225,14 @@ impl Model {
         segment.check(&self.config)
     }
 
+    /// Whether [`Model::prefill`] would take an input, whatever the sequence.
+    ///
+    /// # Errors
+    /// For tokens, positions or images that do not fit the model or one another.
+    pub fn check_input(&self, input: &Input<'_>) -> Result<(), ModelError> {
+        input.check(&self.config)
+    }
+
     /// Feeds given tokens with all images whose placeholders are among them. After an error the
     /// sequence is as it was.
     pub fn prefill(

@@ -1,0 +1,246 @@
+//! Invariant 3: in whatever company, order and pieces a sequence's tokens are fed, and by how many
+//! threads, its logits keep every bit.
+
+use aurore_model::{
+    LoadOptions, Logits, Model, Precision, Segment, Sequence, Snapshot, TokenId, Tokens, Want,
+};
+use proptest::prelude::*;
+
+use crate::goldens::{Prompt, cases, checkpoint, prompt};
+
+/// Every format of weights.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+/// A prompt and what is then generated, with the logits of a model that does nothing else.
+struct Script {
+    prompt: Prompt,
+    /// `[placeholders, hidden]`
+    features: Vec<f32>,
+    generated: Vec<TokenId>,
+    /// Bits of the logits after each token of prompt and answer.
+    expected: Vec<Vec<u32>>,
+}
+
+/// A script under way.
+struct Live {
+    script: usize,
+    sequence: Sequence,
+    /// Tokens fed.
+    fed: usize,
+    /// A moment to go back to, and the tokens fed then.
+    kept: Option<(Snapshot, usize)>,
+}
+
+/// What a tick feeds of a sequence.
+struct Feed {
+    tokens: usize,
+    want: Want,
+}
+
+/// A small generator (SplitMix64), so that a schedule is a number.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+}
+
+impl Script {
+    fn len(&self) -> usize {
+        self.prompt.ids.len() + self.generated.len()
+    }
+
+    /// The next tokens, at most `tokens`: some of the prompt, or one that was generated.
+    fn tokens(&self, fed: usize, tokens: usize, image: TokenId, hidden: usize) -> Tokens<'_> {
+        let ids = &self.prompt.ids;
+        if fed >= ids.len() {
+            return Tokens::Generated(self.generated[fed - ids.len()]);
+        }
+        let end = ids.len().min(fed + tokens);
+        let placeholders = |ids: &[TokenId]| ids.iter().filter(|id| **id == image).count() * hidden;
+        Tokens::Given {
+            ids: &ids[fed..end],
+            positions: &self.prompt.positions[fed..end],
+            features: &self.features[placeholders(&ids[..fed])..placeholders(&ids[..end])],
+        }
+    }
+}
+
+fn load(name: &str, precision: Precision, threads: usize) -> Model {
+    let checkpoint = checkpoint(name);
+    let options = LoadOptions {
+        precision,
+        threads,
+        isa: None,
+    };
+    Model::load(&checkpoint, checkpoint.config(), &options).unwrap()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Prompts with and without images, some of them twice with different answers.
+fn scripts(name: &str, precision: Precision, dice: &mut Dice) -> Vec<Script> {
+    let model = load(name, precision, 1);
+    let cases = cases(name);
+    let names = [
+        "text-513",
+        "text-200",
+        "text-200",
+        "text-065",
+        "image-two",
+        "image-two",
+        "text-003",
+    ];
+    let script = |case: &&str| {
+        let (_, case, config) = cases.iter().find(|(entry, ..)| entry.case == **case).unwrap();
+        let prompt = prompt(case, config);
+        let features = model.encode_images(&prompt.images).unwrap().rows;
+        let generated: Vec<TokenId> = (0..dice.below(7)).map(|_| dice.below(200) as TokenId).collect();
+        let mut sequence = model.new_sequence();
+        let input = aurore_model::Input {
+            ids: &prompt.ids,
+            positions: &prompt.positions,
+            images: &prompt.images,
+        };
+        let logits = model.prefill(&mut sequence, &input, Want::All).unwrap();
+        let mut expected: Vec<_> = logits.values.chunks(logits.vocab_size).map(bits).collect();
+        let mut row = Vec::new();
+        for id in &generated {
+            model.step(&mut sequence, *id, &mut row).unwrap();
+            expected.push(bits(&row));
+        }
+        Script {
+            prompt,
+            features,
+            generated,
+            expected,
+        }
+    };
+    names.iter().map(script).collect()
+}
+
+/// Runs all scripts to their ends in a random schedule.
+fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCaseError> {
+    let (image, hidden) = (model.config().image_token_id, model.config().text.hidden_size);
+    let mut waiting: Vec<usize> = (0..scripts.len()).collect();
+    let mut live: Vec<Live> = Vec::new();
+    let mut logits = Logits::default();
+    while !(waiting.is_empty() && live.is_empty()) {
+        if !waiting.is_empty() && dice.below(3) > 0 {
+            let script = waiting.swap_remove(dice.below(waiting.len()));
+            let ids = &scripts[script].prompt.ids;
+            // A sequence with the same prompt shares what it has seen of it.
+            let other = live
+                .iter()
+                .find(|other| scripts[other.script].prompt.ids == *ids && other.fed <= ids.len());
+            live.push(Live {
+                script,
+                sequence: other.map_or_else(|| model.new_sequence(), |other| other.sequence.fork()),
+                fed: other.map_or(0, |other| other.fed),
+                kept: None,
+            });
+        }
+        for live in &mut live {
+            match (dice.below(12), &live.kept) {
+                (0, _) => live.kept = Some((live.sequence.snapshot(), live.fed)),
+                (1, Some((snapshot, fed))) => {
+                    live.sequence.restore(snapshot);
+                    live.fed = *fed;
+                    live.kept = None;
+                }
+                _ => {}
+            }
+        }
+        let mut feeds = Vec::new();
+        let mut batch = Vec::new();
+        for live in &mut live {
+            let script = &scripts[live.script];
+            if live.fed == script.len() || dice.below(4) == 0 {
+                continue;
+            }
+            let tokens = script.tokens(live.fed, dice.below(300), image, hidden);
+            let segment = Segment {
+                sequence: &mut live.sequence,
+                tokens,
+                want: [Want::None, Want::Last, Want::All][dice.below(3)],
+            };
+            feeds.push((
+                live.script,
+                &mut live.fed,
+                Feed {
+                    tokens: segment.len(),
+                    want: segment.want,
+                },
+            ));
+            batch.push(segment);
+        }
+        model.forward(&mut batch, &mut logits).unwrap();
+        let mut rows = logits.values.chunks(logits.vocab_size);
+        for (script, fed, feed) in feeds {
+            let from = match feed.want {
+                Want::None => feed.tokens,
+                Want::Last => feed.tokens.saturating_sub(1),
+                Want::All => 0,
+            };
+            for token in from..feed.tokens {
+                let found = bits(rows.next().unwrap());
+                let place = *fed + token;
+                prop_assert!(
+                    found == scripts[script].expected[place],
+                    "script {script}, token {place}"
+                );
+            }
+            *fed += feed.tokens;
+        }
+        prop_assert!(rows.next().is_none());
+        live.retain(|live| live.fed < scripts[live.script].len());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn company_changes_no_bit(
+        seed in any::<u64>(),
+        threads in 1_usize..4,
+        name in prop::sample::select(&["dense", "moe"][..]),
+        precision in prop::sample::select(&PRECISIONS[..]),
+    ) {
+        let mut dice = Dice(seed);
+        let scripts = scripts(name, precision, &mut dice);
+        run(&load(name, precision, threads), &scripts, &mut dice)?;
+    }
+}
+
+#[test]
+fn a_wrong_segment_leaves_all_sequences() {
+    let model = load("dense", Precision::F32, 1);
+    let mut sequences = [model.new_sequence(), model.new_sequence()];
+    let [good, bad] = &mut sequences;
+    let given = |features| Tokens::Given {
+        ids: &[1, 2],
+        positions: &[[0; 3], [1; 3]],
+        features,
+    };
+    let segment = |sequence, tokens| Segment {
+        sequence,
+        tokens,
+        want: Want::Last,
+    };
+    let mut batch = [segment(good, given(&[])), segment(bad, given(&[0.0]))];
+    assert!(model.check(&batch[0]).is_ok());
+    let error = model.forward(&mut batch, &mut Logits::default()).unwrap_err();
+    assert!(error.to_string().contains("placeholder"), "{error}");
+    assert!(sequences.iter().all(Sequence::is_empty));
+    let mut logits = Logits::default();
+    model.forward(&mut [], &mut logits).unwrap();
+    assert!(logits.is_empty());
+}
