@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod files;
 mod layout;
+pub mod matrices;
 mod names;
 mod random;
 mod safetensors;
@@ -30,6 +31,7 @@ pub use config::{
 pub use error::CheckpointError;
 pub use files::Files;
 pub use layout::{Part, Slot, layout};
+pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource};
 pub use random::RandomWeights;
 pub use safetensors::SafetensorsFile;
 pub use tensor::{Dtype, Tensor};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use half::bf16;
 
-use crate::{CheckpointError, Config, Dtype, Expert, Ffn, Tensor, Weights, layout};
+use crate::{CheckpointError, Config, Dtype, Expert, ExpertPart, Ffn, Tensor, Weights, layout};
 
 /// Deterministic random weights: the same configuration and seed give the same bytes, whatever
 /// the order in which tensors are asked for. Magnitudes keep activations and logits ordinary
@@ -116,15 +116,27 @@ impl Weights for RandomWeights {
 
     /// Made one at a time: a fused tensor of all experts would need gigabytes.
     fn expert(&self, prefix: &str, index: usize) -> Result<Expert<'_>, CheckpointError> {
-        let make = |part: &str, shape: [usize; 2]| {
-            self.make(format!("{prefix}.experts.{index}.{part}.weight"), shape.to_vec())
-        };
-        let (inner, hidden) = (self.expert_inner, self.hidden);
+        let part = |part| self.expert_part(prefix, index, part);
         Ok(Expert {
-            gate: make("gate_proj", [inner, hidden]),
-            up: make("up_proj", [inner, hidden]),
-            down: make("down_proj", [hidden, inner]),
+            gate: part(ExpertPart::Gate)?,
+            up: part(ExpertPart::Up)?,
+            down: part(ExpertPart::Down)?,
         })
+    }
+
+    fn expert_part(
+        &self,
+        prefix: &str,
+        index: usize,
+        part: ExpertPart,
+    ) -> Result<Tensor<'_>, CheckpointError> {
+        let (inner, hidden) = (self.expert_inner, self.hidden);
+        let (name, shape) = match part {
+            ExpertPart::Gate => ("gate_proj", [inner, hidden]),
+            ExpertPart::Up => ("up_proj", [inner, hidden]),
+            ExpertPart::Down => ("down_proj", [hidden, inner]),
+        };
+        Ok(self.make(format!("{prefix}.experts.{index}.{name}.weight"), shape.to_vec()))
     }
 }
 

@@ -1,8 +1,6 @@
 //! Where a network takes its weights from: a checkpoint, or random numbers of the right shapes.
 
-use std::borrow::Cow;
-
-use crate::{CheckpointError, Tensor};
+use crate::{CheckpointError, ExpertPart, Tensor, matrices::slice};
 
 /// A source of tensors by official name.
 pub trait Weights: Sync {
@@ -33,6 +31,21 @@ pub trait Weights: Sync {
             down: slice(&down, index, 0, 1)?,
         })
     }
+
+    /// One matrix of a routed expert.
+    fn expert_part(
+        &self,
+        prefix: &str,
+        index: usize,
+        part: ExpertPart,
+    ) -> Result<Tensor<'_>, CheckpointError> {
+        let Expert { gate, up, down } = self.expert(prefix, index)?;
+        Ok(match part {
+            ExpertPart::Gate => gate,
+            ExpertPart::Up => up,
+            ExpertPart::Down => down,
+        })
+    }
 }
 
 /// One routed expert: `down(silu(gate(x)) ⊙ up(x))`.
@@ -44,41 +57,4 @@ pub struct Expert<'a> {
     pub up: Tensor<'a>,
     /// `[hidden, intermediate]`
     pub down: Tensor<'a>,
-}
-
-/// Part `part` of `parts` equal row groups of matrix `index` of a `[matrices, rows, columns]` tensor.
-fn slice<'a>(
-    tensor: &Tensor<'a>,
-    index: usize,
-    part: usize,
-    parts: usize,
-) -> Result<Tensor<'a>, CheckpointError> {
-    let found = || CheckpointError::Entry {
-        file: tensor.file.clone(),
-        tensor: tensor.name.clone(),
-        expected: format!("[more than {index} experts, rows in {parts} parts, columns]"),
-        found: format!("{:?}", tensor.shape),
-    };
-    let [matrices, rows, columns] = tensor.shape[..] else {
-        return Err(found());
-    };
-    if index >= matrices || !rows.is_multiple_of(parts) {
-        return Err(found());
-    }
-    let rows = rows / parts;
-    let size = rows * columns * tensor.dtype.size();
-    let start = (index * parts + part) * size;
-    let bytes = match &tensor.bytes {
-        Cow::Borrowed(bytes) => bytes.get(start..start + size).map(Cow::Borrowed),
-        Cow::Owned(bytes) => bytes
-            .get(start..start + size)
-            .map(|bytes| Cow::Owned(bytes.to_vec())),
-    };
-    Ok(Tensor {
-        name: format!("{}[{index}]", tensor.name),
-        file: tensor.file.clone(),
-        dtype: tensor.dtype,
-        shape: vec![rows, columns],
-        bytes: bytes.ok_or_else(found)?,
-    })
 }

@@ -1,6 +1,6 @@
 //! From named tensors to packed matrices.
 
-use aurore_checkpoint::{Dtype, Tensor, Weights};
+use aurore_checkpoint::{Dtype, MatrixSpec, Role, Tensor, Weights};
 use aurore_kernels::{Cpu, Format, Matrix, Source};
 
 use crate::ModelError;
@@ -13,41 +13,23 @@ pub(crate) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// The matrices of those names (`[rows_i, columns]`), packed as one below the other.
-    pub(crate) fn matrix(&self, columns: usize, parts: &[(String, usize)]) -> Result<Matrix, ModelError> {
-        self.matrix_as(self.format, columns, parts)
-    }
-
-    /// The same in a format of its own.
-    pub(crate) fn matrix_as(
-        &self,
-        format: Format,
-        columns: usize,
-        parts: &[(String, usize)],
-    ) -> Result<Matrix, ModelError> {
-        let tensors = parts
-            .iter()
-            .map(|(name, rows)| {
-                let tensor = self.weights.tensor(name)?;
-                // A convolution over whole patches is a matrix too: only the sizes' product counts.
-                if tensor.len() == rows * columns && tensor.shape.first() == Some(rows) {
-                    return Ok(tensor);
-                }
-                Ok(tensor.expect_shape(&[*rows, columns])?)
-            })
-            .collect::<Result<Vec<_>, ModelError>>()?;
-        self.pack(format, columns, &tensors)
-    }
-
-    /// Tensors `[rows_i, columns]` as one matrix.
-    pub(crate) fn pack(
-        &self,
-        format: Format,
-        columns: usize,
-        tensors: &[Tensor<'_>],
-    ) -> Result<Matrix, ModelError> {
+    /// A matrix of the network.
+    pub(crate) fn matrix(&self, spec: &MatrixSpec) -> Result<Matrix, ModelError> {
+        let tensors = spec.tensors(self.weights)?;
         let sources = tensors.iter().map(source).collect::<Result<Vec<_>, _>>()?;
-        Ok(Matrix::pack(self.cpu, columns, format, &sources))
+        Ok(Matrix::pack(
+            self.cpu,
+            spec.columns,
+            self.format_of(spec.role),
+            &sources,
+        ))
+    }
+
+    fn format_of(&self, role: Role) -> Format {
+        match role {
+            Role::Router | Role::SharedGate => Format::F32,
+            _ => self.format,
+        }
     }
 
     /// A vector of `len` elements.

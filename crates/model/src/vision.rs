@@ -1,6 +1,7 @@
 //! The vision tower: patches → rows that stand in for image placeholder tokens.
 
-use aurore_checkpoint::VisionConfig;
+use aurore_checkpoint::matrices::{vision_block, vision_merger, vision_patch};
+use aurore_checkpoint::{MatrixSpec, VisionConfig};
 use aurore_kernels::{Attention, Cpu, Gelu, Heads, Matrix, Rotation};
 
 use crate::load::Loader;
@@ -51,10 +52,12 @@ struct Buffers {
 }
 
 impl Linear {
-    fn load(loader: &Loader<'_>, name: &str, rows: usize, columns: usize) -> Result<Self, ModelError> {
+    fn load(loader: &Loader<'_>, spec: &MatrixSpec) -> Result<Self, ModelError> {
+        let matrix = loader.matrix(spec)?;
+        let bias = format!("model.{}.bias", spec.key);
         Ok(Self {
-            matrix: loader.matrix(columns, &[(format!("{name}.weight"), rows)])?,
-            bias: loader.vector(&format!("{name}.bias"), rows)?,
+            bias: loader.vector(&bias, matrix.rows())?,
+            matrix,
         })
     }
 
@@ -89,23 +92,21 @@ impl LayerNorm {
 
 impl Tower {
     pub(crate) fn load(loader: &Loader<'_>, config: &VisionConfig) -> Result<Self, ModelError> {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let merged = hidden * config.merge_unit();
+        let hidden = config.hidden_size;
         let block = |index: usize| {
+            let [qkv, output, up, down] = vision_block(config, index);
             let name = |part: &str| format!("model.visual.blocks.{index}.{part}");
             Ok(Block {
                 norms: [
                     LayerNorm::load(loader, &name("norm1"), hidden)?,
                     LayerNorm::load(loader, &name("norm2"), hidden)?,
                 ],
-                qkv: Linear::load(loader, &name("attn.qkv"), 3 * hidden, hidden)?,
-                output: Linear::load(loader, &name("attn.proj"), hidden, hidden)?,
-                mlp: [
-                    Linear::load(loader, &name("mlp.linear_fc1"), inner, hidden)?,
-                    Linear::load(loader, &name("mlp.linear_fc2"), hidden, inner)?,
-                ],
+                qkv: Linear::load(loader, &qkv)?,
+                output: Linear::load(loader, &output)?,
+                mlp: [Linear::load(loader, &up)?, Linear::load(loader, &down)?],
             })
         };
+        let [first, second] = vision_merger(config);
         let table = loader.weights.tensor("model.visual.pos_embed.weight")?;
         Ok(Self {
             sizes: Attention {
@@ -113,26 +114,13 @@ impl Tower {
                 group: 1,
                 head_dim: config.head_dim(),
             },
-            patch: Linear::load(
-                loader,
-                "model.visual.patch_embed.proj",
-                hidden,
-                config.patch_dim(),
-            )?,
+            patch: Linear::load(loader, &vision_patch(config))?,
             table: table
                 .expect_shape(&[config.num_position_embeddings, hidden])?
                 .to_f32(),
             blocks: (0..config.depth).map(block).collect::<Result<_, ModelError>>()?,
             merger_norm: LayerNorm::load(loader, "model.visual.merger.norm", hidden)?,
-            merger: [
-                Linear::load(loader, "model.visual.merger.linear_fc1", merged, merged)?,
-                Linear::load(
-                    loader,
-                    "model.visual.merger.linear_fc2",
-                    config.out_hidden_size,
-                    merged,
-                )?,
-            ],
+            merger: [Linear::load(loader, &first)?, Linear::load(loader, &second)?],
             config: config.clone(),
         })
     }

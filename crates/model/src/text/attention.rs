@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aurore_checkpoint::TextConfig;
+use aurore_checkpoint::matrices::{attention_input, attention_output};
 use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, Matrix, Rotation};
 
 use crate::ModelError;
@@ -27,21 +28,15 @@ pub(crate) struct FullAttention {
 impl FullAttention {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
         let sizes = attention(config);
-        let (hidden, dim) = (config.hidden_size, config.head_dim);
-        let (queries, keys) = (config.num_attention_heads * dim, config.num_key_value_heads * dim);
+        let dim = config.head_dim;
         let name = |part: &str| format!("{prefix}.{part}.weight");
-        let input = [
-            (name("q_proj"), 2 * queries),
-            (name("k_proj"), keys),
-            (name("v_proj"), keys),
-        ];
         Ok(Self {
             sizes,
             eps: config.rms_norm_eps,
-            input: loader.matrix(hidden, &input)?,
+            input: loader.matrix(&attention_input(config, prefix))?,
             query_norm: loader.norm(&name("q_norm"), dim)?,
             key_norm: loader.norm(&name("k_norm"), dim)?,
-            output: loader.matrix(queries, &[(name("o_proj"), hidden)])?,
+            output: loader.matrix(&attention_output(config, prefix))?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A gated DeltaNet layer.
 
 use aurore_checkpoint::TextConfig;
+use aurore_checkpoint::matrices::{delta_input, delta_output};
 use aurore_kernels::{Conv, Cpu, Delta, DeltaInput, Matrix, softplus};
 
 use crate::ModelError;
@@ -29,11 +30,7 @@ pub(crate) struct DeltaNet {
 
 impl DeltaNet {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
-        let (hidden, value, channels) = (
-            config.hidden_size,
-            config.linear_value_dim(),
-            config.linear_conv_dim(),
-        );
+        let channels = config.linear_conv_dim();
         let (heads, taps) = (config.linear_num_value_heads, config.linear_conv_kernel_dim);
         let widest = config.linear_key_head_dim.max(config.linear_value_head_dim);
         if widest > Delta::MAX_DIM {
@@ -43,12 +40,6 @@ impl DeltaNet {
             )));
         }
         let name = |part: &str| format!("{prefix}.{part}");
-        let input = [
-            (name("in_proj_qkv.weight"), channels),
-            (name("in_proj_z.weight"), value),
-            (name("in_proj_b.weight"), heads),
-            (name("in_proj_a.weight"), heads),
-        ];
         let conv = loader
             .weights
             .tensor(&name("conv1d.weight"))?
@@ -65,7 +56,7 @@ impl DeltaNet {
             .into_iter()
             .map(|a| -a.exp())
             .collect();
-        let input = loader.matrix(hidden, &input)?;
+        let input = loader.matrix(&delta_input(config, prefix))?;
         Ok(Self {
             sizes: delta(config),
             conv: Conv {
@@ -79,7 +70,7 @@ impl DeltaNet {
             decay,
             dt_bias: loader.vector(&name("dt_bias"), heads)?,
             norm: loader.vector(&name("norm.weight"), config.linear_value_head_dim)?,
-            output: loader.matrix(value, &[(name("out_proj.weight"), hidden)])?,
+            output: loader.matrix(&delta_output(config, prefix))?,
         })
     }
 

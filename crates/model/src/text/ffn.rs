@@ -1,7 +1,8 @@
 //! The feed-forward part of a layer: one SwiGLU, or sparse experts with a shared one.
 
-use aurore_checkpoint::{Ffn, TextConfig};
-use aurore_kernels::{Cpu, Format, Matrix};
+use aurore_checkpoint::matrices::{dense, expert, moe};
+use aurore_checkpoint::{Ffn, MatrixSpec, TextConfig};
+use aurore_kernels::{Cpu, Matrix};
 
 use crate::ModelError;
 use crate::load::Loader;
@@ -35,45 +36,26 @@ pub(crate) struct Moe {
 
 impl FeedForward {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
-        let hidden = config.hidden_size;
-        match config.ffn {
-            Ffn::Dense { intermediate } => {
-                SwiGlu::load(loader, prefix, hidden, intermediate).map(Self::Dense)
-            }
-            Ffn::Moe {
-                experts,
-                top_k,
-                intermediate,
-                shared_intermediate,
-            } => {
-                let (mut gate_up, mut down) = (Vec::new(), Vec::new());
-                for index in 0..experts {
-                    let expert = loader.weights.expert(prefix, index)?;
-                    let [gate, up] =
-                        [expert.gate, expert.up].map(|part| part.expect_shape(&[intermediate, hidden]));
-                    gate_up.push(loader.pack(loader.format, hidden, &[gate?, up?])?);
-                    let down_part = expert.down.expect_shape(&[hidden, intermediate])?;
-                    down.push(loader.pack(loader.format, intermediate, &[down_part])?);
-                }
-                let small = |name: &str, rows| {
-                    loader.matrix_as(Format::F32, hidden, &[(format!("{prefix}.{name}.weight"), rows)])
-                };
-                Ok(Self::Moe(Box::new(Moe {
-                    experts,
-                    top_k,
-                    router: small("gate", experts)?,
-                    gate_up,
-                    down,
-                    shared: SwiGlu::load(
-                        loader,
-                        &format!("{prefix}.shared_expert"),
-                        hidden,
-                        shared_intermediate,
-                    )?,
-                    shared_gate: small("shared_expert_gate", 1)?,
-                })))
-            }
+        let Ffn::Moe { experts, top_k, .. } = config.ffn else {
+            let [gate_up, down] = dense(config, prefix).ok_or_else(no_place)?;
+            return SwiGlu::load(loader, &gate_up, &down).map(Self::Dense);
+        };
+        let (mut gate_up, mut down) = (Vec::new(), Vec::new());
+        for index in 0..experts {
+            let [gate_up_spec, down_spec] = expert(config, prefix, index).ok_or_else(no_place)?;
+            gate_up.push(loader.matrix(&gate_up_spec)?);
+            down.push(loader.matrix(&down_spec)?);
         }
+        let [router, shared_gate, shared_gate_up, shared_down] = moe(config, prefix).ok_or_else(no_place)?;
+        Ok(Self::Moe(Box::new(Moe {
+            experts,
+            top_k,
+            router: loader.matrix(&router)?,
+            gate_up,
+            down,
+            shared: SwiGlu::load(loader, &shared_gate_up, &shared_down)?,
+            shared_gate: loader.matrix(&shared_gate)?,
+        })))
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -121,20 +103,16 @@ impl FeedForward {
     }
 }
 
+/// The list of matrices and the configuration disagree on what kind of layer this is.
+fn no_place() -> ModelError {
+    ModelError::Config("its feed-forward layers are of another kind".to_owned())
+}
+
 impl SwiGlu {
-    fn load(
-        loader: &Loader<'_>,
-        prefix: &str,
-        hidden: usize,
-        intermediate: usize,
-    ) -> Result<Self, ModelError> {
-        let name = |part: &str| format!("{prefix}.{part}_proj.weight");
+    fn load(loader: &Loader<'_>, gate_up: &MatrixSpec, down: &MatrixSpec) -> Result<Self, ModelError> {
         Ok(Self {
-            gate_up: loader.matrix(
-                hidden,
-                &[(name("gate"), intermediate), (name("up"), intermediate)],
-            )?,
-            down: loader.matrix(intermediate, &[(name("down"), hidden)])?,
+            gate_up: loader.matrix(gate_up)?,
+            down: loader.matrix(down)?,
         })
     }
 

@@ -4,7 +4,7 @@ mod attention;
 mod deltanet;
 mod ffn;
 
-use aurore_checkpoint::{Config, LayerType, TextConfig};
+use aurore_checkpoint::{Config, LayerType, TextConfig, matrices};
 use aurore_kernels::{Cpu, Matrix};
 
 use self::attention::FullAttention;
@@ -47,23 +47,19 @@ impl TextModel {
     pub(crate) fn load(loader: &Loader<'_>, config: &Config) -> Result<Self, ModelError> {
         let text = &config.text;
         let hidden = text.hidden_size;
-        let embedding = "model.language_model.embed_tokens.weight".to_owned();
-        let embedding = if config.tie_word_embeddings {
-            None
-        } else {
-            Some(loader.matrix(hidden, &[(embedding, text.vocab_size)])?)
-        };
         let layers = text.layer_types.iter().enumerate();
         Ok(Self {
             hidden,
             eps: text.rms_norm_eps,
             rope: Rope::new(text),
-            embedding,
+            embedding: matrices::embedding(config)
+                .map(|spec| loader.matrix(&spec))
+                .transpose()?,
             layers: layers
                 .map(|(index, kind)| Layer::load(loader, text, index, *kind))
                 .collect::<Result<_, _>>()?,
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
-            head: loader.matrix(hidden, &[(config.head_name().to_owned(), text.vocab_size)])?,
+            head: loader.matrix(&matrices::head(config))?,
         })
     }
 
