@@ -1,5 +1,8 @@
 //! What computes: an instruction set and a thread pool.
 
+use std::sync::Mutex;
+
+use crate::quant::Activations;
 use crate::{Isa, Pool};
 
 /// Every kernel of this crate is a method of it.
@@ -10,6 +13,8 @@ pub struct Cpu {
     pub pool: Pool,
     /// Operations from which on threads share the work.
     pub(crate) share_from: usize,
+    /// Buffers of products that are over: they grow once and are used again.
+    activations: Mutex<Vec<Activations>>,
 }
 
 impl Cpu {
@@ -19,6 +24,23 @@ impl Cpu {
             isa: isa.unwrap_or_else(Isa::best),
             pool: Pool::new(threads),
             share_from: SHARE_FROM,
+            activations: Mutex::default(),
+        }
+    }
+
+    /// A buffer for rounded inputs.
+    pub(crate) fn take_activations(&self) -> Activations {
+        self.activations
+            .lock()
+            .ok()
+            .and_then(|mut free| free.pop())
+            .unwrap_or_default()
+    }
+
+    /// Gives it back for the next product.
+    pub(crate) fn give_activations(&self, buffer: Activations) {
+        if let Ok(mut free) = self.activations.lock() {
+            free.push(buffer);
         }
     }
 

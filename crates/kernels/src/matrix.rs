@@ -4,15 +4,25 @@ use half::{bf16, f16};
 
 use crate::Cpu;
 use crate::memory::Buffer;
-use crate::simd::interleaved;
+use crate::pool::Share;
+use crate::quant::{self, BLOCK, GROUP, GROUPS, bf16_value};
+
+/// Outputs in a panel, for every instruction set.
+pub(crate) const PANEL: usize = 16;
+/// Bytes of a q4 block's factors and scales in a panel: `[8 groups][16] i8`, `[16] bf16`.
+pub(crate) const Q4_SCALES: usize = GROUPS * PANEL + 2 * PANEL;
 
 /// Element type of a matrix in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// bfloat16; sources in other types are rounded to nearest even.
     Bf16,
     /// f32.
     F32,
+    /// int8 with a scale per output and 256 inputs; 8.06 bits a weight.
+    Q8,
+    /// 4 bits with a factor per 32 and a scale per 256 inputs; 4.31 bits a weight.
+    Q4,
 }
 
 /// Row-major little-endian elements of a file or of memory.
@@ -60,20 +70,63 @@ fn word<const N: usize>(bytes: &[u8], index: usize) -> [u8; N] {
 
 /// `W [rows, columns]` of `y = x · Wᵀ`.
 ///
-/// The rows are the outputs. `2 · LANES` of them form a panel, which is stored column by column
-/// (`[columns][2 · LANES]`), so that a vector holds neighbouring outputs and an output's sum runs in
-/// one lane. bf16 panels are interleaved. Missing rows of the last panel are zero.
+/// The rows are the outputs. 16 of them form a panel; missing rows of the last panel are zero. One
+/// layout serves all instruction sets, the products of one row and those of many:
+///
+/// - f32: `[panels][columns][16]`
+/// - bf16: `[panels][columns / 2][16][2 columns]`, an odd last column paired with zeros
+/// - q8: `[panels][columns / 4][16][4 columns]`, columns padded to 64; scales `[panels][blocks][16]`
+/// - q4: `[panels][columns / 8][16][4]` bytes: low nibbles are the first four of eight columns, high
+///   nibbles the last four; then per panel and block `[8 groups][16]` factors and `[16]` scales
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    /// Rows in a panel.
-    panel: usize,
     pub(crate) elements: Elements,
 }
 
 pub(crate) enum Elements {
     Bf16(Buffer<u16>),
     F32(Buffer<f32>),
+    Q8 {
+        values: Buffer<i8>,
+        /// bf16
+        scales: Buffer<u16>,
+    },
+    Q4 {
+        nibbles: Buffer<u8>,
+        scales: Buffer<u8>,
+    },
+}
+
+/// Bytes of a matrix's two arrays: elements, and scales (none for floating point).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes of the elements.
+    pub elements: usize,
+    /// Bytes of the scales.
+    pub scales: usize,
+}
+
+impl Layout {
+    /// The layout of a `[rows, columns]` matrix; `None` when it is larger than memory can be.
+    pub fn new(format: Format, rows: usize, columns: usize) -> Option<Self> {
+        let panels = rows.div_ceil(PANEL);
+        let outputs = panels.checked_mul(PANEL)?;
+        let padded = columns.checked_next_multiple_of(64)?;
+        let blocks = panels.checked_mul(padded.div_ceil(BLOCK))?;
+        let (elements, scales) = match format {
+            Format::F32 => (outputs.checked_mul(columns)?.checked_mul(4)?, 0),
+            Format::Bf16 => (
+                outputs
+                    .checked_mul(columns.checked_next_multiple_of(2)?)?
+                    .checked_mul(2)?,
+                0,
+            ),
+            Format::Q8 => (outputs.checked_mul(padded)?, blocks.checked_mul(2 * PANEL)?),
+            Format::Q4 => (outputs.checked_mul(padded)? / 2, blocks.checked_mul(Q4_SCALES)?),
+        };
+        (elements.checked_add(scales)? <= isize::MAX as usize).then_some(Self { elements, scales })
+    }
 }
 
 impl Matrix {
@@ -82,7 +135,6 @@ impl Matrix {
     /// # Panics
     /// When a part's size is not a multiple of `columns`.
     pub fn pack(cpu: &Cpu, columns: usize, format: Format, parts: &[Source<'_>]) -> Self {
-        let panel = 2 * cpu.isa.lanes();
         let mut rows = 0;
         for part in parts {
             assert!(
@@ -91,8 +143,7 @@ impl Matrix {
             );
             rows += part.elements() / columns;
         }
-        let panels = rows.div_ceil(panel);
-        let size = panel * columns;
+        let panels = rows.div_ceil(PANEL);
         let find = |mut row: usize| {
             for &part in parts {
                 let rows = part.elements() / columns;
@@ -103,42 +154,158 @@ impl Matrix {
             }
             None
         };
+        // The rows of a panel that there are.
+        let rows_of = |panel: usize| (0..PANEL).filter_map(move |i| Some((i, find(panel * PANEL + i)?)));
+        let padded = quant::padded(columns);
+        let blocks = padded.div_ceil(BLOCK);
+        let work = panels * PANEL * columns;
         let elements = match format {
             Format::Bf16 => {
+                let size = columns.next_multiple_of(2) * PANEL;
                 let mut buffer = Buffer::zeroed(panels * size);
-                cpu.pieces(buffer.as_mut_slice(), size, panels * size, |number, piece| {
-                    for i in 0..panel {
-                        let Some((part, start)) = find(number * panel + i) else {
-                            break;
-                        };
-                        let place = interleaved(i, panel / 2);
+                cpu.pieces(buffer.as_mut_slice(), size, work, |number, piece| {
+                    for (i, (part, start)) in rows_of(number) {
                         for k in 0..columns {
-                            piece[k * panel + place] = part.bf16(start + k);
+                            piece[k / 2 * 2 * PANEL + 2 * i + k % 2] = part.bf16(start + k);
                         }
                     }
                 });
                 Elements::Bf16(buffer)
             }
             Format::F32 => {
+                let size = columns * PANEL;
                 let mut buffer = Buffer::zeroed(panels * size);
-                cpu.pieces(buffer.as_mut_slice(), size, panels * size, |number, piece| {
-                    for i in 0..panel {
-                        let Some((part, start)) = find(number * panel + i) else {
-                            break;
-                        };
+                cpu.pieces(buffer.as_mut_slice(), size, work, |number, piece| {
+                    for (i, (part, start)) in rows_of(number) {
                         for k in 0..columns {
-                            piece[k * panel + i] = part.f32(start + k);
+                            piece[k * PANEL + i] = part.f32(start + k);
                         }
                     }
                 });
                 Elements::F32(buffer)
             }
+            Format::Q8 => {
+                let mut values = Buffer::<i8>::zeroed(panels * PANEL * padded);
+                let mut scales = Buffer::<u16>::zeroed(panels * blocks * PANEL);
+                let to = Share(scales.as_mut_slice().as_mut_ptr());
+                cpu.pieces(
+                    values.as_mut_slice(),
+                    PANEL * padded,
+                    work * 8,
+                    |number, piece| {
+                        let mut weights = [0.0; BLOCK];
+                        let mut rounded = [0; BLOCK];
+                        for (i, (part, start)) in rows_of(number) {
+                            for block in 0..blocks {
+                                let from = block * BLOCK;
+                                let count = BLOCK.min(columns - from.min(columns));
+                                for (k, weight) in weights[..count].iter_mut().enumerate() {
+                                    *weight = part.f32(start + from + k);
+                                }
+                                let scale = quant::q8::round(&weights[..count], &mut rounded);
+                                // SAFETY: this panel's scales, which no other task has.
+                                unsafe { to.get().add((number * blocks + block) * PANEL + i).write(scale) };
+                                for (k, value) in rounded[..count].iter().enumerate() {
+                                    let k = from + k;
+                                    piece[(k / 4 * PANEL + i) * 4 + k % 4] = *value;
+                                }
+                            }
+                        }
+                    },
+                );
+                Elements::Q8 { values, scales }
+            }
+            Format::Q4 => {
+                let mut nibbles = Buffer::<u8>::zeroed(panels * PANEL * padded / 2);
+                let mut scales = Buffer::<u8>::zeroed(panels * blocks * Q4_SCALES);
+                let to = Share(scales.as_mut_slice().as_mut_ptr());
+                cpu.pieces(
+                    nibbles.as_mut_slice(),
+                    PANEL * padded / 2,
+                    work * 8,
+                    |number, piece| {
+                        let mut weights = [0.0; BLOCK];
+                        piece.fill(0x88);
+                        for (i, (part, start)) in rows_of(number) {
+                            for block in 0..blocks {
+                                let from = block * BLOCK;
+                                let count = BLOCK.min(columns - from.min(columns));
+                                for (k, weight) in weights[..count].iter_mut().enumerate() {
+                                    *weight = part.f32(start + from + k);
+                                }
+                                let rounded = quant::q4::round(&weights[..count]);
+                                // SAFETY: this panel's scales, which no other task has.
+                                let to = unsafe {
+                                    let start = to.get().add((number * blocks + block) * Q4_SCALES);
+                                    std::slice::from_raw_parts_mut(start, Q4_SCALES)
+                                };
+                                for (group, factor) in rounded.factors.iter().enumerate() {
+                                    to[group * PANEL + i] = *factor as u8;
+                                }
+                                to[GROUPS * PANEL + 2 * i..][..2]
+                                    .copy_from_slice(&rounded.scale.to_le_bytes());
+                                for (k, nibble) in rounded.nibbles[..count].iter().enumerate() {
+                                    let k = from + k;
+                                    let byte = &mut piece[(k / 8 * PANEL + i) * 4 + k % 4];
+                                    *byte = if k % 8 < 4 {
+                                        *byte & 0xf0 | nibble
+                                    } else {
+                                        *byte & 0x0f | nibble << 4
+                                    };
+                                }
+                            }
+                        }
+                    },
+                );
+                Elements::Q4 { nibbles, scales }
+            }
         };
         Self {
             rows,
             columns,
-            panel,
             elements,
+        }
+    }
+
+    /// A matrix from the bytes that [`raw`](Self::raw) gave; `None` when they are not as many as
+    /// [`Layout`] says. They are copied to huge pages.
+    pub fn from_raw(
+        format: Format,
+        rows: usize,
+        columns: usize,
+        elements: &[u8],
+        scales: &[u8],
+    ) -> Option<Self> {
+        let layout = Layout::new(format, rows, columns)?;
+        if elements.len() != layout.elements || scales.len() != layout.scales {
+            return None;
+        }
+        let elements = match format {
+            Format::F32 => Elements::F32(Buffer::from_bytes(elements)),
+            Format::Bf16 => Elements::Bf16(Buffer::from_bytes(elements)),
+            Format::Q8 => Elements::Q8 {
+                values: Buffer::from_bytes(elements),
+                scales: Buffer::from_bytes(scales),
+            },
+            Format::Q4 => Elements::Q4 {
+                nibbles: Buffer::from_bytes(elements),
+                scales: Buffer::from_bytes(scales),
+            },
+        };
+        Some(Self {
+            rows,
+            columns,
+            elements,
+        })
+    }
+
+    /// The bytes in memory, little-endian numbers: elements, and scales.
+    pub fn raw(&self) -> [&[u8]; 2] {
+        match &self.elements {
+            Elements::F32(buffer) => [buffer.as_bytes(), &[]],
+            Elements::Bf16(buffer) => [buffer.as_bytes(), &[]],
+            Elements::Q8 { values, scales } => [values.as_bytes(), scales.as_bytes()],
+            Elements::Q4 { nibbles, scales } => [nibbles.as_bytes(), scales.as_bytes()],
         }
     }
 
@@ -152,17 +319,20 @@ impl Matrix {
         self.columns
     }
 
-    /// Rows in a panel, `2 · LANES` of the instruction set that packed it.
-    pub(crate) fn panel(&self) -> usize {
-        self.panel
+    /// Element type.
+    pub fn format(&self) -> Format {
+        match &self.elements {
+            Elements::Bf16(_) => Format::Bf16,
+            Elements::F32(_) => Format::F32,
+            Elements::Q8 { .. } => Format::Q8,
+            Elements::Q4 { .. } => Format::Q4,
+        }
     }
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        match &self.elements {
-            Elements::Bf16(buffer) => buffer.as_slice().len() * 2,
-            Elements::F32(buffer) => buffer.as_slice().len() * 4,
-        }
+        let [elements, scales] = self.raw();
+        elements.len() + scales.len()
     }
 
     /// Copies row `row` to `to` as f32: an embedding look-up.
@@ -175,18 +345,39 @@ impl Matrix {
             "row {row} of {}",
             self.rows
         );
-        let start = row / self.panel * self.panel * self.columns;
-        let within = row % self.panel;
+        let (panel, i) = (row / PANEL, row % PANEL);
+        let padded = quant::padded(self.columns);
+        let blocks = padded.div_ceil(BLOCK);
         match &self.elements {
             Elements::Bf16(buffer) => {
-                let place = start + interleaved(within, self.panel / 2);
+                let start = panel * PANEL * self.columns.next_multiple_of(2) + 2 * i;
                 for (k, x) in to.iter_mut().enumerate() {
-                    *x = bf16::from_bits(buffer.as_slice()[place + k * self.panel]).to_f32();
+                    *x = bf16_value(buffer.as_slice()[start + k / 2 * 2 * PANEL + k % 2]);
                 }
             }
             Elements::F32(buffer) => {
+                let start = panel * PANEL * self.columns + i;
                 for (k, x) in to.iter_mut().enumerate() {
-                    *x = buffer.as_slice()[start + within + k * self.panel];
+                    *x = buffer.as_slice()[start + k * PANEL];
+                }
+            }
+            Elements::Q8 { values, scales } => {
+                let values = &values.as_slice()[panel * PANEL * padded..];
+                for (k, x) in to.iter_mut().enumerate() {
+                    let scale = scales.as_slice()[(panel * blocks + k / BLOCK) * PANEL + i];
+                    *x = bf16_value(scale) * f32::from(values[(k / 4 * PANEL + i) * 4 + k % 4]);
+                }
+            }
+            Elements::Q4 { nibbles, scales } => {
+                let nibbles = &nibbles.as_slice()[panel * PANEL * padded / 2..];
+                for (k, x) in to.iter_mut().enumerate() {
+                    let scales = &scales.as_slice()[(panel * blocks + k / BLOCK) * Q4_SCALES..];
+                    let factor = scales[k % BLOCK / GROUP * PANEL + i] as i8;
+                    let at = GROUPS * PANEL + 2 * i;
+                    let scale = bf16_value(u16::from_le_bytes([scales[at], scales[at + 1]]));
+                    let byte = nibbles[(k / 8 * PANEL + i) * 4 + k % 4];
+                    let nibble = if k % 8 < 4 { byte & 15 } else { byte >> 4 };
+                    *x = scale * f32::from(i16::from(factor) * (i16::from(nibble) - 8));
                 }
             }
         }

@@ -9,10 +9,12 @@ use std::ptr::NonNull;
 const CACHE_LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Numbers for which all bit patterns, zero included, are values.
+/// Numbers without padding for which all bit patterns, zero included, are values.
 pub(crate) trait Plain: Copy + Send + Sync + 'static {}
 impl Plain for f32 {}
 impl Plain for u16 {}
+impl Plain for u8 {}
+impl Plain for i8 {}
 
 /// A fixed number of elements, aligned to a cache line or a huge page.
 pub(crate) struct Buffer<T: Plain> {
@@ -64,6 +66,24 @@ impl<T: Plain> Buffer<T> {
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: `len` initialised elements that this buffer owns (dangling, aligned when 0).
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// The elements' bytes, copied. What is beyond whole elements is left out.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let buffer = Self::zeroed(bytes.len() / size_of::<T>());
+        let len = buffer.len * size_of::<T>();
+        // SAFETY: both have `len` bytes, and every bit pattern is a value of T (Plain).
+        unsafe {
+            bytes
+                .as_ptr()
+                .copy_to_nonoverlapping(buffer.start.as_ptr().cast(), len);
+        }
+        buffer
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        // SAFETY: plain numbers without padding that this buffer owns.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len * size_of::<T>()) }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {

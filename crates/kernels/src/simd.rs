@@ -5,13 +5,15 @@
 //! set adds nothing but an implementation of [`Simd`], so what is tested with one set is the same
 //! algorithm on the others.
 
+use crate::dot::Dot;
+
 /// A vector of `LANES` f32 and what can be done with it. A value of the type proves that the
 /// processor has the instruction set.
 ///
 /// # Safety
 /// The pointer arguments must be valid for the number of elements that a method names. They need
 /// no alignment beyond their element's.
-pub(crate) trait Simd: Copy + Send + Sync + 'static {
+pub(crate) trait Simd: Dot + Send + Sync + 'static {
     /// Elements per vector, a multiple of 8.
     const LANES: usize;
 
@@ -24,7 +26,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn load(self, from: *const f32) -> Self::V;
     /// Writes `LANES` elements.
     unsafe fn store(self, to: *mut f32, v: Self::V);
-    /// Reads `2 · LANES` bf16 that [`interleaved`] laid out: their first and second half.
+    /// Reads `2 · LANES` bf16: those at even and those at odd places.
     unsafe fn load_interleaved(self, from: *const u16) -> [Self::V; 2];
     /// `a + b`
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -100,12 +102,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 
 /// The most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
-
-/// Where element `i` of `2 · lanes` lies in an interleaved group: the first half at even places and
-/// the second at odd ones, so that a shift and a mask widen a whole register of bf16.
-pub(crate) const fn interleaved(i: usize, lanes: usize) -> usize {
-    if i < lanes { 2 * i } else { 2 * (i - lanes) + 1 }
-}
 
 /// An algorithm for any instruction set.
 pub(crate) trait Kernel {

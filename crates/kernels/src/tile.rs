@@ -24,7 +24,7 @@ impl Operand for f32 {
     }
 }
 
-/// bf16 bits, interleaved.
+/// bf16 bits; even and odd columns become the first and the second vector.
 impl Operand for u16 {
     #[inline(always)]
     unsafe fn load<S: Simd>(s: S, from: *const Self) -> [S::V; 2] {

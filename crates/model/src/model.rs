@@ -21,6 +21,22 @@ pub enum Precision {
     Bf16,
     /// Matrices in f32.
     F32,
+    /// Matrices in 8 bits, but what decides where tokens go (the experts' router) in f32.
+    Q8,
+    /// Matrices in 4 bits, with the same exceptions.
+    Q4,
+}
+
+impl Precision {
+    /// The format of most matrices.
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Bf16 => Format::Bf16,
+            Self::F32 => Format::F32,
+            Self::Q8 => Format::Q8,
+            Self::Q4 => Format::Q4,
+        }
+    }
 }
 
 /// How a network is loaded.
@@ -95,14 +111,10 @@ impl Model {
     /// Reads all weights into the layouts that the kernels want.
     pub fn load(weights: &dyn Weights, config: &Config, options: &LoadOptions) -> Result<Self, ModelError> {
         let cpu = Cpu::new(options.isa, options.threads);
-        let format = match options.precision {
-            Precision::Bf16 => Format::Bf16,
-            Precision::F32 => Format::F32,
-        };
         let loader = Loader {
             weights,
             cpu: &cpu,
-            format,
+            format: options.precision.format(),
         };
         let text = TextModel::load(&loader, config)?;
         let vision = config

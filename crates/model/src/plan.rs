@@ -22,9 +22,12 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// The plan for a configuration.
     pub fn new(config: &Config, precision: Precision) -> Self {
-        let matrix = match precision {
-            Precision::Bf16 => 2,
-            Precision::F32 => 4,
+        // Bytes of some weights of matrices; of q8 and q4 with their scales.
+        let matrix = |weights: u64| match precision {
+            Precision::Bf16 => weights * 2,
+            Precision::F32 => weights * 4,
+            Precision::Q8 => weights + weights / 128,
+            Precision::Q4 => weights / 2 + weights * 5 / 128,
         };
         let weights = layout(config)
             .iter()
@@ -32,7 +35,7 @@ impl MemoryPlan {
             .map(|slot| {
                 // Vectors and the convolution's taps stay in f32.
                 let vector = slot.shape.len() == 1 || slot.name.ends_with("conv1d.weight");
-                slot.parameters() * if vector { 4 } else { matrix }
+                if vector { slot.parameters() * 4 } else { matrix(slot.parameters()) }
             })
             .sum();
         let text = &config.text;

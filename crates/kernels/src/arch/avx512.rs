@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
+use crate::dot::{Dot, scalar_dot};
 use crate::simd::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
@@ -85,4 +86,8 @@ impl Simd for Avx512 {
         let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
         _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
     });
+}
+
+impl Dot for Avx512 {
+    scalar_dot!();
 }

@@ -3,6 +3,7 @@
 //! `Portable<8>` is the fallback of every processor. `Portable<16>` is never chosen: tests run it
 //! so that the algorithms are exercised at the width of AVX-512 on every machine.
 
+use crate::dot::{Dot, scalar_dot};
 use crate::simd::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
@@ -70,4 +71,8 @@ impl<const LANES: usize> Simd for Portable<LANES> {
     lanewise!(min(a, b) if a < b { a } else { b });
     lanewise!(round(a) a.round_ties_even());
     lanewise!(pow2(a) f32::from_bits((((a as i32) + 127) as u32) << 23));
+}
+
+impl<const LANES: usize> Dot for Portable<LANES> {
+    scalar_dot!();
 }

@@ -162,3 +162,122 @@ fn nan_and_infinity_stay_in_their_row_and_column() {
         assert_close(&out, &twin(&weights, &input, k), 1e-5, "not finite");
     }
 }
+
+/// `Σ_blocks (Σ w x) · (dw · dx)` with the matrix's own rounded weights: the definition of the product.
+fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
+    let k = matrix.columns();
+    let mut weights = vec![0.0; k];
+    let mut out = vec![0.0; input.len() / k * matrix.rows()];
+    for o in 0..matrix.rows() {
+        matrix.copy_row(o, &mut weights);
+        for (row, x) in input.chunks(k).enumerate() {
+            let mut sum = f64::from(start);
+            for (w, x) in weights.chunks(256).zip(x.chunks(256)) {
+                let most = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+                let factor = if most == 0.0 { 0.0 } else { 127.0 / most };
+                let products = w.iter().zip(x).map(|(w, x)| {
+                    f64::from(*w) * f64::from((x * factor).round_ties_even()) * f64::from(most / 127.0)
+                });
+                sum += products.sum::<f64>();
+            }
+            out[row * matrix.rows() + o] = sum as f32;
+        }
+    }
+    out
+}
+
+#[test]
+fn quantised_products_equal_their_definition_and_one_another() {
+    for format in [Format::Q8, Format::Q4] {
+        for n in [1, 15, 16, 17, 33, 65] {
+            for (rows, k) in [
+                (0, 5),
+                (1, 1),
+                (1, 65),
+                (2, 255),
+                (3, 256),
+                (4, 257),
+                (5, 64),
+                (7, 512),
+                (131, 96),
+                (17, 1027),
+            ] {
+                let weights = bytes(&noise(1 + n as u64, n * k));
+                let input = noise(2, rows * k);
+                let mut first: Option<Vec<f32>> = None;
+                for cpu in cpus() {
+                    let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&weights)]);
+                    let found = multiply(&cpu, &matrix, &input);
+                    let what = format!("{:?} {format:?} {rows}x{k}x{n}", cpu.isa);
+                    let first = first.get_or_insert_with(|| {
+                        assert_close(&found, &rounded_twin(&matrix, &input, 0.0), 2e-6, &what);
+                        found.clone()
+                    });
+                    assert_same(&found, first, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn quantised_rows_do_not_depend_on_their_neighbours() {
+    let (n, k, rows) = (67, 2500, 13);
+    let (weights, input) = (bytes(&noise(1, n * k)), noise(2, rows * k));
+    let start = noise(3, rows * n);
+    for cpu in cpus() {
+        for format in [Format::Q8, Format::Q4] {
+            let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&weights)]);
+            let mut together = start.clone();
+            cpu.matmul_add(&matrix, &input, &mut together);
+            for (from, count) in [(0, 1), (5, 2), (3, 3), (1, 4), (6, 7)] {
+                let mut alone = start[from * n..(from + count) * n].to_vec();
+                cpu.matmul_add(&matrix, &input[from * k..(from + count) * k], &mut alone);
+                let what = format!("{:?} {format:?} rows {from}+{count}", cpu.isa);
+                assert_same(&alone, &together[from * n..(from + count) * n], &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_come_back_from_their_bytes() {
+    let (n, k) = (19, 300);
+    let (weights, input) = (bytes(&noise(1, n * k)), noise(2, 2 * k));
+    for cpu in cpus() {
+        for format in [Format::F32, Format::Bf16, Format::Q8, Format::Q4] {
+            let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&weights)]);
+            let [elements, scales] = matrix.raw();
+            let again = Matrix::from_raw(format, n, k, elements, scales).expect("the same sizes");
+            assert_same(
+                &multiply(&cpu, &again, &input),
+                &multiply(&cpu, &matrix, &input),
+                "from bytes",
+            );
+            assert!(Matrix::from_raw(format, n + 16, k, elements, scales).is_none());
+            assert!(Matrix::from_raw(format, n, usize::MAX / 2, elements, scales).is_none());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_shows_in_quantised_products() {
+    let (n, k) = (18, 300);
+    let mut weights = noise(5, n * k);
+    weights[4 * k + 1] = f32::NAN;
+    let mut input = noise(6, 8 * k);
+    input[2 * k + 3] = f32::NAN;
+    input[5 * k + 290] = f32::INFINITY;
+    let source = bytes(&weights);
+    for cpu in cpus() {
+        for format in [Format::Q8, Format::Q4] {
+            let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&source)]);
+            let out = multiply(&cpu, &matrix, &input);
+            for (row, out) in out.chunks(n).enumerate() {
+                for (o, x) in out.iter().enumerate() {
+                    assert_eq!(x.is_finite(), row != 2 && row != 5 && o != 4, "{row} {o} {x}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Integer products of AVX2.
+//!
+//! `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs into i16, saturating.
+//! - q8: |w| is the unsigned side and x takes w's sign; a pair is at most 2 · 127 · 127 < 2¹⁵.
+//! - q4: nibbles are the unsigned side; a pair is at most 2 · 15 · 127 and the eight pairs of a group
+//!   of 32 stay below 2¹⁵, so a group is summed in i16, and one `vpmaddwd` by the group's factor
+//!   widens it. The sums start from -8 times the group's sum of x, which makes nibbles n - 8.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
+    _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+};
+
+use super::Avx2;
+use crate::dot::{BlockRows, Dot};
+use crate::quant::GROUP;
+
+/// Steps of four columns in a group that shares a factor.
+const STEPS: usize = GROUP / 4;
+/// Bytes of a step: 16 outputs of 4 columns.
+const STEP: usize = 64;
+
+/// Four columns of a row, in all lanes.
+#[inline(always)]
+unsafe fn broadcast(x: *const i8) -> __m256i {
+    // SAFETY: the caller's.
+    unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
+}
+
+/// 16 factors, each twice: for outputs 0..8 and 8..16.
+#[inline(always)]
+unsafe fn twice(factors: *const i8) -> [__m256i; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(factors.cast::<__m128i>()));
+        // Lanes of 64 bits 0 2 1 3, so that unpacking gives outputs in order.
+        let wide = _mm256_permute4x64_epi64::<0b11_01_10_00>(wide);
+        [
+            _mm256_unpacklo_epi16(wide, wide),
+            _mm256_unpackhi_epi16(wide, wide),
+        ]
+    }
+}
+
+impl Dot for Avx2 {
+    type Sums = [__m256i; 2];
+    const Q8_ROWS: usize = 4;
+    const Q4_ROWS: usize = 3;
+
+    #[inline(always)]
+    unsafe fn q8<const R: usize>(
+        self,
+        values: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: the token proves the features, the caller vouches for the pointers.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            let mut sums = [[_mm256_setzero_si256(); 2]; R];
+            for step in 0..steps {
+                let from = values.add(step * STEP);
+                let w = [
+                    _mm256_loadu_si256(from.cast()),
+                    _mm256_loadu_si256(from.add(32).cast()),
+                ];
+                let size = w.map(|w| _mm256_abs_epi8(w));
+                for r in 0..R {
+                    let x = broadcast(rows.values[r].add(4 * step));
+                    for half in 0..2 {
+                        let pairs = _mm256_maddubs_epi16(size[half], _mm256_sign_epi8(x, w[half]));
+                        sums[r][half] = _mm256_add_epi32(sums[r][half], _mm256_madd_epi16(pairs, ones));
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn q4<const R: usize>(
+        self,
+        nibbles: *const u8,
+        factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: as above.
+        unsafe {
+            let low = _mm256_set1_epi8(15);
+            let mut sums = [[_mm256_setzero_si256(); 2]; R];
+            for group in 0..steps / STEPS {
+                let mut short = [[_mm256_setzero_si256(); 2]; R];
+                for r in 0..R {
+                    short[r] = [broadcast(rows.offsets[r].add(group).cast()); 2];
+                }
+                for pair in 0..STEPS / 2 {
+                    let step = group * STEPS + 2 * pair;
+                    let from = nibbles.add(step / 2 * STEP);
+                    for half in 0..2 {
+                        let bytes = _mm256_loadu_si256(from.add(32 * half).cast());
+                        let first = _mm256_and_si256(bytes, low);
+                        let second = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
+                        for r in 0..R {
+                            let x = rows.values[r].add(4 * step);
+                            let a = _mm256_maddubs_epi16(first, broadcast(x));
+                            let b = _mm256_maddubs_epi16(second, broadcast(x.add(4)));
+                            short[r][half] = _mm256_add_epi16(short[r][half], _mm256_add_epi16(a, b));
+                        }
+                    }
+                }
+                let factors = twice(factors.add(16 * group));
+                for r in 0..R {
+                    for half in 0..2 {
+                        let wide = _mm256_madd_epi16(short[r][half], factors[half]);
+                        sums[r][half] = _mm256_add_epi32(sums[r][half], wide);
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    /// Nibbles as bytes, `[steps][16][4]`.
+    #[inline(always)]
+    unsafe fn q4_unpack(self, nibbles: *const u8, _factors: *const i8, steps: usize, to: *mut u8) {
+        // SAFETY: as above.
+        unsafe {
+            let low = _mm256_set1_epi8(15);
+            for pair in 0..steps / 2 {
+                for half in 0..2 {
+                    let bytes = _mm256_loadu_si256(nibbles.add(pair * STEP + 32 * half).cast());
+                    let to = to.add(2 * pair * STEP + 32 * half);
+                    _mm256_storeu_si256(to.cast(), _mm256_and_si256(bytes, low));
+                    let second = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
+                    _mm256_storeu_si256(to.add(STEP).cast(), second);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn q4_unpacked<const R: usize>(
+        self,
+        unpacked: *const u8,
+        factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: as above.
+        unsafe {
+            let mut sums = [[_mm256_setzero_si256(); 2]; R];
+            for group in 0..steps / STEPS {
+                let mut short = [[_mm256_setzero_si256(); 2]; R];
+                for r in 0..R {
+                    short[r] = [broadcast(rows.offsets[r].add(group).cast()); 2];
+                }
+                for step in group * STEPS..(group + 1) * STEPS {
+                    let from = unpacked.add(step * STEP);
+                    let w = [
+                        _mm256_loadu_si256(from.cast()),
+                        _mm256_loadu_si256(from.add(32).cast()),
+                    ];
+                    for r in 0..R {
+                        let x = broadcast(rows.values[r].add(4 * step));
+                        for half in 0..2 {
+                            let pairs = _mm256_maddubs_epi16(w[half], x);
+                            short[r][half] = _mm256_add_epi16(short[r][half], pairs);
+                        }
+                    }
+                }
+                let factors = twice(factors.add(16 * group));
+                for r in 0..R {
+                    for half in 0..2 {
+                        let wide = _mm256_madd_epi16(short[r][half], factors[half]);
+                        sums[r][half] = _mm256_add_epi32(sums[r][half], wide);
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe {
+            let scale = _mm256_set1_ps(scale);
+            for half in 0..2 {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(scales.add(8 * half).cast()));
+                let scales = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits));
+                let product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[half]), _mm256_mul_ps(scales, scale));
+                let to = to.add(8 * half);
+                _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), product));
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Integer sums of one panel and one block along K: what an instruction set adds for q8 and q4.
+//!
+//! All of them are exact, so every instruction set gives the same sums; how they become f32 is fixed
+//! in [`Dot::combine`]. A row may therefore be served by any kernel.
+
+use crate::matrix::PANEL;
+use crate::quant::{GROUP, bf16_value};
+
+/// Bytes of an unpacked block: 256 columns of 16 outputs.
+pub(crate) const UNPACKED: usize = crate::quant::BLOCK * PANEL;
+
+/// Inputs of `R` rows at the start of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockRows<const R: usize> {
+    /// int8, `4 · steps` of each row.
+    pub(crate) values: [*const i8; R],
+    /// Per group, as [`crate::quant::Activations`] says.
+    pub(crate) offsets: [*const [i16; 2]; R],
+}
+
+/// Integer products. `steps` counts groups of four columns, a multiple of 16, at most 64.
+///
+/// # Safety
+/// Pointers must be valid for what the shapes say; they need no alignment beyond their element's.
+pub(crate) trait Dot: Copy {
+    /// 16 i32.
+    type Sums: Copy;
+
+    /// Rows that [`q8`](Self::q8) takes at once when there are many.
+    const Q8_ROWS: usize;
+    /// Rows that [`q4_unpacked`](Self::q4_unpacked) takes at once when there are many.
+    const Q4_ROWS: usize;
+
+    /// `Σ_k values[o][k] · x[r][k]`. `values`: `[steps][16][4]`
+    unsafe fn q8<const R: usize>(
+        self,
+        values: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R];
+
+    /// `Σ_k factor[o][k / 32] · (n[o][k] - 8) · x[r][k]`.
+    /// `nibbles`: `[steps / 2][16][4]`; `factors`: `[8][16]`
+    unsafe fn q4<const R: usize>(
+        self,
+        nibbles: *const u8,
+        factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R];
+
+    /// Makes of nibbles what [`q4_unpacked`](Self::q4_unpacked) reads: [`UNPACKED`] bytes at most.
+    unsafe fn q4_unpack(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut u8);
+
+    /// As [`q4`](Self::q4), from an unpacked block.
+    unsafe fn q4_unpacked<const R: usize>(
+        self,
+        unpacked: *const u8,
+        factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R];
+
+    /// `to[o] += sums[o] as f32 · (scales[o] · scale)`, three roundings.
+    /// `scales`: 16 bf16; `to`: 16 f32
+    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32);
+}
+
+/// The scalar twin, and what instruction sets without integer products use.
+pub(crate) mod scalar {
+    use super::{BlockRows, GROUP, PANEL, bf16_value};
+
+    /// As [`super::Dot::q8`].
+    #[inline(always)]
+    pub(crate) unsafe fn q8<const R: usize>(
+        values: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [[i32; PANEL]; R] {
+        let mut sums = [[0; PANEL]; R];
+        for step in 0..steps {
+            for (sums, x) in sums.iter_mut().zip(rows.values) {
+                // SAFETY: the caller's.
+                let (x, values) = unsafe {
+                    (
+                        x.add(4 * step).cast::<[i8; 4]>().read(),
+                        values.add(4 * PANEL * step).cast::<[[i8; 4]; PANEL]>().read(),
+                    )
+                };
+                for (sum, values) in sums.iter_mut().zip(values) {
+                    for j in 0..4 {
+                        *sum += i32::from(values[j]) * i32::from(x[j]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// As [`super::Dot::q4`].
+    #[inline(always)]
+    pub(crate) unsafe fn q4<const R: usize>(
+        nibbles: *const u8,
+        factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [[i32; PANEL]; R] {
+        let mut sums = [[0; PANEL]; R];
+        for step in 0..steps {
+            for (sums, x) in sums.iter_mut().zip(rows.values) {
+                // SAFETY: the caller's.
+                let (x, bytes, factors) = unsafe {
+                    (
+                        x.add(4 * step).cast::<[i8; 4]>().read(),
+                        nibbles
+                            .add(4 * PANEL * (step / 2))
+                            .cast::<[[u8; 4]; PANEL]>()
+                            .read(),
+                        factors.add(4 * step / GROUP * PANEL).cast::<[i8; PANEL]>().read(),
+                    )
+                };
+                for ((sum, bytes), factor) in sums.iter_mut().zip(bytes).zip(factors) {
+                    for j in 0..4 {
+                        let nibble = if step % 2 == 0 {
+                            bytes[j] & 15
+                        } else {
+                            bytes[j] >> 4
+                        };
+                        *sum += i32::from(factor) * (i32::from(nibble) - 8) * i32::from(x[j]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// As [`super::Dot::combine`].
+    #[inline(always)]
+    pub(crate) unsafe fn combine(sums: [i32; PANEL], scales: *const u16, scale: f32, to: *mut f32) {
+        for (o, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let product = sum as f32 * (bf16_value(scales.add(o).read_unaligned()) * scale);
+                *to.add(o) += product;
+            }
+        }
+    }
+}
+
+/// Implements [`Dot`] by the scalar twin.
+macro_rules! scalar_dot {
+    () => {
+        type Sums = [i32; $crate::matrix::PANEL];
+        const Q8_ROWS: usize = 2;
+        const Q4_ROWS: usize = 2;
+
+        #[inline(always)]
+        unsafe fn q8<const R: usize>(
+            self,
+            values: *const i8,
+            steps: usize,
+            rows: $crate::dot::BlockRows<R>,
+        ) -> [Self::Sums; R] {
+            // SAFETY: the caller's.
+            unsafe { $crate::dot::scalar::q8(values, steps, rows) }
+        }
+
+        #[inline(always)]
+        unsafe fn q4<const R: usize>(
+            self,
+            nibbles: *const u8,
+            factors: *const i8,
+            steps: usize,
+            rows: $crate::dot::BlockRows<R>,
+        ) -> [Self::Sums; R] {
+            // SAFETY: the caller's.
+            unsafe { $crate::dot::scalar::q4(nibbles, factors, steps, rows) }
+        }
+
+        #[inline(always)]
+        unsafe fn q4_unpack(self, nibbles: *const u8, _factors: *const i8, steps: usize, to: *mut u8) {
+            let bytes = steps / 2 * 4 * $crate::matrix::PANEL;
+            // SAFETY: the caller's; two steps have one byte per output and column.
+            unsafe { nibbles.copy_to_nonoverlapping(to, bytes) };
+        }
+
+        #[inline(always)]
+        unsafe fn q4_unpacked<const R: usize>(
+            self,
+            unpacked: *const u8,
+            factors: *const i8,
+            steps: usize,
+            rows: $crate::dot::BlockRows<R>,
+        ) -> [Self::Sums; R] {
+            // SAFETY: the caller's; nibbles are what this unpacks to.
+            unsafe { $crate::dot::scalar::q4(unpacked, factors, steps, rows) }
+        }
+
+        #[inline(always)]
+        unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+            // SAFETY: the caller's.
+            unsafe { $crate::dot::scalar::combine(sums, scales, scale, to) }
+        }
+    };
+}
+pub(crate) use scalar_dot;

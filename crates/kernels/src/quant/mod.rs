@@ -1,0 +1,46 @@
+//! 8-bit and 4-bit numbers: how weights and activations are rounded.
+//!
+//! - `q8`: w = d · v, v in -127..=127, one d (bf16) per output and block of 256 along K.
+//! - `q4`: w = d · s · (n - 8), n in 0..=15; s in -15..=15 per output and group of 32 along K, d (bf16)
+//!   per block of 256. `s · (n - 8)` fits an int8, so a tile product sees int8 with one scale a block.
+//! - activations: x = d · v, v in -127..=127, one d (f32) per row and block of 256.
+
+mod activations;
+pub(crate) mod q4;
+pub(crate) mod q8;
+
+pub(crate) use activations::{Activations, Rows};
+
+/// Elements along K that share a scale.
+pub(crate) const BLOCK: usize = 256;
+/// Elements along K that share a factor of q4.
+pub(crate) const GROUP: usize = 32;
+/// Groups of a whole block.
+pub(crate) const GROUPS: usize = BLOCK / GROUP;
+
+/// K with the zeros that fill its last tile.
+pub(crate) const fn padded(k: usize) -> usize {
+    k.next_multiple_of(64)
+}
+
+/// The least bf16 that is not below a positive `x`; NaN stays NaN.
+fn bf16_above(x: f32) -> u16 {
+    if x.is_nan() {
+        return 0x7fc0;
+    }
+    (x.to_bits().saturating_add(0xffff) >> 16) as u16
+}
+
+/// A bf16's value.
+pub(crate) fn bf16_value(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// The greatest magnitude; NaN when there is one.
+fn greatest(values: &[f32]) -> f32 {
+    // Magnitudes compare like their bits, and NaN is above infinity.
+    f32::from_bits(values.iter().fold(0, |most, x| most.max(x.abs().to_bits())))
+}
+
+#[cfg(test)]
+mod tests;
