@@ -125,7 +125,9 @@ impl Layout {
             Format::Q8 => (outputs.checked_mul(padded)?, blocks.checked_mul(2 * PANEL)?),
             Format::Q4 => (outputs.checked_mul(padded)? / 2, blocks.checked_mul(Q4_SCALES)?),
         };
-        (elements.checked_add(scales)? <= isize::MAX as usize).then_some(Self { elements, scales })
+        isize::try_from(elements.checked_add(scales)?)
+            .is_ok()
+            .then_some(Self { elements, scales })
     }
 }
 

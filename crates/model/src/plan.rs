@@ -35,7 +35,11 @@ impl MemoryPlan {
             .map(|slot| {
                 // Vectors and the convolution's taps stay in f32.
                 let vector = slot.shape.len() == 1 || slot.name.ends_with("conv1d.weight");
-                if vector { slot.parameters() * 4 } else { matrix(slot.parameters()) }
+                if vector {
+                    slot.parameters() * 4
+                } else {
+                    matrix(slot.parameters())
+                }
             })
             .sum();
         let text = &config.text;

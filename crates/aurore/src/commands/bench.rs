@@ -61,12 +61,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let precision = match args.quant {
         Quant::Bf16 => Precision::Bf16,
         Quant::F32 => Precision::F32,
-        Quant::Q8 | Quant::Q4 => {
-            return Err(hinted(
-                "8-bit and 4-bit weights come with quantisation, which is not there yet",
-                "use --quant bf16 or --quant f32",
-            ));
-        }
+        Quant::Q8 => Precision::Q8,
+        Quant::Q4 => Precision::Q4,
     };
     if args.batch != [1] {
         return Err(hinted(
@@ -262,7 +258,12 @@ impl Bench<'_> {
 
     /// f32 operations of the matrix products of one token.
     fn operations_per_token(&self, kind: &str) -> f64 {
-        let weight = if self.args.quant == Quant::F32 { 4.0 } else { 2.0 };
+        let weight = match self.args.quant {
+            Quant::F32 => 4.0,
+            Quant::Bf16 => 2.0,
+            Quant::Q8 => 129.0 / 128.0,
+            Quant::Q4 => 69.0 / 128.0,
+        };
         let head = if kind == "prefill" {
             self.model.head_bytes()
         } else {

@@ -7,7 +7,7 @@
 //!   widens it. The sums start from -8 times the group's sum of x, which makes nibbles n - 8.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
+    __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
     _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
     _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
     _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
@@ -36,7 +36,7 @@ unsafe fn broadcast(x: *const i8) -> __m256i {
 unsafe fn twice(factors: *const i8) -> [__m256i; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(factors.cast::<__m128i>()));
+        let wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(factors.cast()));
         // Lanes of 64 bits 0 2 1 3, so that unpacking gives outputs in order.
         let wide = _mm256_permute4x64_epi64::<0b11_01_10_00>(wide);
         [
