@@ -4,14 +4,19 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt::Write,
     path::Path,
+    sync::Arc,
 };
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    CheckpointError, Config, Dtype, Ffn, Files, Part, SafetensorsFile, Tensor, Weights, config::unique_map,
-    files::is_plain, layout, names::official,
+    CheckpointError, Config, Dtype, Ffn, Files, Packed, PackedMatrix, Part, SafetensorsFile, Tensor, Weights,
+    config::unique_map,
+    files::is_plain,
+    layout,
+    names::official,
+    packed::{Entry, EntryKind},
 };
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -34,12 +39,36 @@ pub struct Checkpoint {
     shards: Vec<SafetensorsFile>,
     /// Official name → shard and name in it.
     places: BTreeMap<String, (usize, String)>,
+    /// Holds the weights instead of the shards.
+    packed: Option<Arc<Packed>>,
 }
 
 impl Checkpoint {
-    /// Opens and validates the checkpoint in a folder.
+    /// Opens and validates the checkpoint in a folder, or a packed one: a file, the first file of a
+    /// set, or the folder of either.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        Self::from_files(Files::folder(path))
+        let official = path.is_dir() && path.join("config.json").exists();
+        match Packed::find(path) {
+            Some(file) if !official => Self::from_packed(Packed::open(&file)?),
+            _ => Self::from_files(Files::folder(path)),
+        }
+    }
+
+    /// Validates a packed checkpoint against its configuration.
+    pub fn from_packed(packed: Packed) -> Result<Self, CheckpointError> {
+        let packed = Arc::new(packed);
+        let files = Files::Packed(Arc::clone(&packed));
+        let config_text = files.read_text("config.json", "pack the checkpoint again")?;
+        let config = Config::from_json(&config_text, &files.describe_file("config.json"))?;
+        packed.validate(&config)?;
+        Ok(Self {
+            files,
+            config_text,
+            config,
+            shards: Vec::new(),
+            places: BTreeMap::new(),
+            packed: Some(packed),
+        })
     }
 
     /// Opens and validates a checkpoint.
@@ -54,6 +83,7 @@ impl Checkpoint {
             config,
             shards,
             places,
+            packed: None,
         };
         checkpoint.validate()?;
         Ok(checkpoint)
@@ -69,8 +99,19 @@ impl Checkpoint {
         &self.files
     }
 
-    /// The tensor of that official name.
+    /// The packed file that the weights come from, if they do.
+    pub fn packed_file(&self) -> Option<&Packed> {
+        self.packed.as_deref()
+    }
+
+    /// The tensor of that official name. Of a packed checkpoint only those that are in no matrix.
     pub fn tensor(&self, name: &str) -> Result<Tensor<'_>, CheckpointError> {
+        if let Some(packed) = &self.packed {
+            return packed.tensor(name)?.ok_or_else(|| CheckpointError::OnlyPacked {
+                file: self.files.describe(),
+                tensor: name.to_owned(),
+            });
+        }
         let Some((shard, stored)) = self.places.get(name) else {
             return Err(CheckpointError::MissingTensor {
                 file: self.files.describe(),
@@ -86,21 +127,36 @@ impl Checkpoint {
         })
     }
 
-    /// Official names of all tensors, sorted.
+    /// Official names of all tensors, sorted; of a packed checkpoint those that are in no matrix.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
+        let packed = self.packed_entries();
+        let packed = packed.filter(|entry| entry.kind == EntryKind::Tensor);
+        self.places
+            .keys()
+            .map(String::as_str)
+            .chain(packed.map(|entry| entry.name.as_str()))
     }
 
-    /// Elements of all tensors.
+    /// Whether the multi-token-prediction head is there.
+    pub fn has_mtp(&self) -> bool {
+        self.tensor_names().any(|name| name.starts_with("mtp."))
+    }
+
+    /// Elements of all tensors and matrices.
     pub fn total_parameters(&self) -> u64 {
+        let product = |shape: &[usize]| shape.iter().map(|side| *side as u64).product::<u64>();
+        let packed = self
+            .packed_entries()
+            .filter(|entry| entry.kind != EntryKind::File);
         self.entries()
-            .map(|(_, entry)| entry.shape.iter().map(|side| *side as u64).product::<u64>())
-            .sum()
+            .map(|(_, entry)| product(&entry.shape))
+            .sum::<u64>()
+            + packed.map(|entry| product(&entry.shape)).sum::<u64>()
     }
 
-    /// Bytes of all tensors.
+    /// Bytes of all tensors and matrices.
     pub fn total_bytes(&self) -> u64 {
-        self.entries().map(|(_, entry)| entry.range.len() as u64).sum()
+        self.bytes_by_dtype().values().sum()
     }
 
     /// Bytes per data type, by the files' own words (`BF16`, `F32`, …).
@@ -109,11 +165,22 @@ impl Checkpoint {
         for (_, entry) in self.entries() {
             *sums.entry(entry.dtype.as_str()).or_default() += entry.range.len() as u64;
         }
+        for entry in self
+            .packed_entries()
+            .filter(|entry| entry.kind != EntryKind::File)
+        {
+            *sums.entry(entry.format.as_str()).or_default() += entry.len();
+        }
         sums
     }
 
+    fn packed_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.packed.iter().flat_map(|packed| packed.entries())
+    }
+
     /// SHA-256 over the configuration and every tensor's name, data type, shape and data, in
-    /// hexadecimal. Reads every byte: seconds for large checkpoints; see [`Checkpoint::fingerprint`].
+    /// hexadecimal. Reads every byte: seconds for large checkpoints; see [`Checkpoint::fingerprint`]. Of a
+    /// packed checkpoint, over its header, which holds the checksums of all entries.
     pub fn hash(&self) -> String {
         self.digest(|bytes, digest| digest.update(bytes))
     }
@@ -131,6 +198,9 @@ impl Checkpoint {
     /// Checks every tensor against the configuration: none missing, none that has no place, every
     /// shape and data type right. Opening does this already.
     pub fn validate(&self) -> Result<(), CheckpointError> {
+        if let Some(packed) = &self.packed {
+            return packed.validate(&self.config);
+        }
         let mut expected: HashSet<&str> = HashSet::new();
         let with_mtp = self.places.keys().any(|name| name.starts_with("mtp."));
         let slots = layout(&self.config);
@@ -251,6 +321,10 @@ impl Checkpoint {
         let mut digest = Sha256::new();
         digest.update((self.config_text.len() as u64).to_le_bytes());
         digest.update(&self.config_text);
+        if let Some(packed) = &self.packed {
+            // The header holds a checksum of everything else.
+            digest.update(packed.header_checksum().to_le_bytes());
+        }
         for name in self.places.keys() {
             // Every place was checked when it was made.
             let Ok(tensor) = self.tensor(name) else { continue };
@@ -273,7 +347,17 @@ impl Weights for Checkpoint {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        match &self.packed {
+            Some(packed) => packed.entry(EntryKind::Tensor, name).is_some(),
+            None => self.places.contains_key(name),
+        }
+    }
+
+    fn packed(&self, key: &str) -> Result<Option<PackedMatrix<'_>>, CheckpointError> {
+        match &self.packed {
+            Some(packed) => packed.matrix(key),
+            None => Ok(None),
+        }
     }
 }
 

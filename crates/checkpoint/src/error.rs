@@ -162,6 +162,90 @@ pub enum CheckpointError {
         /// The data type in the file.
         found: String,
     },
+    /// A file that is no packed checkpoint.
+    #[error(
+        "{file}: this is no packed checkpoint; hint: give a file that `aurore quantize` made, or a folder with config.json"
+    )]
+    NotPacked {
+        /// The file.
+        file: String,
+    },
+    /// A packed checkpoint of another version, or with matrices laid out for another version of the kernels.
+    #[error(
+        "{file}: version {found} of the {what}, this program reads {supported}; hint: pack the checkpoint again with this program, or use the program that packed it"
+    )]
+    PackedVersion {
+        /// The file.
+        file: String,
+        /// `packed file` or `matrix layout`.
+        what: &'static str,
+        /// The file's version.
+        found: u32,
+        /// This program's.
+        supported: u32,
+    },
+    /// An entry whose bytes are not those that were written.
+    #[error(
+        "{file}: {entry} at byte {offset} was altered: checksum {found:016x}, written as {expected:016x}; hint: copy or pack the file again"
+    )]
+    Altered {
+        /// The file.
+        file: String,
+        /// The entry's name.
+        entry: String,
+        /// Its place in the file.
+        offset: u64,
+        /// The header's checksum.
+        expected: u64,
+        /// That of the bytes.
+        found: u64,
+    },
+    /// An official tensor that a packed checkpoint keeps only as a part of a matrix.
+    #[error(
+        "{file}: tensor {tensor} is packed within a matrix; hint: this needs the checkpoint that the file was packed from"
+    )]
+    OnlyPacked {
+        /// The file.
+        file: String,
+        /// Official name.
+        tensor: String,
+    },
+    /// A finished file that would be replaced.
+    #[error("{} exists already; hint: name another --output, or allow it with --force", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk took no more.
+    #[error(
+        "{}: the disk is full ({source}); hint: make room and run the same command again: it goes on where it stopped", path.display()
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file could not be written for another reason.
+    #[error("{}: cannot be written: {source}; hint: check the folder and its permissions", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl CheckpointError {
+    pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let path = path.to_path_buf();
+        if matches!(source.kind(), StorageFull | QuotaExceeded) {
+            Self::Full { path, source }
+        } else {
+            Self::Write { path, source }
+        }
+    }
 }
 
 fn shape_note(expected: &[usize]) -> String {

@@ -1,12 +1,13 @@
-//! Where a checkpoint's files come from: a folder, or the program itself.
+//! Where a checkpoint's files come from: a folder, a packed checkpoint, or the program itself.
 
 use std::{
     borrow::Cow,
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use crate::{Bytes, CheckpointError};
+use crate::{Bytes, CheckpointError, Packed, packed::EntryKind};
 
 /// The largest file that [`Files::read`] reads into memory: tokenisers have 20 MB.
 const READ_LIMIT: u64 = 256 << 20;
@@ -18,6 +19,8 @@ pub enum Files {
     Folder(PathBuf),
     /// Files embedded in the program: (name, content).
     Embedded(&'static [(&'static str, &'static [u8])]),
+    /// A packed checkpoint.
+    Packed(Arc<Packed>),
 }
 
 impl Files {
@@ -33,6 +36,9 @@ impl Files {
 
     /// The whole content of a small file; `None` when there is no such file.
     pub fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>, CheckpointError> {
+        if let Self::Packed(packed) = self {
+            return Ok(packed.file(name)?.map(|content| Cow::Owned(content.to_vec())));
+        }
         let Some(path) = self.path(name)? else {
             return Ok(self.find(name).map(Cow::Borrowed));
         };
@@ -63,6 +69,9 @@ impl Files {
 
     /// The content of a large file, mapped where it is on disk; `None` when there is no such file.
     pub fn map(&self, name: &str) -> Result<Option<Bytes>, CheckpointError> {
+        if let Self::Packed(packed) = self {
+            return Ok(packed.file(name)?.map(|content| Bytes::from(content.to_vec())));
+        }
         let Some(path) = self.path(name)? else {
             return Ok(self.find(name).map(Bytes::from));
         };
@@ -90,11 +99,21 @@ impl Files {
         })
     }
 
+    /// Whether there is such a file, without reading it.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => is_plain(name) && folder.join(name).is_file(),
+            Self::Embedded(_) => self.find(name).is_some(),
+            Self::Packed(packed) => packed.entry(EntryKind::File, name).is_some(),
+        }
+    }
+
     /// The place, for messages.
     pub fn describe(&self) -> String {
         match self {
             Self::Folder(path) => path.display().to_string(),
             Self::Embedded(_) => "embedded".to_owned(),
+            Self::Packed(packed) => packed.path().display().to_string(),
         }
     }
 
@@ -103,6 +122,7 @@ impl Files {
         match self {
             Self::Folder(path) => path.join(name).display().to_string(),
             Self::Embedded(_) => format!("embedded {name}"),
+            Self::Packed(packed) => format!("{}: {name}", packed.path().display()),
         }
     }
 
@@ -115,13 +135,13 @@ impl Files {
         }
         Ok(match self {
             Self::Folder(folder) => Some(folder.join(name)),
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Packed(_) => None,
         })
     }
 
     fn find(&self, name: &str) -> Option<&'static [u8]> {
         match self {
-            Self::Folder(_) => None,
+            Self::Folder(_) | Self::Packed(_) => None,
             Self::Embedded(files) => files
                 .iter()
                 .find(|(stored, _)| *stored == name)

@@ -16,6 +16,7 @@ mod files;
 mod layout;
 pub mod matrices;
 mod names;
+pub mod packed;
 mod random;
 mod safetensors;
 mod tensor;
@@ -31,7 +32,8 @@ pub use config::{
 pub use error::CheckpointError;
 pub use files::Files;
 pub use layout::{Part, Slot, layout};
-pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource};
+pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource, matrices};
+pub use packed::{Packed, PackedMatrix};
 pub use random::RandomWeights;
 pub use safetensors::SafetensorsFile;
 pub use tensor::{Dtype, Tensor};

@@ -1,6 +1,6 @@
 //! Where a network takes its weights from: a checkpoint, or random numbers of the right shapes.
 
-use crate::{CheckpointError, ExpertPart, Tensor, matrices::slice};
+use crate::{CheckpointError, ExpertPart, PackedMatrix, Tensor, matrices::slice};
 
 /// A source of tensors by official name.
 pub trait Weights: Sync {
@@ -9,6 +9,12 @@ pub trait Weights: Sync {
 
     /// Whether there is a tensor of that official name.
     fn has(&self, name: &str) -> bool;
+
+    /// The matrix of that key (see [`crate::matrices()`]), if it is packed already; else it is made
+    /// of its tensors.
+    fn packed(&self, _key: &str) -> Result<Option<PackedMatrix<'_>>, CheckpointError> {
+        Ok(None)
+    }
 
     /// One routed expert of the feed-forward layer at `prefix` (such as
     /// `model.language_model.layers.0.mlp`), whether stored fused or per expert.

@@ -9,4 +9,6 @@ mod config;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod packed;
+#[cfg(test)]
 mod safetensors_file;
