@@ -4,10 +4,10 @@
 //! in [`Dot::combine`]. A row may therefore be served by any kernel.
 
 use crate::matrix::PANEL;
-use crate::quant::{GROUP, bf16_value};
+use crate::quant::{BLOCK, GROUP, GROUPS, bf16_value};
 
-/// Bytes of an unpacked block: 256 columns of 16 outputs.
-pub(crate) const UNPACKED: usize = crate::quant::BLOCK * PANEL;
+/// Bytes of an unpacked block at most: 256 columns of 16 outputs, and eight groups' factors as i16, twice.
+pub(crate) const UNPACKED: usize = BLOCK * PANEL + GROUPS * PANEL * 4;
 
 /// Inputs of `R` rows at the start of a block.
 #[derive(Clone, Copy)]

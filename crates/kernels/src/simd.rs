@@ -47,6 +47,16 @@ pub(crate) trait Simd: Dot + Send + Sync + 'static {
     /// 2 to the power of integers from -127 to 127 (0 at -127).
     fn pow2(self, a: Self::V) -> Self::V;
 
+    /// Writes `LANES` integers of -127 to 127 as bytes.
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, v: Self::V) {
+        let lanes = self.to_array(v);
+        for lane in 0..Self::LANES {
+            // SAFETY: the caller gives LANES writable bytes and values in range.
+            unsafe { to.add(lane).write(lanes[lane].to_int_unchecked::<i32>() as i8) };
+        }
+    }
+
     /// Reads `count` elements, at most `LANES`; the other lanes are 0.
     #[inline(always)]
     unsafe fn load_part(self, from: *const f32, count: usize) -> Self::V {

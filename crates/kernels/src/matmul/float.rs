@@ -90,33 +90,27 @@ unsafe fn tile<S: Simd, B: Weight, const R: usize, const P: usize>(s: S, tile: T
                 }
             }
         }
-        let mut column = |k: usize, part: usize| {
-            let mut w = [[s.splat(0.0); 2]; P];
-            for p in 0..P {
-                for v in 0..vectors {
-                    let from = p * tile.panel_stride + k * PANEL + v * S::LANES * B::STEP;
-                    w[p][v] = B::load(s, tile.weights.add(from), part);
-                }
-            }
-            for r in 0..R {
-                let x = s.splat(*tile.input.add(r * tile.input_stride + k + part));
+        let mut k = 0;
+        while k < tile.columns {
+            // An odd last column of pairs stands alone.
+            for part in 0..B::STEP.min(tile.columns - k) {
+                let mut w = [[s.splat(0.0); 2]; P];
                 for p in 0..P {
                     for v in 0..vectors {
-                        sums[r][p][v] = s.mul_add(x, w[p][v], sums[r][p][v]);
+                        let from = p * tile.panel_stride + k * PANEL + v * S::LANES * B::STEP;
+                        w[p][v] = B::load(s, tile.weights.add(from), part);
+                    }
+                }
+                for r in 0..R {
+                    let x = s.splat(*tile.input.add(r * tile.input_stride + k + part));
+                    for p in 0..P {
+                        for v in 0..vectors {
+                            sums[r][p][v] = s.mul_add(x, w[p][v], sums[r][p][v]);
+                        }
                     }
                 }
             }
-        };
-        let whole = tile.columns / B::STEP * B::STEP;
-        let mut k = 0;
-        while k < whole {
-            for part in 0..B::STEP {
-                column(k, part);
-            }
             k += B::STEP;
-        }
-        for part in 0..tile.columns - whole {
-            column(whole, part);
         }
         for r in 0..R {
             for p in 0..P {

@@ -1,6 +1,6 @@
 //! Inputs of quantised products: int8 per row and block, made once per product.
 
-use super::{BLOCK, GROUP, greatest, padded};
+use super::{BLOCK, GROUP, padded};
 use crate::Cpu;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
@@ -34,6 +34,7 @@ unsafe impl Send for Rows {}
 
 impl Rows {
     /// Blocks along k.
+    #[inline]
     pub(crate) fn blocks(&self) -> usize {
         self.k.div_ceil(BLOCK)
     }
@@ -42,6 +43,7 @@ impl Rows {
     ///
     /// # Safety
     /// There must be such a row.
+    #[inline]
     pub(crate) unsafe fn at(self, row: usize) -> Self {
         // SAFETY: the caller's.
         unsafe {
@@ -100,8 +102,7 @@ fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// One row. Plain loops: the compiler vectorises them with the instruction set they are inlined in,
-/// and the results are IEEE's, the same everywhere.
+/// One row. All operations are IEEE's, so the results are the same everywhere.
 struct Round<'a> {
     /// `[k]`
     input: &'a [f32],
@@ -115,36 +116,79 @@ impl Kernel for Round<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let blocks = self.values.chunks_mut(BLOCK).zip(self.input.chunks(BLOCK));
-        for ((values, input), scale) in blocks.zip(self.scales) {
-            let most = greatest(input);
-            // Below, 127 / most would not be finite; such rows are zero for every purpose.
-            let zero = most < 1e-36;
-            *scale = if zero { 0.0 } else { most / 127.0 };
-            let factor = if zero { 0.0 } else { 127.0 / most };
-            let (head, tail) = values.split_at_mut(input.len());
-            for (value, x) in head.iter_mut().zip(input) {
-                let rounded = (x * factor).round_ties_even();
-                let clamped = if rounded > -127.0 { rounded } else { -127.0 };
-                let clamped = if clamped < 127.0 { clamped } else { 127.0 };
-                // SAFETY: -127..=127; NaN has become -127.
-                *value = unsafe { clamped.to_int_unchecked::<i32>() } as i8;
-            }
-            tail.fill(0);
+    fn run<S: Simd>(self, s: S) {
+        let Self {
+            input,
+            values,
+            scales,
+            offsets,
+        } = self;
+        for block in 0..scales.len() {
+            let from = block * BLOCK;
+            let (len, width) = (BLOCK.min(input.len() - from), BLOCK.min(values.len() - from));
+            // SAFETY: `len` inputs and `width` values from `from` on; `width` is a multiple of 64.
+            scales[block] = unsafe {
+                round_block(
+                    s,
+                    input.as_ptr().add(from),
+                    len,
+                    values.as_mut_ptr().add(from),
+                    width,
+                )
+            };
         }
-        for (offset, group) in self.offsets.iter_mut().zip(self.values.chunks_exact(GROUP)) {
-            let mut sums = [0_i32; 4];
-            for step in group.as_chunks::<4>().0 {
-                for (sum, value) in sums.iter_mut().zip(step) {
-                    *sum += i32::from(*value);
-                }
+        for group in 0..offsets.len() {
+            let mut sums = [0_i32; 2];
+            for i in 0..GROUP {
+                sums[i / 2 % 2] += i32::from(values[group * GROUP + i]);
             }
             // At most 8 · 16 · 127 in magnitude.
-            *offset = [
-                (-8 * (sums[0] + sums[1])) as i16,
-                (-8 * (sums[2] + sums[3])) as i16,
-            ];
+            offsets[group] = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
         }
     }
+}
+
+/// Rounds `len` numbers to `width` bytes, zeros behind them; returns the scale.
+///
+/// # Safety
+/// `input` has `len` elements, `values` has `width`, a multiple of 64.
+#[inline(always)]
+unsafe fn round_block<S: Simd>(s: S, input: *const f32, len: usize, values: *mut i8, width: usize) -> f32 {
+    let zero = s.splat(0.0);
+    let (mut most, mut wrong) = (zero, zero);
+    let mut i = 0;
+    while i < len {
+        // SAFETY: the caller's.
+        let x = unsafe { s.load_part(input.add(i), S::LANES.min(len - i)) };
+        most = s.max(most, s.max(x, s.sub(zero, x)));
+        // Zero for every number, NaN for what is none: the scale shows it.
+        wrong = s.add(wrong, s.sub(x, x));
+        i += S::LANES;
+    }
+    let (lanes, wrong) = (s.to_array(most), s.sum(wrong));
+    let mut most = 0.0;
+    for lane in 0..S::LANES {
+        most = if lanes[lane] > most { lanes[lane] } else { most };
+    }
+    // Below, 127 / most would not be finite; such blocks are zero for every purpose.
+    let factor = if most < 1e-36 { 0.0 } else { 127.0 / most };
+    let (low, high) = (s.splat(-127.0), s.splat(127.0));
+    let factors = s.splat(factor);
+    let mut i = 0;
+    while i < width {
+        let n = S::LANES.min(len.saturating_sub(i));
+        // SAFETY: the caller's.
+        unsafe {
+            let x = if n == 0 {
+                zero
+            } else {
+                s.load_part(input.add(i), n)
+            };
+            // The limits come second, so that NaN becomes one.
+            let rounded = s.min(s.max(s.round(s.mul(x, factors)), low), high);
+            s.store_i8(values.add(i), rounded);
+        }
+        i += S::LANES;
+    }
+    (if factor == 0.0 { 0.0 } else { most / 127.0 }) + wrong
 }

@@ -19,11 +19,13 @@ pub(crate) const GROUP: usize = 32;
 pub(crate) const GROUPS: usize = BLOCK / GROUP;
 
 /// K with the zeros that fill its last tile.
+#[inline]
 pub(crate) const fn padded(k: usize) -> usize {
     k.next_multiple_of(64)
 }
 
 /// The least bf16 that is not below a positive `x`; NaN stays NaN.
+#[inline]
 fn bf16_above(x: f32) -> u16 {
     if x.is_nan() {
         return 0x7fc0;
@@ -32,11 +34,13 @@ fn bf16_above(x: f32) -> u16 {
 }
 
 /// A bf16's value.
+#[inline]
 pub(crate) fn bf16_value(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
 /// The greatest magnitude; NaN when there is one.
+#[inline]
 fn greatest(values: &[f32]) -> f32 {
     // Magnitudes compare like their bits, and NaN is above infinity.
     f32::from_bits(values.iter().fold(0, |most, x| most.max(x.abs().to_bits())))

@@ -6,6 +6,7 @@
 //!   of 32 stay below 2¹⁵, so a group is summed in i16, and one `vpmaddwd` by the group's factor
 //!   widens it. The sums start from -8 times the group's sum of x, which makes nibbles n - 8.
 
+use std::arch::asm;
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
     _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
@@ -17,10 +18,13 @@ use std::arch::x86_64::{
 
 use super::Avx2;
 use crate::dot::{BlockRows, Dot};
-use crate::quant::GROUP;
+use crate::matrix::PANEL;
+use crate::quant::{BLOCK, GROUP};
 
 /// Steps of four columns in a group that shares a factor.
 const STEPS: usize = GROUP / 4;
+/// Where an unpacked block's factors begin.
+const FACTORS: usize = BLOCK * PANEL;
 /// Bytes of a step: 16 outputs of 4 columns.
 const STEP: usize = 64;
 
@@ -29,6 +33,15 @@ const STEP: usize = 64;
 unsafe fn broadcast(x: *const i8) -> __m256i {
     // SAFETY: the caller's.
     unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
+}
+
+/// The same vector, of which the compiler knows nothing: it would load a constant anew in each round.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn opaque(mut v: __m256i) -> __m256i {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(ymm_reg) v, options(pure, nomem, nostack, preserves_flags)) };
+    v
 }
 
 /// 16 factors, each twice: for outputs 0..8 and 8..16.
@@ -46,6 +59,81 @@ unsafe fn twice(factors: *const i8) -> [__m256i; 2] {
     }
 }
 
+/// One step of [`group_of_three`].
+macro_rules! step {
+    ($bytes:literal, $x:literal) => {
+        concat!(
+            "vmovdqu {w0}, [{from} + ",
+            $bytes,
+            "]\n",
+            "vmovdqu {w1}, [{from} + ",
+            $bytes,
+            " + 32]\n",
+            "vpbroadcastd {x}, [{x0} + ",
+            $x,
+            "]\n",
+            "vpmaddubsw {p}, {w0}, {x}\n",
+            "vpmaddubsw {x}, {w1}, {x}\n",
+            "vpaddw {s0}, {s0}, {p}\n",
+            "vpaddw {s1}, {s1}, {x}\n",
+            "vpbroadcastd {x}, [{x1} + ",
+            $x,
+            "]\n",
+            "vpmaddubsw {p}, {w0}, {x}\n",
+            "vpmaddubsw {x}, {w1}, {x}\n",
+            "vpaddw {s2}, {s2}, {p}\n",
+            "vpaddw {s3}, {s3}, {x}\n",
+            "vpbroadcastd {x}, [{x2} + ",
+            $x,
+            "]\n",
+            "vpmaddubsw {w0}, {w0}, {x}\n",
+            "vpmaddubsw {w1}, {w1}, {x}\n",
+            "vpaddw {s4}, {s4}, {w0}\n",
+            "vpaddw {s5}, {s5}, {w1}\n",
+        )
+    };
+}
+
+/// The sums in i16 of a group for three rows. In assembly, because six sums of the group, six of the
+/// block and four temporaries are all sixteen registers, and the compiler's order spills some.
+///
+/// # Safety
+/// `from` has 512 bytes, each of `x` 32.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn group_of_three(from: *const u8, x: [*const i8; 3], sums: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 3] {
+    let [[mut s0, mut s1], [mut s2, mut s3], [mut s4, mut s5]] = sums;
+    // SAFETY: it reads what the caller vouches for and writes registers that are named.
+    unsafe {
+        asm!(
+            step!("0", "0"),
+            step!("64", "4"),
+            step!("128", "8"),
+            step!("192", "12"),
+            step!("256", "16"),
+            step!("320", "20"),
+            step!("384", "24"),
+            step!("448", "28"),
+            from = in(reg) from,
+            x0 = in(reg) x[0],
+            x1 = in(reg) x[1],
+            x2 = in(reg) x[2],
+            w0 = out(ymm_reg) _,
+            w1 = out(ymm_reg) _,
+            x = out(ymm_reg) _,
+            p = out(ymm_reg) _,
+            s0 = inout(ymm_reg) s0,
+            s1 = inout(ymm_reg) s1,
+            s2 = inout(ymm_reg) s2,
+            s3 = inout(ymm_reg) s3,
+            s4 = inout(ymm_reg) s4,
+            s5 = inout(ymm_reg) s5,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    [[s0, s1], [s2, s3], [s4, s5]]
+}
+
 impl Dot for Avx2 {
     type Sums = [__m256i; 2];
     const Q8_ROWS: usize = 4;
@@ -60,7 +148,7 @@ impl Dot for Avx2 {
     ) -> [Self::Sums; R] {
         // SAFETY: the token proves the features, the caller vouches for the pointers.
         unsafe {
-            let ones = _mm256_set1_epi16(1);
+            let ones = opaque(_mm256_set1_epi16(1));
             let mut sums = [[_mm256_setzero_si256(); 2]; R];
             for step in 0..steps {
                 let from = values.add(step * STEP);
@@ -68,7 +156,7 @@ impl Dot for Avx2 {
                     _mm256_loadu_si256(from.cast()),
                     _mm256_loadu_si256(from.add(32).cast()),
                 ];
-                let size = w.map(|w| _mm256_abs_epi8(w));
+                let size = [_mm256_abs_epi8(w[0]), _mm256_abs_epi8(w[1])];
                 for r in 0..R {
                     let x = broadcast(rows.values[r].add(4 * step));
                     for half in 0..2 {
@@ -125,11 +213,17 @@ impl Dot for Avx2 {
         }
     }
 
-    /// Nibbles as bytes, `[steps][16][4]`.
+    /// Nibbles as bytes, `[steps][16][4]`, and at [`FACTORS`] the factors, twice each, in i16.
     #[inline(always)]
-    unsafe fn q4_unpack(self, nibbles: *const u8, _factors: *const i8, steps: usize, to: *mut u8) {
+    unsafe fn q4_unpack(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut u8) {
         // SAFETY: as above.
         unsafe {
+            for group in 0..steps / STEPS {
+                let [first, second] = twice(factors.add(16 * group));
+                let to = to.add(FACTORS + 64 * group);
+                _mm256_storeu_si256(to.cast(), first);
+                _mm256_storeu_si256(to.add(32).cast(), second);
+            }
             let low = _mm256_set1_epi8(15);
             for pair in 0..steps / 2 {
                 for half in 0..2 {
@@ -147,7 +241,7 @@ impl Dot for Avx2 {
     unsafe fn q4_unpacked<const R: usize>(
         self,
         unpacked: *const u8,
-        factors: *const i8,
+        _factors: *const i8,
         steps: usize,
         rows: BlockRows<R>,
     ) -> [Self::Sums; R] {
@@ -159,21 +253,36 @@ impl Dot for Avx2 {
                 for r in 0..R {
                     short[r] = [broadcast(rows.offsets[r].add(group).cast()); 2];
                 }
-                for step in group * STEPS..(group + 1) * STEPS {
-                    let from = unpacked.add(step * STEP);
-                    let w = [
-                        _mm256_loadu_si256(from.cast()),
-                        _mm256_loadu_si256(from.add(32).cast()),
-                    ];
+                let from = unpacked.add(group * STEPS * STEP);
+                if R == 3 {
+                    let (x, at) = (rows.values, 4 * group * STEPS);
+                    let x = [x[0].add(at), x[1 % R].add(at), x[2 % R].add(at)];
+                    let three = [short[0], short[1 % R], short[2 % R]];
+                    let three = group_of_three(from, x, three);
                     for r in 0..R {
-                        let x = broadcast(rows.values[r].add(4 * step));
-                        for half in 0..2 {
-                            let pairs = _mm256_maddubs_epi16(w[half], x);
-                            short[r][half] = _mm256_add_epi16(short[r][half], pairs);
+                        short[r] = three[r];
+                    }
+                } else {
+                    for step in 0..STEPS {
+                        let from = from.add(step * STEP);
+                        let w = [
+                            _mm256_loadu_si256(from.cast()),
+                            _mm256_loadu_si256(from.add(32).cast()),
+                        ];
+                        for r in 0..R {
+                            let x = broadcast(rows.values[r].add(4 * (group * STEPS + step)));
+                            for half in 0..2 {
+                                let pairs = _mm256_maddubs_epi16(w[half], x);
+                                short[r][half] = _mm256_add_epi16(short[r][half], pairs);
+                            }
                         }
                     }
                 }
-                let factors = twice(factors.add(16 * group));
+                let factors = unpacked.add(FACTORS + 64 * group);
+                let factors = [
+                    _mm256_loadu_si256(factors.cast()),
+                    _mm256_loadu_si256(factors.add(32).cast()),
+                ];
                 for r in 0..R {
                     for half in 0..2 {
                         let wide = _mm256_madd_epi16(short[r][half], factors[half]);
