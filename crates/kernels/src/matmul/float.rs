@@ -21,18 +21,18 @@ pub(super) trait Weight: Plain {
     /// Columns that lie together for each output.
     const STEP: usize;
 
-    /// Column `part` of a step: `LANES` outputs, which begin at `from`.
+    /// Column `PART` of a step: `LANES` outputs, which begin at `from`.
     ///
     /// # Safety
     /// `from` must be valid for reading `STEP · LANES` elements.
-    unsafe fn load<S: Simd>(s: S, from: *const Self, part: usize) -> S::V;
+    unsafe fn load<S: Simd, const PART: usize>(s: S, from: *const Self) -> S::V;
 }
 
 impl Weight for f32 {
     const STEP: usize = 1;
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const Self, _: usize) -> S::V {
+    unsafe fn load<S: Simd, const PART: usize>(s: S, from: *const Self) -> S::V {
         // SAFETY: the caller's.
         unsafe { s.load(from) }
     }
@@ -43,9 +43,9 @@ impl Weight for u16 {
     const STEP: usize = 2;
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const Self, part: usize) -> S::V {
+    unsafe fn load<S: Simd, const PART: usize>(s: S, from: *const Self) -> S::V {
         // SAFETY: the caller's. The half that is not used costs nothing.
-        unsafe { s.load_interleaved(from)[part] }
+        unsafe { s.load_interleaved(from)[PART] }
     }
 }
 
@@ -72,6 +72,38 @@ struct Tile<B> {
     out_stride: usize,
 }
 
+/// Column `k + PART` of all rows and panels.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn column<S: Simd, B: Weight, const R: usize, const P: usize, const PART: usize>(
+    s: S,
+    tile: Tile<B>,
+    k: usize,
+    sums: &mut [[[S::V; 2]; P]; R],
+) {
+    let vectors = PANEL / S::LANES;
+    let mut w = [[s.splat(0.0); 2]; P];
+    // SAFETY: the caller's.
+    unsafe {
+        for p in 0..P {
+            for v in 0..vectors {
+                let from = p * tile.panel_stride + k * PANEL + v * S::LANES * B::STEP;
+                w[p][v] = B::load::<S, PART>(s, tile.weights.add(from));
+            }
+        }
+        for r in 0..R {
+            let x = s.splat(*tile.input.add(r * tile.input_stride + k + PART));
+            for p in 0..P {
+                for v in 0..vectors {
+                    sums[r][p][v] = s.mul_add(x, w[p][v], sums[r][p][v]);
+                }
+            }
+        }
+    }
+}
+
 /// `R` rows times `P` panels, added to `out`.
 ///
 /// # Safety
@@ -90,27 +122,17 @@ unsafe fn tile<S: Simd, B: Weight, const R: usize, const P: usize>(s: S, tile: T
                 }
             }
         }
+        let whole = tile.columns / B::STEP * B::STEP;
         let mut k = 0;
-        while k < tile.columns {
-            // An odd last column of pairs stands alone.
-            for part in 0..B::STEP.min(tile.columns - k) {
-                let mut w = [[s.splat(0.0); 2]; P];
-                for p in 0..P {
-                    for v in 0..vectors {
-                        let from = p * tile.panel_stride + k * PANEL + v * S::LANES * B::STEP;
-                        w[p][v] = B::load(s, tile.weights.add(from), part);
-                    }
-                }
-                for r in 0..R {
-                    let x = s.splat(*tile.input.add(r * tile.input_stride + k + part));
-                    for p in 0..P {
-                        for v in 0..vectors {
-                            sums[r][p][v] = s.mul_add(x, w[p][v], sums[r][p][v]);
-                        }
-                    }
-                }
+        while k < whole {
+            column::<S, B, R, P, 0>(s, tile, k, &mut sums);
+            if B::STEP == 2 {
+                column::<S, B, R, P, 1>(s, tile, k, &mut sums);
             }
             k += B::STEP;
+        }
+        if whole < tile.columns {
+            column::<S, B, R, P, 0>(s, tile, whole, &mut sums);
         }
         for r in 0..R {
             for p in 0..P {

@@ -4,15 +4,19 @@
 //! row's bits depend on nothing else in the call.
 
 use super::Piece;
-use crate::dot::{BlockRows, UNPACKED};
+use crate::dot::UNPACKED;
 use crate::matrix::{PANEL, Q4_SCALES};
-use crate::quant::{BLOCK, GROUP, GROUPS, Rows};
+use crate::quant::{BLOCK, GROUPS, Rows};
 use crate::simd::{Kernel, Simd};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
-pub(super) const ROW_BLOCK: usize = 96;
+pub(super) const ROW_BLOCK: usize = 72;
+/// The same with inputs in i16.
+const WIDE_ROW_BLOCK: usize = 36;
+/// Panels whose sums are kept together.
+const PANELS: usize = 4;
 /// Rows up to which packed weights are read directly; more unpack a block first.
-const FEW: usize = 3;
+pub(super) const FEW: usize = 3;
 
 /// The weights of a product.
 #[derive(Clone, Copy)]
@@ -34,6 +38,8 @@ pub(super) enum Weights<'a> {
 pub(super) struct Integer<'a> {
     pub(super) piece: Piece,
     pub(super) input: Rows,
+    /// The piece's first row in `input`.
+    pub(super) first: usize,
     pub(super) weights: Weights<'a>,
 }
 
@@ -42,7 +48,8 @@ pub(super) struct Integer<'a> {
 enum Block {
     Q8 { values: *const i8 },
     Q4 { nibbles: *const u8, factors: *const i8 },
-    Unpacked { bytes: *const u8, factors: *const i8 },
+    UnpackedQ8 { bytes: *const u8 },
+    UnpackedQ4 { bytes: *const u8, factors: *const i8 },
 }
 
 impl Kernel for Integer<'_> {
@@ -50,44 +57,40 @@ impl Kernel for Integer<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Piece {
-            rows,
-            n,
-            panels,
-            out,
-            accumulate,
-            ..
-        } = self.piece.clone();
+        let rows = self.piece.rows;
+        let panels = self.piece.panels.clone();
+        // Sums of some panels, `[panels][rows][16]`: the output's rows may lie at powers of two from
+        // one another, where they would push each other out of the caches.
+        let mut sums = [0.0; PANELS * ROW_BLOCK * PANEL];
+        let mut unpacked = [0; UNPACKED];
+        let wide = S::WIDE && matches!(self.weights, Weights::Q8 { .. });
+        let row_block = if wide { WIDE_ROW_BLOCK } else { ROW_BLOCK };
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
-            if !accumulate {
-                let width = n.min(panels.end * PANEL) - panels.start * PANEL;
-                for row in 0..rows {
-                    out.add(row * n + panels.start * PANEL).write_bytes(0, width);
-                }
-            }
-            if rows <= FEW {
-                for panel in panels {
-                    for block in 0..self.input.blocks() {
-                        self.times(s, panel, block, self.block(panel, block), 0, rows);
-                    }
-                }
-                return;
-            }
-            let mut unpacked = [0; UNPACKED];
             let mut row = 0;
             while row < rows {
-                let count = ROW_BLOCK.min(rows - row);
-                for block in 0..self.input.blocks() {
-                    for panel in panels.clone() {
-                        let mut weights = self.block(panel, block);
-                        if let Block::Q4 { nibbles, factors } = weights {
-                            s.q4_unpack(nibbles, factors, self.steps(block), unpacked.as_mut_ptr());
-                            let bytes = unpacked.as_ptr();
-                            weights = Block::Unpacked { bytes, factors };
-                        }
-                        self.times(s, panel, block, weights, row, count);
+                let count = row_block.min(rows - row);
+                let mut panel = panels.start;
+                while panel < panels.end {
+                    let here = PANELS.min(panels.end - panel);
+                    for i in 0..here {
+                        let sums = &mut sums[i * count * PANEL..][..count * PANEL];
+                        self.read(panel + i, row, sums);
                     }
+                    for block in 0..self.input.blocks() {
+                        for i in 0..here {
+                            let mut weights = self.block(panel + i, block);
+                            if count > FEW {
+                                weights = self.unpack(s, weights, block, unpacked.as_mut_ptr());
+                            }
+                            let sums = sums[i * count * PANEL..].as_mut_ptr();
+                            self.times(s, panel + i, block, weights, row, count, sums);
+                        }
+                    }
+                    for i in 0..here {
+                        self.write(panel + i, row, &sums[i * count * PANEL..][..count * PANEL]);
+                    }
+                    panel += here;
                 }
                 row += count;
             }
@@ -96,10 +99,54 @@ impl Kernel for Integer<'_> {
 }
 
 impl Integer<'_> {
+    /// What a panel's sums start from.
+    ///
+    /// # Safety
+    /// The rows must be the piece's.
+    #[inline(always)]
+    unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
+        let Piece {
+            n, out, accumulate, ..
+        } = self.piece;
+        if !accumulate {
+            sums.fill(0.0);
+            return;
+        }
+        let columns = PANEL.min(n - panel * PANEL);
+        for (r, sums) in sums.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let from = out.add((row + r) * n + panel * PANEL);
+                from.copy_to_nonoverlapping(sums.as_mut_ptr(), columns);
+            }
+        }
+    }
+
+    /// Puts a panel's sums where they belong.
+    ///
+    /// # Safety
+    /// The rows must be the piece's.
+    #[inline(always)]
+    unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
+        let Piece { n, out, .. } = self.piece;
+        let columns = PANEL.min(n - panel * PANEL);
+        for (r, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let to = out.add((row + r) * n + panel * PANEL);
+                if columns == PANEL {
+                    sums.as_ptr().copy_to_nonoverlapping(to, PANEL);
+                } else {
+                    sums.as_ptr().copy_to_nonoverlapping(to, columns);
+                }
+            }
+        }
+    }
+
     /// Groups of four columns in a block.
     #[inline(always)]
     fn steps(&self, block: usize) -> usize {
-        BLOCK.min(self.input.k - block * BLOCK) / 4
+        self.input.width(block) / 4
     }
 
     #[inline(always)]
@@ -118,6 +165,26 @@ impl Integer<'_> {
         }
     }
 
+    /// # Safety
+    /// The block must be one of the matrix, `to` must have room for [`UNPACKED`] bytes.
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(&self, s: S, weights: Block, block: usize, to: *mut u8) -> Block {
+        let steps = self.steps(block);
+        // SAFETY: the caller's.
+        unsafe {
+            match weights {
+                Block::Q8 { values } => Block::UnpackedQ8 {
+                    bytes: s.q8_unpack(values, steps, to),
+                },
+                Block::Q4 { nibbles, factors } => {
+                    s.q4_unpack(nibbles, factors, steps, to);
+                    Block::UnpackedQ4 { bytes: to, factors }
+                }
+                unpacked => unpacked,
+            }
+        }
+    }
+
     /// 16 bf16.
     #[inline(always)]
     fn scales(&self, panel: usize, block: usize) -> *const u16 {
@@ -130,11 +197,15 @@ impl Integer<'_> {
         }
     }
 
-    /// Rows `row..row + count` times a block of a panel, added to `out`.
+    /// Rows `row..row + count` times a block of a panel, added to `sums`, `[count][16]`.
     ///
     /// # Safety
     /// The rows must be the piece's, and the block one of the matrix.
     #[inline(always)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a block, some rows and where the sums go"
+    )]
     unsafe fn times<S: Simd>(
         &self,
         s: S,
@@ -143,70 +214,59 @@ impl Integer<'_> {
         weights: Block,
         row: usize,
         count: usize,
+        sums: *mut f32,
     ) {
-        let end = row + count;
-        let mut row = row;
         let tile = match weights {
-            Block::Q8 { .. } => S::Q8_ROWS,
-            _ => S::Q4_ROWS,
+            Block::Q8 { .. } | Block::UnpackedQ8 { .. } => S::Q8_ROWS,
+            Block::Q4 { .. } | Block::UnpackedQ4 { .. } => S::Q4_ROWS,
         };
-        while row < end {
+        let scales = self.scales(panel, block);
+        let steps = self.steps(block);
+        let mut done = 0;
+        while done < count {
             // SAFETY: the caller's.
             unsafe {
-                row += match tile.min(end - row) {
-                    1 => self.tile::<S, 1>(s, panel, block, weights, row),
-                    2 => self.tile::<S, 2>(s, panel, block, weights, row),
-                    3 => self.tile::<S, 3>(s, panel, block, weights, row),
-                    _ => self.tile::<S, 4>(s, panel, block, weights, row),
+                let (row, to) = (self.first + row + done, sums.add(done * PANEL));
+                done += match tile.min(count - done) {
+                    1 => self.tile::<S, 1>(s, block, weights, steps, row, scales, to),
+                    2 => self.tile::<S, 2>(s, block, weights, steps, row, scales, to),
+                    3 => self.tile::<S, 3>(s, block, weights, steps, row, scales, to),
+                    _ => self.tile::<S, 4>(s, block, weights, steps, row, scales, to),
                 };
             }
         }
     }
 
-    /// `R` rows from `row` on; returns R.
+    /// `R` rows from `row` of the input on; returns R.
     ///
     /// # Safety
     /// As for [`times`](Self::times).
     #[inline(always)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a block, some rows and where the sums go"
+    )]
     unsafe fn tile<S: Simd, const R: usize>(
         &self,
         s: S,
-        panel: usize,
         block: usize,
         weights: Block,
+        steps: usize,
         row: usize,
+        scales: *const u16,
+        to: *mut f32,
     ) -> usize {
-        let Piece { n, out, .. } = self.piece;
-        let (steps, k, blocks) = (self.steps(block), self.input.k, self.input.blocks());
-        let scales = self.scales(panel, block);
         // SAFETY: the caller's.
         unsafe {
-            let mut rows = BlockRows {
-                values: [self.input.values; R],
-                offsets: [self.input.offsets; R],
-            };
-            for r in 0..R {
-                rows.values[r] = self.input.values.add((row + r) * k + block * BLOCK);
-                let group = (row + r) * (k / GROUP) + block * GROUPS;
-                rows.offsets[r] = self.input.offsets.add(group);
-            }
+            let rows = self.input.block::<R>(block, row);
             let sums = match weights {
                 Block::Q8 { values } => s.q8(values, steps, rows),
+                Block::UnpackedQ8 { bytes } => s.q8_unpacked(bytes, steps, rows),
                 Block::Q4 { nibbles, factors } => s.q4(nibbles, factors, steps, rows),
-                Block::Unpacked { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
+                Block::UnpackedQ4 { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
             };
-            let columns = n - panel * PANEL;
             for r in 0..R {
-                let scale = *self.input.scales.add((row + r) * blocks + block);
-                let to = out.add((row + r) * n + panel * PANEL);
-                if columns >= PANEL {
-                    s.combine(sums[r], scales, scale, to);
-                } else {
-                    let mut part = [0.0; PANEL];
-                    to.copy_to_nonoverlapping(part.as_mut_ptr(), columns);
-                    s.combine(sums[r], scales, scale, part.as_mut_ptr());
-                    part.as_ptr().copy_to_nonoverlapping(to, columns);
-                }
+                s.combine(sums[r], scales, *rows.scales.add(r), to.add(r * PANEL));
             }
         }
         R

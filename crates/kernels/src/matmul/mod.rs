@@ -93,8 +93,9 @@ impl Cpu {
             return;
         }
         let quantised = matches!(format, Format::Q8 | Format::Q4);
+        let wide = format == Format::Q8 && rows > integer::FEW && self.isa.wide_inputs();
         let mut workspace = self.take_activations();
-        let rounded = quantised.then(|| workspace.quantise(self, input, k));
+        let rounded = quantised.then(|| workspace.quantise(self, input, k, wide));
         // A task is some panels of one group (and, in a lone long group, a block of rows).
         let panels = n.div_ceil(PANEL);
         let row_block = if quantised {
@@ -132,7 +133,7 @@ impl Cpu {
                     out: out.get().add(start * n),
                     accumulate,
                 };
-                let rounded = rounded.map(|rows| rows.at(start));
+                let rounded = rounded.map(|rows| (rows, start));
                 piece.compute(
                     self.isa,
                     &matrices[group.matrix],
@@ -166,7 +167,7 @@ struct Piece {
 impl Piece {
     /// # Safety
     /// The pointers must be valid for their sizes, and nobody else uses those panels of `out`.
-    unsafe fn compute(self, isa: Isa, matrix: &Matrix, input: *const f32, rounded: Option<Rows>) {
+    unsafe fn compute(self, isa: Isa, matrix: &Matrix, input: *const f32, rounded: Option<(Rows, usize)>) {
         match (&matrix.elements, rounded) {
             (Elements::Bf16(buffer), _) => isa.run(Float {
                 piece: self,
@@ -178,17 +179,19 @@ impl Piece {
                 input,
                 weights: buffer.as_slice(),
             }),
-            (Elements::Q8 { values, scales }, Some(input)) => isa.run(Integer {
+            (Elements::Q8 { values, scales }, Some((input, first))) => isa.run(Integer {
                 piece: self,
                 input,
+                first,
                 weights: Weights::Q8 {
                     values: values.as_slice(),
                     scales: scales.as_slice(),
                 },
             }),
-            (Elements::Q4 { nibbles, scales }, Some(input)) => isa.run(Integer {
+            (Elements::Q4 { nibbles, scales }, Some((input, first))) => isa.run(Integer {
                 piece: self,
                 input,
+                first,
                 weights: Weights::Q4 {
                     nibbles: nibbles.as_slice(),
                     scales: scales.as_slice(),

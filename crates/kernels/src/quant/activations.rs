@@ -2,28 +2,36 @@
 
 use super::{BLOCK, GROUP, padded};
 use crate::Cpu;
+use crate::dot::BlockRows;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
 
 /// Rows in int8. Buffers grow once and are used again.
+///
+/// The rows of a block of columns lie together, so that many rows of one block fit the first-level
+/// cache: at a power of two from one another they would share a few of its sets.
 #[derive(Debug, Default)]
 pub(crate) struct Activations {
-    /// `[rows, padded k]`
+    /// `[blocks][rows][256]`, the last block as narrow as it is
     pub(super) values: Vec<i8>,
-    /// `[rows, blocks]`
+    /// The same as i16, each four columns in the order 0, 2, 1, 3; where the instruction set wants it.
+    pub(super) wide: Vec<i16>,
+    /// `[blocks][rows]`
     pub(super) scales: Vec<f32>,
-    /// `[rows, padded k / 32]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
+    /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
-    offsets: Vec<[i16; 2]>,
+    pub(super) offsets: Vec<[i16; 2]>,
 }
 
-/// A view of some rows for the kernels.
+/// A view for the kernels.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
-    pub(crate) values: *const i8,
-    pub(crate) scales: *const f32,
-    pub(crate) offsets: *const [i16; 2],
-    /// Padded k: elements of `values` per row.
+    values: *const i8,
+    wide: *const i16,
+    scales: *const f32,
+    offsets: *const [i16; 2],
+    rows: usize,
+    /// Padded k.
     pub(crate) k: usize,
 }
 
@@ -39,59 +47,83 @@ impl Rows {
         self.k.div_ceil(BLOCK)
     }
 
-    /// From row `row` on.
+    /// Columns of a block.
+    #[inline]
+    pub(crate) fn width(&self, block: usize) -> usize {
+        BLOCK.min(self.k - block * BLOCK)
+    }
+
+    /// A block of `R` rows from `row` on.
     ///
     /// # Safety
-    /// There must be such a row.
-    #[inline]
-    pub(crate) unsafe fn at(self, row: usize) -> Self {
+    /// There must be such a block and such rows.
+    #[inline(always)]
+    pub(crate) unsafe fn block<const R: usize>(&self, block: usize, row: usize) -> BlockRows<R> {
+        let width = self.width(block);
+        let start = block * BLOCK * self.rows + row * width;
         // SAFETY: the caller's.
         unsafe {
-            Self {
-                values: self.values.add(row * self.k),
-                scales: self.scales.add(row * self.blocks()),
-                offsets: self.offsets.add(row * (self.k / GROUP)),
-                k: self.k,
+            let mut rows = BlockRows {
+                values: [self.values.add(start); R],
+                wide: [self.wide; R],
+                offsets: [self.offsets.add(start / GROUP); R],
+                scales: self.scales.add(block * self.rows + row),
+            };
+            for r in 0..R {
+                rows.values[r] = rows.values[r].add(r * width);
+                // Dangling where there are none; nobody reads them then.
+                rows.wide[r] = rows.wide[r].wrapping_add(start + r * width);
+                rows.offsets[r] = rows.offsets[r].add(r * (width / GROUP));
             }
+            rows
         }
     }
 }
 
 impl Activations {
-    /// Rounds `[rows, k]`.
-    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize) -> Rows {
+    /// Rounds `[rows, k]`. `wide`: as i16 too.
+    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize, wide: bool) -> Rows {
         let rows = input.len() / k.max(1);
-        let width = padded(k);
-        let (blocks, groups) = (width.div_ceil(BLOCK), width / GROUP);
-        grow(&mut self.values, rows * width);
+        let padded = padded(k);
+        let blocks = padded.div_ceil(BLOCK);
+        grow(&mut self.values, rows * padded);
         grow(&mut self.scales, rows * blocks);
-        grow(&mut self.offsets, rows * groups);
-        let (scales, offsets) = (Share(self.scales.as_mut_ptr()), Share(self.offsets.as_mut_ptr()));
-        cpu.pieces(
-            &mut self.values[..rows * width],
-            width,
-            rows * width * 2,
-            |row, values| {
-                // SAFETY: each row has its own scales and offsets.
-                let (scales, offsets) = unsafe {
-                    (
-                        std::slice::from_raw_parts_mut(scales.get().add(row * blocks), blocks),
-                        std::slice::from_raw_parts_mut(offsets.get().add(row * groups), groups),
-                    )
-                };
-                cpu.isa.run(Round {
-                    input: &input[row * k..][..k],
-                    values,
-                    scales,
-                    offsets,
-                });
-            },
-        );
+        grow(&mut self.offsets, rows * padded / GROUP);
+        if wide {
+            grow(&mut self.wide, rows * padded);
+        }
+        let to = Share(&raw mut *self);
+        let round = |row: usize| {
+            // SAFETY: each row has its own places, which lie inside the buffers.
+            unsafe {
+                let to = &*to.get();
+                for block in 0..blocks {
+                    let from = block * BLOCK;
+                    let width = BLOCK.min(padded - from);
+                    let start = from * rows + row * width;
+                    cpu.isa.run(Round {
+                        input: &input[row * k + from..][..BLOCK.min(k - from)],
+                        width,
+                        values: to.values.as_ptr().cast_mut().add(start),
+                        wide: wide.then(|| to.wide.as_ptr().cast_mut().add(start)),
+                        scale: to.scales.as_ptr().cast_mut().add(block * rows + row),
+                        offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
+                    });
+                }
+            }
+        };
+        if rows * padded * 2 < cpu.share_from {
+            (0..rows).for_each(round);
+        } else {
+            cpu.pool.run(rows, round);
+        }
         Rows {
             values: self.values.as_ptr(),
+            wide: self.wide.as_ptr(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
-            k: width,
+            rows,
+            k: padded,
         }
     }
 }
@@ -102,14 +134,18 @@ fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// One row. All operations are IEEE's, so the results are the same everywhere.
+/// A block of one row. All operations are IEEE's, so the results are the same everywhere.
 struct Round<'a> {
-    /// `[k]`
     input: &'a [f32],
-    /// `[padded k]`
-    values: &'a mut [i8],
-    scales: &'a mut [f32],
-    offsets: &'a mut [[i16; 2]],
+    /// A multiple of 64, at least the input's length.
+    width: usize,
+    /// `[width]`
+    values: *mut i8,
+    /// `[width]`
+    wide: Option<*mut i16>,
+    scale: *mut f32,
+    /// `[width / 32]`
+    offsets: *mut [i16; 2],
 }
 
 impl Kernel for Round<'_> {
@@ -117,33 +153,29 @@ impl Kernel for Round<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self {
-            input,
-            values,
-            scales,
-            offsets,
-        } = self;
-        for block in 0..scales.len() {
-            let from = block * BLOCK;
-            let (len, width) = (BLOCK.min(input.len() - from), BLOCK.min(values.len() - from));
-            // SAFETY: `len` inputs and `width` values from `from` on; `width` is a multiple of 64.
-            scales[block] = unsafe {
-                round_block(
-                    s,
-                    input.as_ptr().add(from),
-                    len,
-                    values.as_mut_ptr().add(from),
-                    width,
-                )
-            };
-        }
-        for group in 0..offsets.len() {
-            let mut sums = [0_i32; 2];
-            for i in 0..GROUP {
-                sums[i / 2 % 2] += i32::from(values[group * GROUP + i]);
+        let (input, width, values) = (self.input, self.width, self.values);
+        // SAFETY: whoever made this vouches for the sizes.
+        unsafe {
+            *self.scale = round_block(s, input.as_ptr(), input.len(), values, width);
+            for group in 0..width / GROUP {
+                let from = values.add(group * GROUP);
+                let mut sums = [0_i32; 2];
+                for i in 0..GROUP {
+                    sums[i / 2 % 2] += i32::from(*from.add(i));
+                }
+                // At most 8 · 16 · 127 in magnitude.
+                *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
             }
-            // At most 8 · 16 · 127 in magnitude.
-            offsets[group] = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
+            if let Some(wide) = self.wide {
+                let mut i = 0;
+                while i < width {
+                    *wide.add(i) = i16::from(*values.add(i));
+                    *wide.add(i + 1) = i16::from(*values.add(i + 2));
+                    *wide.add(i + 2) = i16::from(*values.add(i + 1));
+                    *wide.add(i + 3) = i16::from(*values.add(i + 3));
+                    i += 4;
+                }
+            }
         }
     }
 }
