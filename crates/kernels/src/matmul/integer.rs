@@ -14,7 +14,7 @@ pub(super) const ROW_BLOCK: usize = 72;
 /// The same with inputs in i16.
 const WIDE_ROW_BLOCK: usize = 36;
 /// Panels whose sums are kept together.
-const PANELS: usize = 4;
+const PANELS: usize = 3;
 /// Rows up to which packed weights are read directly; more unpack a block first.
 pub(super) const FEW: usize = 3;
 
@@ -242,10 +242,6 @@ impl Integer<'_> {
     /// # Safety
     /// As for [`times`](Self::times).
     #[inline(always)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a block, some rows and where the sums go"
-    )]
     unsafe fn tile<S: Simd, const R: usize>(
         &self,
         s: S,

@@ -30,7 +30,7 @@ pub(crate) struct Rows {
     wide: *const i16,
     scales: *const f32,
     offsets: *const [i16; 2],
-    rows: usize,
+    count: usize,
     /// Padded k.
     pub(crate) k: usize,
 }
@@ -60,14 +60,14 @@ impl Rows {
     #[inline(always)]
     pub(crate) unsafe fn block<const R: usize>(&self, block: usize, row: usize) -> BlockRows<R> {
         let width = self.width(block);
-        let start = block * BLOCK * self.rows + row * width;
+        let start = block * BLOCK * self.count + row * width;
         // SAFETY: the caller's.
         unsafe {
             let mut rows = BlockRows {
                 values: [self.values.add(start); R],
                 wide: [self.wide; R],
                 offsets: [self.offsets.add(start / GROUP); R],
-                scales: self.scales.add(block * self.rows + row),
+                scales: self.scales.add(block * self.count + row),
             };
             for r in 0..R {
                 rows.values[r] = rows.values[r].add(r * width);
@@ -122,7 +122,7 @@ impl Activations {
             wide: self.wide.as_ptr(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
-            rows,
+            count: rows,
             k: padded,
         }
     }

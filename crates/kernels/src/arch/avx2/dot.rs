@@ -306,9 +306,7 @@ impl Dot for Avx2 {
                     let x = [x[0].add(at), x[1 % R].add(at), x[2 % R].add(at)];
                     let three = [short[0], short[1 % R], short[2 % R]];
                     let three = group_of_three(from, x, three);
-                    for r in 0..R {
-                        short[r] = three[r];
-                    }
+                    short.copy_from_slice(&three[..R]);
                 } else {
                     for step in 0..STEPS {
                         let from = from.add(step * STEP);
