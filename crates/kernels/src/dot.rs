@@ -37,13 +37,13 @@ pub(crate) trait Dot: Copy {
     /// Rows that [`q4_unpacked`](Self::q4_unpacked) takes at once when there are many.
     const Q4_ROWS: usize;
 
-    /// `Σ_k values[o][k] · x[r][k]`. `values`: `[steps][16][4]`
-    unsafe fn q8<const R: usize>(
+    /// `Σ_k values[o][k] · x[r][k]` for `P` panels. `values`: `[steps][16][4]`
+    unsafe fn q8<const R: usize, const P: usize>(
         self,
-        values: *const i8,
+        values: [*const i8; P],
         steps: usize,
         rows: BlockRows<R>,
-    ) -> [Self::Sums; R];
+    ) -> [[Self::Sums; R]; P];
 
     /// Makes of values what [`q8_unpacked`](Self::q8_unpacked) reads, in place or at `to`
     /// ([`UNPACKED`] bytes at most); returns where.
@@ -61,18 +61,19 @@ pub(crate) trait Dot: Copy {
         rows: BlockRows<R>,
     ) -> [Self::Sums; R] {
         // SAFETY: the caller's.
-        unsafe { self.q8(unpacked.cast(), steps, rows) }
+        let [sums] = unsafe { self.q8([unpacked.cast()], steps, rows) };
+        sums
     }
 
-    /// `Σ_k factor[o][k / 32] · (n[o][k] - 8) · x[r][k]`.
+    /// `Σ_k factor[o][k / 32] · (n[o][k] - 8) · x[r][k]` for `P` panels.
     /// `nibbles`: `[steps / 2][16][4]`; `factors`: `[8][16]`
-    unsafe fn q4<const R: usize>(
+    unsafe fn q4<const R: usize, const P: usize>(
         self,
-        nibbles: *const u8,
-        factors: *const i8,
+        nibbles: [*const u8; P],
+        factors: [*const i8; P],
         steps: usize,
         rows: BlockRows<R>,
-    ) -> [Self::Sums; R];
+    ) -> [[Self::Sums; R]; P];
 
     /// Makes of nibbles what [`q4_unpacked`](Self::q4_unpacked) reads: [`UNPACKED`] bytes at most.
     unsafe fn q4_unpack(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut u8);
@@ -180,26 +181,30 @@ macro_rules! scalar_dot {
         const Q4_ROWS: usize = 2;
 
         #[inline(always)]
-        unsafe fn q8<const R: usize>(
+        unsafe fn q8<const R: usize, const P: usize>(
             self,
-            values: *const i8,
+            values: [*const i8; P],
             steps: usize,
             rows: $crate::dot::BlockRows<R>,
-        ) -> [Self::Sums; R] {
+        ) -> [[Self::Sums; R]; P] {
             // SAFETY: the caller's.
-            unsafe { $crate::dot::scalar::q8(values, steps, rows) }
+            values.map(|values| unsafe { $crate::dot::scalar::q8(values, steps, rows) })
         }
 
         #[inline(always)]
-        unsafe fn q4<const R: usize>(
+        unsafe fn q4<const R: usize, const P: usize>(
             self,
-            nibbles: *const u8,
-            factors: *const i8,
+            nibbles: [*const u8; P],
+            factors: [*const i8; P],
             steps: usize,
             rows: $crate::dot::BlockRows<R>,
-        ) -> [Self::Sums; R] {
-            // SAFETY: the caller's.
-            unsafe { $crate::dot::scalar::q4(nibbles, factors, steps, rows) }
+        ) -> [[Self::Sums; R]; P] {
+            let mut sums = [[[0; $crate::matrix::PANEL]; R]; P];
+            for p in 0..P {
+                // SAFETY: the caller's.
+                sums[p] = unsafe { $crate::dot::scalar::q4(nibbles[p], factors[p], steps, rows) };
+            }
+            sums
         }
 
         #[inline(always)]

@@ -13,6 +13,8 @@ use crate::simd::{Kernel, Simd};
 pub(super) const ROW_BLOCK: usize = 72;
 /// The same with inputs in i16.
 const WIDE_ROW_BLOCK: usize = 36;
+/// Panels that one row reads at once.
+const STREAMS: usize = 2;
 /// Panels whose sums are kept together.
 const PANELS: usize = 3;
 /// Rows up to which packed weights are read directly; more unpack a block first.
@@ -67,6 +69,17 @@ impl Kernel for Integer<'_> {
         let row_block = if wide { WIDE_ROW_BLOCK } else { ROW_BLOCK };
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
+            if rows == 1 {
+                let mut panel = panels.start;
+                while panel < panels.end {
+                    panel += if panels.end - panel >= STREAMS {
+                        self.one_row::<S, STREAMS>(s, panel)
+                    } else {
+                        self.one_row::<S, 1>(s, panel)
+                    };
+                }
+                return;
+            }
             let mut row = 0;
             while row < rows {
                 let count = row_block.min(rows - row);
@@ -99,6 +112,66 @@ impl Kernel for Integer<'_> {
 }
 
 impl Integer<'_> {
+    /// The piece's only row times `P` panels from `panel` on; returns P. Several streams read memory
+    /// faster than one.
+    ///
+    /// # Safety
+    /// The panels must be the piece's.
+    #[inline(always)]
+    unsafe fn one_row<S: Simd, const P: usize>(&self, s: S, panel: usize) -> usize {
+        let mut sums = [[0.0; PANEL]; P];
+        // SAFETY: the caller's.
+        unsafe {
+            for p in 0..P {
+                self.read(panel + p, 0, &mut sums[p]);
+            }
+            for block in 0..self.input.blocks() {
+                let (steps, rows) = (self.steps(block), self.input.block::<1>(block, self.first));
+                let mut found = [None; P];
+                match self.weights {
+                    Weights::Q8 { .. } => {
+                        let mut values = [std::ptr::null(); P];
+                        for p in 0..P {
+                            if let Block::Q8 { values: from } = self.block(panel + p, block) {
+                                values[p] = from;
+                            }
+                        }
+                        for (found, sums) in found.iter_mut().zip(s.q8::<1, P>(values, steps, rows)) {
+                            *found = Some(sums[0]);
+                        }
+                    }
+                    Weights::Q4 { .. } => {
+                        let mut nibbles = [std::ptr::null(); P];
+                        let mut factors = [std::ptr::null(); P];
+                        for p in 0..P {
+                            if let Block::Q4 {
+                                nibbles: n,
+                                factors: f,
+                            } = self.block(panel + p, block)
+                            {
+                                (nibbles[p], factors[p]) = (n, f);
+                            }
+                        }
+                        let all = s.q4::<1, P>(nibbles, factors, steps, rows);
+                        for (found, sums) in found.iter_mut().zip(all) {
+                            *found = Some(sums[0]);
+                        }
+                    }
+                }
+                for p in 0..P {
+                    if let Some(found) = found[p] {
+                        let to = sums[p].as_mut_ptr();
+                        s.combine(found, self.scales(panel + p, block), *rows.scales, to);
+                    }
+                }
+            }
+            for p in 0..P {
+                self.write(panel + p, 0, &sums[p]);
+            }
+        }
+        P
+    }
+
     /// What a panel's sums start from.
     ///
     /// # Safety
@@ -202,10 +275,6 @@ impl Integer<'_> {
     /// # Safety
     /// The rows must be the piece's, and the block one of the matrix.
     #[inline(always)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a block, some rows and where the sums go"
-    )]
     unsafe fn times<S: Simd>(
         &self,
         s: S,
@@ -256,9 +325,15 @@ impl Integer<'_> {
         unsafe {
             let rows = self.input.block::<R>(block, row);
             let sums = match weights {
-                Block::Q8 { values } => s.q8(values, steps, rows),
+                Block::Q8 { values } => {
+                    let [sums] = s.q8([values], steps, rows);
+                    sums
+                }
                 Block::UnpackedQ8 { bytes } => s.q8_unpacked(bytes, steps, rows),
-                Block::Q4 { nibbles, factors } => s.q4(nibbles, factors, steps, rows),
+                Block::Q4 { nibbles, factors } => {
+                    let [sums] = s.q4([nibbles], [factors], steps, rows);
+                    sums
+                }
                 Block::UnpackedQ4 { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
             };
             for r in 0..R {

@@ -8,12 +8,13 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
-    _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16,
-    _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+    __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps,
+    _mm256_cvtepu16_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32,
+    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi16,
+    _mm256_unpacklo_epi16,
 };
 
 use super::Avx2;
@@ -25,6 +26,9 @@ use crate::quant::{BLOCK, GROUP};
 const STEPS: usize = GROUP / 4;
 /// Where an unpacked block's factors begin.
 const FACTORS: usize = BLOCK * PANEL;
+/// How far ahead of its use packed memory is asked for, in bytes: the processor's own prefetching
+/// stops at the end of each page of 4 KiB.
+const AHEAD: usize = 8192;
 /// Bytes of a step: 16 outputs of 4 columns.
 const STEP: usize = 64;
 
@@ -141,28 +145,29 @@ impl Dot for Avx2 {
     const Q4_ROWS: usize = 3;
 
     #[inline(always)]
-    unsafe fn q8<const R: usize>(
+    unsafe fn q8<const R: usize, const P: usize>(
         self,
-        values: *const i8,
+        values: [*const i8; P],
         steps: usize,
         rows: BlockRows<R>,
-    ) -> [Self::Sums; R] {
+    ) -> [[Self::Sums; R]; P] {
         // SAFETY: the token proves the features, the caller vouches for the pointers.
         unsafe {
             let ones = opaque(_mm256_set1_epi16(1));
-            let mut sums = [[_mm256_setzero_si256(); 2]; R];
+            let mut sums = [[[_mm256_setzero_si256(); 2]; R]; P];
             for step in 0..steps {
-                let from = values.add(step * STEP);
-                let w = [
-                    _mm256_loadu_si256(from.cast()),
-                    _mm256_loadu_si256(from.add(32).cast()),
-                ];
-                let size = [_mm256_abs_epi8(w[0]), _mm256_abs_epi8(w[1])];
-                for r in 0..R {
-                    let x = broadcast(rows.values[r].add(4 * step));
+                for p in 0..P {
+                    let from = values[p].add(step * STEP);
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
                     for half in 0..2 {
-                        let pairs = _mm256_maddubs_epi16(size[half], _mm256_sign_epi8(x, w[half]));
-                        sums[r][half] = _mm256_add_epi32(sums[r][half], _mm256_madd_epi16(pairs, ones));
+                        let w = _mm256_loadu_si256(from.add(32 * half).cast());
+                        let size = _mm256_abs_epi8(w);
+                        for r in 0..R {
+                            let x = broadcast(rows.values[r].add(4 * step));
+                            let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(x, w));
+                            let wide = _mm256_madd_epi16(pairs, ones);
+                            sums[p][r][half] = _mm256_add_epi32(sums[p][r][half], wide);
+                        }
                     }
                 }
             }
@@ -217,42 +222,51 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn q4<const R: usize>(
+    unsafe fn q4<const R: usize, const P: usize>(
         self,
-        nibbles: *const u8,
-        factors: *const i8,
+        nibbles: [*const u8; P],
+        factors: [*const i8; P],
         steps: usize,
         rows: BlockRows<R>,
-    ) -> [Self::Sums; R] {
+    ) -> [[Self::Sums; R]; P] {
         // SAFETY: as above.
         unsafe {
-            let low = _mm256_set1_epi8(15);
-            let mut sums = [[_mm256_setzero_si256(); 2]; R];
+            let low = opaque(_mm256_set1_epi8(15));
+            let mut sums = [[[_mm256_setzero_si256(); 2]; R]; P];
             for group in 0..steps / STEPS {
-                let mut short = [[_mm256_setzero_si256(); 2]; R];
+                let mut short = [[[_mm256_setzero_si256(); 2]; R]; P];
                 for r in 0..R {
-                    short[r] = [broadcast(rows.offsets[r].add(group).cast()); 2];
+                    let offset = broadcast(rows.offsets[r].add(group).cast());
+                    for p in 0..P {
+                        short[p][r] = [offset; 2];
+                    }
                 }
                 for pair in 0..STEPS / 2 {
                     let step = group * STEPS + 2 * pair;
-                    let from = nibbles.add(step / 2 * STEP);
-                    for half in 0..2 {
-                        let bytes = _mm256_loadu_si256(from.add(32 * half).cast());
-                        let first = _mm256_and_si256(bytes, low);
-                        let second = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
-                        for r in 0..R {
-                            let x = rows.values[r].add(4 * step);
-                            let a = _mm256_maddubs_epi16(first, broadcast(x));
-                            let b = _mm256_maddubs_epi16(second, broadcast(x.add(4)));
-                            short[r][half] = _mm256_add_epi16(short[r][half], _mm256_add_epi16(a, b));
+                    for p in 0..P {
+                        let from = nibbles[p].add(step / 2 * STEP);
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                        for half in 0..2 {
+                            let bytes = _mm256_loadu_si256(from.add(32 * half).cast());
+                            let first = _mm256_and_si256(bytes, low);
+                            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
+                            for r in 0..R {
+                                let x = rows.values[r].add(4 * step);
+                                let a = _mm256_maddubs_epi16(first, broadcast(x));
+                                let b = _mm256_maddubs_epi16(second, broadcast(x.add(4)));
+                                let both = _mm256_add_epi16(a, b);
+                                short[p][r][half] = _mm256_add_epi16(short[p][r][half], both);
+                            }
                         }
                     }
                 }
-                let factors = twice(factors.add(16 * group));
-                for r in 0..R {
-                    for half in 0..2 {
-                        let wide = _mm256_madd_epi16(short[r][half], factors[half]);
-                        sums[r][half] = _mm256_add_epi32(sums[r][half], wide);
+                for p in 0..P {
+                    let factors = twice(factors[p].add(16 * group));
+                    for r in 0..R {
+                        for half in 0..2 {
+                            let wide = _mm256_madd_epi16(short[p][r][half], factors[half]);
+                            sums[p][r][half] = _mm256_add_epi32(sums[p][r][half], wide);
+                        }
                     }
                 }
             }
