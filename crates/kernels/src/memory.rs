@@ -1,13 +1,21 @@
-//! Memory for weights: aligned, zeroed, and in huge pages where the system has them.
+//! Memory for weights: aligned, and in huge pages where the system has them.
 //!
-//! Decode is bound by memory reads; in 4 KiB pages a third of the bandwidth goes to page walks.
+//! Decode is bound by memory reads; in 4 KiB pages a third of the bandwidth goes to page walks. A huge
+//! page has 2 MiB, and an expert's matrix often less: buffers share large chunks, one behind the other, so that
+//! small ones lie in huge pages too and large ones do not round up to them.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-const CACHE_LINE: usize = 64;
+/// Where buffers begin: at two cache lines, which processors fetch together.
+const ALIGN: usize = 128;
 const HUGE_PAGE: usize = 2 << 20;
+/// Bytes that buffers share. Memory that none has touched yet is not taken from the system.
+const CHUNK: usize = 64 << 20;
+/// Smaller buffers have memory of their own, so that none of them keeps a chunk.
+const SHARED_FROM: usize = 16 << 10;
 
 /// Numbers without padding for which all bit patterns, zero included, are values.
 pub(crate) trait Plain: Copy + Send + Sync + 'static {}
@@ -16,14 +24,16 @@ impl Plain for u16 {}
 impl Plain for u8 {}
 impl Plain for i8 {}
 
-/// A fixed number of elements, aligned to a cache line or a huge page.
+/// A fixed number of elements, from a multiple of two cache lines on.
 pub(crate) struct Buffer<T: Plain> {
     start: NonNull<T>,
     len: usize,
+    /// What `start` points into; none without elements.
+    _chunk: Option<Arc<Chunk>>,
     elements: PhantomData<T>,
 }
 
-// SAFETY: the buffer owns its memory like a Box<[T]>, and T is Send and Sync.
+// SAFETY: the buffer owns its part of a chunk like a Box<[T]>, and T is Send and Sync.
 unsafe impl<T: Plain> Send for Buffer<T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain> Sync for Buffer<T> {}
@@ -31,54 +41,42 @@ unsafe impl<T: Plain> Sync for Buffer<T> {}
 impl<T: Plain> Buffer<T> {
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
-        let Some(layout) = Self::layout(len) else {
+        // SAFETY: `bytes` bytes at `start` belong to the new buffer alone.
+        Self::new(len, |start, bytes| unsafe { start.write_bytes(0, bytes) })
+    }
+
+    /// The elements' bytes, copied. What is beyond whole elements is left out.
+    pub(crate) fn from_bytes(source: &[u8]) -> Self {
+        Self::new(source.len() / size_of::<T>(), |start, bytes| {
+            // SAFETY: `bytes` bytes at `start` belong to the new buffer alone, and `source` has as many.
+            unsafe { source.as_ptr().copy_to_nonoverlapping(start, bytes) }
+        })
+    }
+
+    /// `fill` is given the start and the number of the bytes, and must write them all.
+    fn new(len: usize, fill: impl FnOnce(*mut u8, usize)) -> Self {
+        if len == 0 || size_of::<T>() == 0 {
             return Self {
                 start: NonNull::dangling(),
                 len: 0,
+                _chunk: None,
                 elements: PhantomData,
             };
-        };
-        // SAFETY: the layout's size is not zero.
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout)
-        };
-        advise_huge_pages(start, layout.size());
-        // SAFETY: freshly allocated with this size; zero bytes are a value of T (Plain).
-        unsafe { start.write_bytes(0, layout.size()) };
+        }
+        let bytes = len.saturating_mul(size_of::<T>());
+        let (start, chunk) = take(bytes);
+        fill(start.as_ptr(), bytes);
         Self {
             start: start.cast(),
             len,
+            _chunk: Some(chunk),
             elements: PhantomData,
         }
-    }
-
-    /// None for no bytes or more than the address space.
-    fn layout(len: usize) -> Option<Layout> {
-        let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| bytes > 0)?;
-        let align = if bytes >= 2 * HUGE_PAGE {
-            HUGE_PAGE
-        } else {
-            CACHE_LINE
-        };
-        Layout::from_size_align(bytes, align).ok()
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: `len` initialised elements that this buffer owns (dangling, aligned when 0).
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
-    }
-
-    /// The elements' bytes, copied. What is beyond whole elements is left out.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let buffer = Self::zeroed(bytes.len() / size_of::<T>());
-        let len = buffer.len * size_of::<T>();
-        // SAFETY: both have `len` bytes, and every bit pattern is a value of T (Plain).
-        unsafe {
-            bytes
-                .as_ptr()
-                .copy_to_nonoverlapping(buffer.start.as_ptr().cast(), len);
-        }
-        buffer
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -92,13 +90,62 @@ impl<T: Plain> Buffer<T> {
     }
 }
 
-impl<T: Plain> Drop for Buffer<T> {
-    fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.len) {
-            // SAFETY: allocated in `zeroed` with the same layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout) };
-        }
+/// Memory of one or more buffers, given back when the last of them is gone.
+struct Chunk {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the chunk owns its memory and does nothing with it but give it back.
+unsafe impl Send for Chunk {}
+// SAFETY: as above.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// Memory without contents.
+    fn new(bytes: usize) -> Arc<Self> {
+        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGN };
+        let Ok(layout) = Layout::from_size_align(bytes, align) else {
+            handle_alloc_error(Layout::new::<u8>())
+        };
+        // SAFETY: nobody asks for 0 bytes.
+        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        advise_huge_pages(start, bytes);
+        Arc::new(Self { start, layout })
     }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// The chunk that is being filled, and the bytes of it that are taken.
+static OPEN: Mutex<(Weak<Chunk>, usize)> = Mutex::new((Weak::new(), 0));
+
+/// `bytes` bytes (not 0) that nobody else has, without contents.
+fn take(bytes: usize) -> (NonNull<u8>, Arc<Chunk>) {
+    if !(SHARED_FROM..=CHUNK / 2).contains(&bytes) {
+        let chunk = Chunk::new(bytes);
+        return (chunk.start, chunk);
+    }
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let chunk = match open.0.upgrade() {
+        Some(chunk) if open.1 + bytes <= CHUNK => chunk,
+        _ => {
+            let chunk = Chunk::new(CHUNK);
+            *open = (Arc::downgrade(&chunk), 0);
+            chunk
+        }
+    };
+    // SAFETY: `open.1 + bytes` bytes lie inside the chunk.
+    let start = unsafe { chunk.start.add(open.1) };
+    open.1 += bytes.next_multiple_of(ALIGN);
+    (start, chunk)
 }
 
 #[cfg(target_os = "linux")]
@@ -115,3 +162,50 @@ fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
 
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_zeroed_and_apart() {
+        let sizes = [0, 1, 15, 4096, 4097, 1 << 18, (1 << 18) + 1, 3 << 18, 9 << 20];
+        let mut buffers: Vec<Buffer<f32>> = sizes.iter().map(|&len| Buffer::zeroed(len)).collect();
+        for (number, buffer) in buffers.iter_mut().enumerate() {
+            assert_eq!(buffer.as_slice().len(), sizes[number]);
+            assert!(buffer.as_slice().iter().all(|x| *x == 0.0));
+            assert!(buffer.len == 0 || buffer.start.addr().get() % ALIGN == 0);
+            buffer.as_mut_slice().fill(number as f32);
+        }
+        // Memory of buffers that are gone comes back as zeros.
+        buffers.remove(6);
+        buffers.insert(6, Buffer::zeroed(sizes[6]));
+        for (number, buffer) in buffers.iter().enumerate() {
+            let expected = if number == 6 { 0.0 } else { number as f32 };
+            assert!(buffer.as_slice().iter().all(|x| *x == expected));
+        }
+    }
+
+    #[test]
+    fn small_matrices_share_a_chunk_that_goes_with_them() {
+        // Many more bytes than a chunk has, and threads that take them side by side.
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                scope.spawn(move || {
+                    let bytes = vec![thread; 1 << 20];
+                    let buffers: Vec<Buffer<u8>> = (0..40).map(|_| Buffer::from_bytes(&bytes)).collect();
+                    assert!(buffers.iter().all(|buffer| buffer.as_slice() == bytes));
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn bytes_beyond_whole_elements_are_left_out() {
+        let buffer = Buffer::<u16>::from_bytes(&[1, 2, 3]);
+        assert_eq!(
+            (buffer.as_slice(), buffer.as_bytes()),
+            (&[0x0201_u16][..], &[1, 2][..])
+        );
+    }
+}
