@@ -1,0 +1,94 @@
+//! Invariant 5: after a warm-up, a forward pass takes no memory.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aurore_checkpoint::Checkpoint;
+use aurore_model::{LoadOptions, Logits, Model, Precision, Segment, Tokens, Want};
+
+struct Counting;
+
+/// Times that memory was asked for, by any thread.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is the system's allocator's; counting touches no memory but the counter.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(start, layout) }
+    }
+
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.realloc(start, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` takes memory.
+fn taken(work: impl FnOnce()) -> usize {
+    let before = TAKEN.load(Ordering::Relaxed);
+    work();
+    TAKEN.load(Ordering::Relaxed) - before
+}
+
+// One test: tests of one program run side by side, and would count one another.
+#[test]
+fn a_step_takes_no_memory_and_neither_does_a_piece_of_a_prompt() {
+    assert!(taken(|| drop(std::hint::black_box(vec![0_u8; 100]))) > 0);
+    for name in ["dense", "moe"] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Q8, Precision::Q4] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../reference/goldens")
+                .join(name);
+            let checkpoint = Checkpoint::open(&folder).unwrap();
+            let options = LoadOptions {
+                precision,
+                threads: 2,
+                isa: None,
+            };
+            let model = Model::load(&checkpoint, checkpoint.config(), &options).unwrap();
+            check(&model, &format!("{name}, {precision:?}"));
+        }
+    }
+}
+
+fn check(model: &Model, what: &str) {
+    let ids: Vec<u32> = (1..=40).collect();
+    let positions: Vec<[u32; 3]> = (0..80).map(|i| [i; 3]).collect();
+    let mut sequence = model.new_sequence();
+    let mut logits = Logits::default();
+    let mut feed = |tokens: Tokens<'_>, want: Want| {
+        let segment = Segment {
+            sequence: &mut sequence,
+            tokens,
+            want,
+        };
+        assert!(model.forward(&mut [segment], &mut logits).is_ok(), "{what}");
+    };
+    let piece = |from: usize, to: usize| Tokens::Given {
+        ids: &ids[..to - from],
+        positions: &positions[from..to],
+        features: &[],
+    };
+    // Warm: pieces of a prompt, and steps until a new page of 64 keys and values has been begun.
+    feed(piece(0, 30), Want::Last);
+    feed(piece(30, 40), Want::Last);
+    let pieces = taken(|| feed(piece(40, 60), Want::Last));
+    assert_eq!(pieces, 0, "20 tokens of a prompt, {what}");
+    for _ in 60..70 {
+        feed(Tokens::Generated(3), Want::Last);
+    }
+    let steps = taken(|| (70..90).for_each(|_| feed(Tokens::Generated(3), Want::Last)));
+    assert_eq!(steps, 0, "20 steps, {what}");
+}
