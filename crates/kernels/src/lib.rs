@@ -26,9 +26,13 @@ mod matrix;
 mod memory;
 mod norm;
 mod pool;
+#[cfg(test)]
+mod pool_tests;
 mod quant;
 mod routing;
 mod simd;
+mod steer;
+mod sync;
 #[cfg(test)]
 mod testing;
 mod tile;

@@ -1,22 +1,27 @@
 //! A small thread pool for many short parallel loops.
 //!
-//! Threads claim indices from a shared counter, so a thread that the system has put aside never
-//! holds up the others beyond the one piece it has in hand: beside a busy browser the loop narrows
-//! to the threads that run. Idle workers spin for some microseconds and then park. A loop allocates
-//! nothing. Which thread computes an index never changes what is computed.
+//! Threads claim indices from a shared counter, so a loop narrows to the threads that run. A thread that
+//! the system has put aside beside a busy program holds up the others by the piece it has in hand: whoever waits
+//! for it then lends it its own processor (`steer.rs`). Idle workers spin for some microseconds and then
+//! park. A loop allocates nothing. Which thread computes an index never changes what is computed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, TryLockError};
-use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
-/// How often an idle worker looks for work before it parks: about 50 µs.
-const SPINS: u32 = 4_000;
-/// How often the caller looks for the last pieces before it yields its processor.
-const CALLER_SPINS: u32 = 2_000;
+use crate::steer::{Seat, Steering};
+use crate::sync::{
+    Arc, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, JoinHandle, Mutex, Ordering, Thread, Wait, fence,
+    park, spawn, yield_now,
+};
 
-/// Not a loop's number, which has 32 bits.
-const NO_LOOP: u64 = u64::MAX;
+/// How long an idle worker looks for work before it parks: longer than the pauses inside a step.
+const PARK_AFTER: Duration = Duration::from_micros(250);
+/// How long the caller waits for the last pieces before it asks whether their threads run.
+const ASK_WORKERS_AFTER: Duration = Duration::from_micros(40);
+/// How long a worker waits for the next loop before it asks whether the caller runs.
+const ASK_CALLER_AFTER: Duration = Duration::from_micros(100);
+/// A thread whose processor time stands still for so long does not run.
+const STANDSTILL: Duration = Duration::from_micros(10);
 
 /// Worker threads that wait for parallel loops.
 pub struct Pool {
@@ -28,19 +33,34 @@ pub struct Pool {
 
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
+/// Written by all threads, and read by all: alone in its cache lines.
+#[repr(align(128))]
+struct Alone<T>(T);
+
 struct Shared {
-    /// Loop number in the upper half, next index in the lower half.
-    claim: AtomicU64,
-    /// Number of indices of the current loop.
+    /// The loop's number in the upper half; in the lower half how many of its indices are unclaimed.
+    claim: Alone<AtomicU64>,
+    /// Indices whose work has ended.
+    done: Alone<AtomicUsize>,
+    /// Number of indices of the loop.
     count: AtomicUsize,
     /// Points to the caller's `Task`, valid while indices are claimed and not done.
     task: AtomicPtr<()>,
-    /// Indices whose work has ended.
-    done: AtomicUsize,
     /// A task panicked on a worker.
     panicked: AtomicBool,
     stop: AtomicBool,
-    parked: Vec<AtomicBool>,
+    steering: Steering,
+    caller: Seat,
+    workers: Vec<Worker>,
+}
+
+/// What others see of a worker.
+struct Worker {
+    /// It sleeps, or is about to, until it is woken.
+    parked: AtomicBool,
+    /// It may hold an index.
+    busy: AtomicBool,
+    seat: Seat,
 }
 
 impl Pool {
@@ -52,21 +72,27 @@ impl Pool {
         } else {
             threads.min(1024)
         };
+        let worker = || Worker {
+            parked: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            seat: Seat::new(),
+        };
         let shared = Arc::new(Shared {
-            claim: AtomicU64::new(0),
+            claim: Alone(AtomicU64::new(0)),
+            done: Alone(AtomicUsize::new(0)),
             count: AtomicUsize::new(0),
             task: AtomicPtr::new(std::ptr::null_mut()),
-            done: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            parked: (1..threads).map(|_| AtomicBool::new(false)).collect(),
+            steering: Steering::new(threads),
+            caller: Seat::new(),
+            workers: (1..threads).map(|_| worker()).collect(),
         });
         let workers = (1..threads)
             .filter_map(|number| {
                 let shared = Arc::clone(&shared);
-                let name = format!("kernels-{number}");
-                let work = move || shared.work(number - 1);
-                let handle = std::thread::Builder::new().name(name).spawn(work).ok()?;
+                let work = move || shared.work(&shared.workers[number - 1]);
+                let handle = spawn(format!("kernels-{number}"), work)?;
                 Some((handle.thread().clone(), Some(handle)))
             })
             .collect();
@@ -85,6 +111,7 @@ impl Pool {
     /// Calls `task` once with each index below `count`, on all threads, and returns when all calls
     /// have. Called from inside a task, or while another thread's loop runs, it computes alone.
     pub fn run(&self, count: usize, task: impl Fn(usize) + Sync) {
+        use std::sync::TryLockError;
         if count <= 1 || self.workers.is_empty() || u32::try_from(count).is_err() {
             return (0..count).for_each(task);
         }
@@ -110,104 +137,174 @@ impl Pool {
         });
     }
 
+    /// Time from the start of a loop to its end when every thread takes one index and does nothing with
+    /// it: the median of a thousand loops. It says little while other programs want the processors.
+    pub fn dispatch_cost(&self) -> Duration {
+        let threads = self.threads();
+        let mut times: Vec<Duration> = (0..1000)
+            .map(|_| {
+                let arrived = std::sync::atomic::AtomicUsize::new(0);
+                let start = Instant::now();
+                self.run(threads, |_| {
+                    // Who has an index waits until the others have theirs, so that nobody takes two.
+                    arrived.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    while arrived.load(std::sync::atomic::Ordering::Relaxed) < threads
+                        && start.elapsed() < Duration::from_millis(1)
+                    {
+                        std::hint::spin_loop();
+                    }
+                });
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    }
+
     fn run_on_all(&self, count: usize, task: Task<'_>) {
         let shared = &*self.shared;
-        let number = ((shared.claim.load(Ordering::Relaxed) >> 32) + 1) & 0xffff_ffff;
-        shared.done.store(0, Ordering::Relaxed);
+        let number = ((shared.claim.0.load(Ordering::Relaxed) >> 32) + 1) & 0xffff_ffff;
+        // The last loop is over, so nobody can claim, and only who has claimed reads these.
+        shared.done.0.store(0, Ordering::Relaxed);
         shared.count.store(count, Ordering::Relaxed);
         shared
             .task
             .store((&raw const task).cast_mut().cast(), Ordering::Relaxed);
-        shared.claim.store(number << 32, Ordering::SeqCst);
+        shared.caller.take();
+        shared
+            .claim
+            .0
+            .store((number << 32) | count as u64, Ordering::Release);
+        // Either the worker sees the new number after it said that it parks, or we see that it said so.
         fence(Ordering::SeqCst);
-        for ((thread, _), parked) in self.workers.iter().zip(&shared.parked) {
-            if parked.load(Ordering::Relaxed) && parked.swap(false, Ordering::SeqCst) {
+        for ((thread, _), worker) in self.workers.iter().zip(&shared.workers).take(count - 1) {
+            if worker.parked.load(Ordering::Relaxed) && worker.parked.swap(false, Ordering::Relaxed) {
                 thread.unpark();
             }
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| shared.claim_all(number << 32)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.help(number)));
         if outcome.is_err() {
             // The index that panicked is over; nobody may claim what is left, since `task` goes.
-            shared.done.fetch_add(1, Ordering::AcqRel);
-            let claimed = shared.claim.swap((number << 32) | count as u64, Ordering::AcqRel);
-            let unclaimed = count.saturating_sub((claimed & 0xffff_ffff) as usize);
-            shared.done.fetch_add(unclaimed, Ordering::AcqRel);
+            let claim = shared.claim.0.swap(number << 32, Ordering::AcqRel);
+            let unclaimed = (claim & 0xffff_ffff) as usize;
+            shared.done.0.fetch_add(unclaimed + 1, Ordering::AcqRel);
         }
-        let mut spins = 0;
-        while shared.done.load(Ordering::Acquire) < count {
-            spins += 1;
-            if spins < CALLER_SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
+        shared.wait_for_workers(count);
         if let Err(panic) = outcome {
             resume_unwind(panic);
         }
-        if shared.panicked.swap(false, Ordering::AcqRel) {
+        if shared.panicked.load(Ordering::Acquire) && shared.panicked.swap(false, Ordering::AcqRel) {
             resume_unwind(Box::new("a task panicked on a worker thread"));
         }
     }
 }
 
 impl Shared {
-    fn work(&self, number: usize) {
-        let mut seen = NO_LOOP;
-        let mut spins = 0;
-        while !self.stop.load(Ordering::Acquire) {
-            let claim = self.claim.load(Ordering::Acquire);
-            if claim >> 32 != seen {
-                seen = claim >> 32;
-                spins = 0;
-                if catch_unwind(AssertUnwindSafe(|| self.claim_all(seen << 32))).is_err() {
-                    self.panicked.store(true, Ordering::Release);
-                    self.done.fetch_add(1, Ordering::AcqRel);
-                    seen = NO_LOOP;
+    /// Returns when all indices are done. A worker that has one and does not run is brought here.
+    fn wait_for_workers(&self, count: usize) {
+        let done = || self.done.0.load(Ordering::Acquire) >= count;
+        if done() {
+            return;
+        }
+        let mut wait = Wait::start();
+        let mut ask_at = ASK_WORKERS_AFTER;
+        let mut lend = !self.steering.is_useful();
+        while !done() {
+            let Some(waited) = wait.spin() else { continue };
+            if waited >= ask_at && self.steering.is_useful() {
+                for worker in &self.workers {
+                    if worker.busy.load(Ordering::Relaxed) && stands_still(&worker.seat, done) {
+                        self.steering.bring(&worker.seat);
+                        lend = true;
+                    }
                 }
-                continue;
+                ask_at = waited + ASK_WORKERS_AFTER;
             }
-            spins += 1;
-            if spins < SPINS {
-                std::hint::spin_loop();
-                continue;
+            if lend && waited >= ASK_WORKERS_AFTER {
+                yield_now();
             }
-            self.parked[number].store(true, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-            if self.claim.load(Ordering::SeqCst) >> 32 == seen && !self.stop.load(Ordering::SeqCst) {
-                std::thread::park();
-            }
-            self.parked[number].store(false, Ordering::SeqCst);
-            spins = 0;
         }
     }
 
-    /// Claims indices of the loop that `start` numbers, one at a time, until none is left.
+    fn work(&self, worker: &Worker) {
+        worker.seat.take();
+        let mut seen = 0;
+        let mut wait = Wait::start();
+        let mut asked = false;
+        while !self.stop.load(Ordering::Acquire) {
+            let number = self.claim.0.load(Ordering::Acquire) >> 32;
+            if number != seen {
+                seen = number;
+                self.steering.leave(&self.caller);
+                worker.busy.store(true, Ordering::Relaxed);
+                while catch_unwind(AssertUnwindSafe(|| self.help(seen))).is_err() {
+                    self.panicked.store(true, Ordering::Release);
+                    self.done.0.fetch_add(1, Ordering::AcqRel);
+                }
+                worker.busy.store(false, Ordering::Relaxed);
+                (wait, asked) = (Wait::start(), false);
+                continue;
+            }
+            let Some(waited) = wait.spin() else { continue };
+            if !asked && waited >= ASK_CALLER_AFTER && self.steering.is_useful() {
+                asked = true;
+                let next = || self.claim.0.load(Ordering::Relaxed) >> 32 != seen;
+                if stands_still(&self.caller, next) {
+                    self.steering.change_places(&self.caller);
+                }
+            }
+            if waited < PARK_AFTER {
+                continue;
+            }
+            worker.parked.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if self.claim.0.load(Ordering::Relaxed) >> 32 == seen && !self.stop.load(Ordering::Relaxed) {
+                park();
+            }
+            worker.parked.store(false, Ordering::Relaxed);
+            wait = Wait::start();
+        }
+    }
+
+    /// Claims indices of loop `number`, one at a time, until none is left.
     ///
     /// A thread that comes late may hold the number of a loop that has ended: its claim then fails,
-    /// because the number in the counter is another or its indices are used up. When a claim
-    /// succeeds, the loop is not over, so `count` and `task` are still the ones stored before it.
-    fn claim_all(&self, start: u64) {
+    /// because the counter has another number or nothing left. A claim that succeeds shows that the loop was
+    /// not over when `count` and `task` were read, so they are the ones stored before it.
+    fn help(&self, number: u64) {
         loop {
-            let claim = self.claim.load(Ordering::Acquire);
-            let count = self.count.load(Ordering::Relaxed);
-            let task = self.task.load(Ordering::Relaxed);
-            let index = (claim & 0xffff_ffff) as usize;
-            if claim & !0xffff_ffff != start || index >= count {
+            let claim = self.claim.0.load(Ordering::Acquire);
+            let left = (claim & 0xffff_ffff) as usize;
+            if claim >> 32 != number || left == 0 {
                 return;
             }
-            if self
-                .claim
-                .compare_exchange(claim, claim + 1, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
-            {
+            let count = self.count.load(Ordering::Relaxed);
+            let task = self.task.load(Ordering::Relaxed);
+            let claimed =
+                self.claim
+                    .0
+                    .compare_exchange_weak(claim, claim - 1, Ordering::AcqRel, Ordering::Relaxed);
+            if claimed.is_ok() {
                 // SAFETY: the claim shows that the caller still waits in `run_on_all`, where `task` lives.
                 let task = unsafe { *task.cast::<Task<'_>>() };
-                task(index);
-                self.done.fetch_add(1, Ordering::AcqRel);
+                task(count - left);
+                self.done.0.fetch_add(1, Ordering::AcqRel);
             }
         }
     }
+}
+
+/// Whether the thread of `seat` uses no processor time for a while, or `over` comes true meanwhile.
+fn stands_still(seat: &Seat, over: impl Fn() -> bool) -> bool {
+    let before = seat.time_used();
+    let start = Instant::now();
+    while start.elapsed() < STANDSTILL {
+        if over() {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    seat.time_used() == before
 }
 
 impl Drop for Pool {
@@ -242,7 +339,3 @@ impl<T> Clone for Share<T> {
     }
 }
 impl<T> Copy for Share<T> {}
-
-#[cfg(test)]
-#[path = "pool_tests.rs"]
-mod tests;

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Pool;
+use crate::Pool;
 
 #[test]
 fn every_index_comes_once_in_every_loop() {
@@ -62,5 +62,12 @@ fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
         let total = AtomicUsize::new(0);
         pool.run(8, |index| _ = total.fetch_add(index, Ordering::Relaxed));
         assert_eq!(total.into_inner(), 28);
+    }
+}
+
+#[test]
+fn an_empty_loop_ends() {
+    for threads in [1, 2, 3] {
+        assert!(Pool::new(threads).dispatch_cost() > Duration::ZERO);
     }
 }
