@@ -4,18 +4,16 @@
 //! in [`Dot::combine`]. A row may therefore be served by any kernel.
 
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, GROUP, bf16_value};
+use crate::quant::{BLOCK, GROUP, GROUPS, bf16_value};
 
-/// Bytes of an unpacked block at most: 256 columns of 16 outputs in i16.
-pub(crate) const UNPACKED: usize = BLOCK * PANEL * 2;
+/// Bytes of an unpacked block at most: 256 columns of 16 outputs, and eight groups' factors as i16, twice.
+pub(crate) const UNPACKED: usize = BLOCK * PANEL + GROUPS * PANEL * 4;
 
 /// Inputs of `R` rows at the start of a block.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockRows<const R: usize> {
     /// int8, `4 · steps` of each row.
     pub(crate) values: [*const i8; R],
-    /// i16, the same, in the order that [`crate::quant::Activations`] says, where [`Dot::WIDE`].
-    pub(crate) wide: [*const i16; R],
     /// Per group, as [`crate::quant::Activations`] says.
     pub(crate) offsets: [*const [i16; 2]; R],
     /// One per row.
@@ -30,9 +28,7 @@ pub(crate) trait Dot: Copy {
     /// 16 i32.
     type Sums: Copy;
 
-    /// Whether [`q8_unpacked`](Self::q8_unpacked) reads inputs in i16.
-    const WIDE: bool = false;
-    /// Rows that [`q8_unpacked`](Self::q8_unpacked) takes at once when there are many.
+    /// Rows that [`q8`](Self::q8) takes at once when there are many.
     const Q8_ROWS: usize;
     /// Rows that [`q4_unpacked`](Self::q4_unpacked) takes at once when there are many.
     const Q4_ROWS: usize;
@@ -44,26 +40,6 @@ pub(crate) trait Dot: Copy {
         steps: usize,
         rows: BlockRows<R>,
     ) -> [[Self::Sums; R]; P];
-
-    /// Makes of values what [`q8_unpacked`](Self::q8_unpacked) reads, in place or at `to`
-    /// ([`UNPACKED`] bytes at most); returns where.
-    #[inline(always)]
-    unsafe fn q8_unpack(self, values: *const i8, _steps: usize, _to: *mut u8) -> *const u8 {
-        values.cast()
-    }
-
-    /// As [`q8`](Self::q8), from an unpacked block.
-    #[inline(always)]
-    unsafe fn q8_unpacked<const R: usize>(
-        self,
-        unpacked: *const u8,
-        steps: usize,
-        rows: BlockRows<R>,
-    ) -> [Self::Sums; R] {
-        // SAFETY: the caller's.
-        let [sums] = unsafe { self.q8([unpacked.cast()], steps, rows) };
-        sums
-    }
 
     /// `Σ_k factor[o][k / 32] · (n[o][k] - 8) · x[r][k]` for `P` panels.
     /// `nibbles`: `[steps / 2][16][4]`; `factors`: `[8][16]`

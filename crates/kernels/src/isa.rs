@@ -75,19 +75,6 @@ impl Isa {
         self.run(Lanes)
     }
 
-    /// Whether q8 products of many rows read inputs in i16.
-    pub(crate) fn wide_inputs(self) -> bool {
-        struct Wide;
-        impl Kernel for Wide {
-            type Output = bool;
-            #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> bool {
-                S::WIDE
-            }
-        }
-        self.run(Wide)
-    }
-
     /// Runs an algorithm with this instruction set.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {

@@ -11,14 +11,12 @@ use crate::simd::{Kernel, Simd};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
-/// The same with inputs in i16.
-const WIDE_ROW_BLOCK: usize = 36;
 /// Panels that one row reads at once.
 const STREAMS: usize = 2;
 /// Panels whose sums are kept together.
 const PANELS: usize = 3;
 /// Rows up to which packed weights are read directly; more unpack a block first.
-pub(super) const FEW: usize = 3;
+const FEW: usize = 3;
 
 /// The weights of a product.
 #[derive(Clone, Copy)]
@@ -50,9 +48,12 @@ pub(super) struct Integer<'a> {
 enum Block {
     Q8 { values: *const i8 },
     Q4 { nibbles: *const u8, factors: *const i8 },
-    UnpackedQ8 { bytes: *const u8 },
-    UnpackedQ4 { bytes: *const u8, factors: *const i8 },
+    Unpacked { bytes: *const u8, factors: *const i8 },
 }
+
+/// Vectors that cross cache lines take twice as long to read.
+#[repr(align(64))]
+struct Aligned<T>(T);
 
 impl Kernel for Integer<'_> {
     type Output = ();
@@ -63,10 +64,9 @@ impl Kernel for Integer<'_> {
         let panels = self.piece.panels.clone();
         // Sums of some panels, `[panels][rows][16]`: the output's rows may lie at powers of two from
         // one another, where they would push each other out of the caches.
-        let mut sums = [0.0; PANELS * ROW_BLOCK * PANEL];
-        let mut unpacked = [0; UNPACKED];
-        let wide = S::WIDE && matches!(self.weights, Weights::Q8 { .. });
-        let row_block = if wide { WIDE_ROW_BLOCK } else { ROW_BLOCK };
+        let mut sums = Aligned([0.0; PANELS * ROW_BLOCK * PANEL]);
+        let sums = &mut sums.0;
+        let mut unpacked = Aligned([0; UNPACKED]);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
             if rows == 1 {
@@ -82,7 +82,7 @@ impl Kernel for Integer<'_> {
             }
             let mut row = 0;
             while row < rows {
-                let count = row_block.min(rows - row);
+                let count = ROW_BLOCK.min(rows - row);
                 let mut panel = panels.start;
                 while panel < panels.end {
                     let here = PANELS.min(panels.end - panel);
@@ -94,7 +94,7 @@ impl Kernel for Integer<'_> {
                         for i in 0..here {
                             let mut weights = self.block(panel + i, block);
                             if count > FEW {
-                                weights = self.unpack(s, weights, block, unpacked.as_mut_ptr());
+                                weights = self.unpack(s, weights, block, unpacked.0.as_mut_ptr());
                             }
                             let sums = sums[i * count * PANEL..].as_mut_ptr();
                             self.times(s, panel + i, block, weights, row, count, sums);
@@ -246,14 +246,11 @@ impl Integer<'_> {
         // SAFETY: the caller's.
         unsafe {
             match weights {
-                Block::Q8 { values } => Block::UnpackedQ8 {
-                    bytes: s.q8_unpack(values, steps, to),
-                },
                 Block::Q4 { nibbles, factors } => {
                     s.q4_unpack(nibbles, factors, steps, to);
-                    Block::UnpackedQ4 { bytes: to, factors }
+                    Block::Unpacked { bytes: to, factors }
                 }
-                unpacked => unpacked,
+                other => other,
             }
         }
     }
@@ -286,8 +283,8 @@ impl Integer<'_> {
         sums: *mut f32,
     ) {
         let tile = match weights {
-            Block::Q8 { .. } | Block::UnpackedQ8 { .. } => S::Q8_ROWS,
-            Block::Q4 { .. } | Block::UnpackedQ4 { .. } => S::Q4_ROWS,
+            Block::Q8 { .. } => S::Q8_ROWS,
+            Block::Q4 { .. } | Block::Unpacked { .. } => S::Q4_ROWS,
         };
         let scales = self.scales(panel, block);
         let steps = self.steps(block);
@@ -329,12 +326,11 @@ impl Integer<'_> {
                     let [sums] = s.q8([values], steps, rows);
                     sums
                 }
-                Block::UnpackedQ8 { bytes } => s.q8_unpacked(bytes, steps, rows),
                 Block::Q4 { nibbles, factors } => {
                     let [sums] = s.q4([nibbles], [factors], steps, rows);
                     sums
                 }
-                Block::UnpackedQ4 { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
+                Block::Unpacked { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
             };
             for r in 0..R {
                 s.combine(sums[r], scales, *rows.scales.add(r), to.add(r * PANEL));

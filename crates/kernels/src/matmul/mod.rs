@@ -93,9 +93,8 @@ impl Cpu {
             return;
         }
         let quantised = matches!(format, Format::Q8 | Format::Q4);
-        let wide = format == Format::Q8 && rows > integer::FEW && self.isa.wide_inputs();
         let mut workspace = self.take_activations();
-        let rounded = quantised.then(|| workspace.quantise(self, input, k, wide));
+        let rounded = quantised.then(|| workspace.quantise(self, input, k));
         // A task is some panels of one group (and, in a lone long group, a block of rows).
         let panels = n.div_ceil(PANEL);
         let row_block = if quantised {

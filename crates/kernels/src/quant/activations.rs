@@ -14,8 +14,6 @@ use crate::simd::{Kernel, Simd};
 pub(crate) struct Activations {
     /// `[blocks][rows][256]`, the last block as narrow as it is
     pub(super) values: Vec<i8>,
-    /// The same as i16, each four columns in the order 0, 2, 1, 3; where the instruction set wants it.
-    pub(super) wide: Vec<i16>,
     /// `[blocks][rows]`
     pub(super) scales: Vec<f32>,
     /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
@@ -27,7 +25,6 @@ pub(crate) struct Activations {
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     values: *const i8,
-    wide: *const i16,
     scales: *const f32,
     offsets: *const [i16; 2],
     count: usize,
@@ -65,14 +62,11 @@ impl Rows {
         unsafe {
             let mut rows = BlockRows {
                 values: [self.values.add(start); R],
-                wide: [self.wide; R],
                 offsets: [self.offsets.add(start / GROUP); R],
                 scales: self.scales.add(block * self.count + row),
             };
             for r in 0..R {
                 rows.values[r] = rows.values[r].add(r * width);
-                // Dangling where there are none; nobody reads them then.
-                rows.wide[r] = rows.wide[r].wrapping_add(start + r * width);
                 rows.offsets[r] = rows.offsets[r].add(r * (width / GROUP));
             }
             rows
@@ -81,17 +75,14 @@ impl Rows {
 }
 
 impl Activations {
-    /// Rounds `[rows, k]`. `wide`: as i16 too.
-    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize, wide: bool) -> Rows {
+    /// Rounds `[rows, k]`.
+    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize) -> Rows {
         let rows = input.len() / k.max(1);
         let padded = padded(k);
         let blocks = padded.div_ceil(BLOCK);
         grow(&mut self.values, rows * padded);
         grow(&mut self.scales, rows * blocks);
         grow(&mut self.offsets, rows * padded / GROUP);
-        if wide {
-            grow(&mut self.wide, rows * padded);
-        }
         let to = Share(&raw mut *self);
         let round = |row: usize| {
             // SAFETY: each row has its own places, which lie inside the buffers.
@@ -105,7 +96,6 @@ impl Activations {
                         input: &input[row * k + from..][..BLOCK.min(k - from)],
                         width,
                         values: to.values.as_ptr().cast_mut().add(start),
-                        wide: wide.then(|| to.wide.as_ptr().cast_mut().add(start)),
                         scale: to.scales.as_ptr().cast_mut().add(block * rows + row),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
                     });
@@ -119,7 +109,6 @@ impl Activations {
         }
         Rows {
             values: self.values.as_ptr(),
-            wide: self.wide.as_ptr(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
             count: rows,
@@ -141,8 +130,6 @@ struct Round<'a> {
     width: usize,
     /// `[width]`
     values: *mut i8,
-    /// `[width]`
-    wide: Option<*mut i16>,
     scale: *mut f32,
     /// `[width / 32]`
     offsets: *mut [i16; 2],
@@ -165,16 +152,6 @@ impl Kernel for Round<'_> {
                 }
                 // At most 8 · 16 · 127 in magnitude.
                 *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
-            }
-            if let Some(wide) = self.wide {
-                let mut i = 0;
-                while i < width {
-                    *wide.add(i) = i16::from(*values.add(i));
-                    *wide.add(i + 1) = i16::from(*values.add(i + 2));
-                    *wide.add(i + 2) = i16::from(*values.add(i + 1));
-                    *wide.add(i + 3) = i16::from(*values.add(i + 3));
-                    i += 4;
-                }
             }
         }
     }

@@ -12,9 +12,8 @@ use std::arch::x86_64::{
     _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps,
     _mm256_cvtepu16_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
     _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32,
-    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi16,
-    _mm256_unpacklo_epi16,
+    _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use super::Avx2;
@@ -140,7 +139,6 @@ unsafe fn group_of_three(from: *const u8, x: [*const i8; 3], sums: [[__m256i; 2]
 
 impl Dot for Avx2 {
     type Sums = [__m256i; 2];
-    const WIDE: bool = true;
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
 
@@ -158,7 +156,9 @@ impl Dot for Avx2 {
             for step in 0..steps {
                 for p in 0..P {
                     let from = values[p].add(step * STEP);
-                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                    if R == 1 {
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                    }
                     for half in 0..2 {
                         let w = _mm256_loadu_si256(from.add(32 * half).cast());
                         let size = _mm256_abs_epi8(w);
@@ -167,52 +167,6 @@ impl Dot for Avx2 {
                             let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(x, w));
                             let wide = _mm256_madd_epi16(pairs, ones);
                             sums[p][r][half] = _mm256_add_epi32(sums[p][r][half], wide);
-                        }
-                    }
-                }
-            }
-            sums
-        }
-    }
-
-    /// `[steps][2 halves][2 pairs][8 outputs][2]` i16: the pairs are columns 0, 2 and 1, 3 of a step.
-    #[inline(always)]
-    unsafe fn q8_unpack(self, values: *const i8, steps: usize, to: *mut u8) -> *const u8 {
-        // SAFETY: as above.
-        unsafe {
-            for i in 0..2 * steps {
-                let bytes = _mm256_loadu_si256(values.add(32 * i).cast());
-                let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
-                _mm256_storeu_si256(to.add(64 * i).cast(), even);
-                _mm256_storeu_si256(to.add(64 * i + 32).cast(), _mm256_srai_epi16::<8>(bytes));
-            }
-        }
-        to
-    }
-
-    /// i16 throughout: two multiplications for 32 products as with bytes, but no signs to move.
-    #[inline(always)]
-    unsafe fn q8_unpacked<const R: usize>(
-        self,
-        unpacked: *const u8,
-        steps: usize,
-        rows: BlockRows<R>,
-    ) -> [Self::Sums; R] {
-        // SAFETY: as above.
-        unsafe {
-            let mut sums = [[_mm256_setzero_si256(); 2]; R];
-            for step in 0..steps {
-                for pair in 0..2 {
-                    let from = unpacked.add(2 * STEP * step + 32 * pair);
-                    let w = [
-                        _mm256_loadu_si256(from.cast()),
-                        _mm256_loadu_si256(from.add(64).cast()),
-                    ];
-                    for r in 0..R {
-                        let x = broadcast(rows.wide[r].add(4 * step + 2 * pair).cast());
-                        for half in 0..2 {
-                            let products = _mm256_madd_epi16(w[half], x);
-                            sums[r][half] = _mm256_add_epi32(sums[r][half], products);
                         }
                     }
                 }
