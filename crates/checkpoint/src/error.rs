@@ -14,6 +14,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The caller asked for an end in the middle of a file.
+    #[error("interrupted; hint: files that are not complete end in .partial and can be deleted")]
+    Interrupted,
     /// A file that every checkpoint has is not there.
     #[error("{place}: there is no {name}; hint: {hint}")]
     MissingFile {

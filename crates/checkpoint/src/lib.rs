@@ -12,6 +12,7 @@ mod cases;
 mod checkpoint;
 mod config;
 mod error;
+mod export;
 mod files;
 mod layout;
 pub mod matrices;
@@ -30,6 +31,7 @@ pub use config::{
     VisionConfig, Yarn,
 };
 pub use error::CheckpointError;
+pub use export::{Exported, export};
 pub use files::Files;
 pub use layout::{Part, Slot, layout};
 pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource, matrices};

@@ -35,13 +35,25 @@ impl RandomWeights {
         }
     }
 
+    fn shape(&self, name: &str) -> Result<&[usize], CheckpointError> {
+        self.shapes
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| CheckpointError::MissingTensor {
+                file: "random weights".to_owned(),
+                tensor: name.to_owned(),
+                expected: Vec::new(),
+                hint: "this configuration has no such tensor",
+            })
+    }
+
     fn make(&self, name: String, shape: Vec<usize>) -> Tensor<'static> {
         let count: usize = shape.iter().product();
         let mut numbers = Numbers::new(self.seed, &name);
         let (centre, reach) = self.range(&name, &shape);
-        let single = name.ends_with(".A_log") || name.ends_with(".linear_attn.norm.weight");
-        let size = if single { 4 } else { 2 };
-        let mut bytes = Vec::with_capacity(count * size);
+        let dtype = dtype_of(&name);
+        let single = dtype == Dtype::F32;
+        let mut bytes = Vec::with_capacity(count * dtype.size());
         // Four 16-bit uniforms of every 64-bit draw.
         for index in 0..count.div_ceil(4) {
             let draw = numbers.next();
@@ -55,7 +67,6 @@ impl RandomWeights {
                 }
             }
         }
-        let dtype = if single { Dtype::F32 } else { Dtype::BF16 };
         Tensor {
             name,
             file: "random weights".to_owned(),
@@ -98,20 +109,16 @@ impl RandomWeights {
 
 impl Weights for RandomWeights {
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, CheckpointError> {
-        let shape = self
-            .shapes
-            .get(name)
-            .ok_or_else(|| CheckpointError::MissingTensor {
-                file: "random weights".to_owned(),
-                tensor: name.to_owned(),
-                expected: Vec::new(),
-                hint: "this configuration has no such tensor",
-            })?;
-        Ok(self.make(name.to_owned(), shape.clone()))
+        Ok(self.make(name.to_owned(), self.shape(name)?.to_vec()))
     }
 
     fn has(&self, name: &str) -> bool {
         self.shapes.contains_key(name)
+    }
+
+    /// Without making the tensor.
+    fn dtype(&self, name: &str) -> Result<Dtype, CheckpointError> {
+        self.shape(name).map(|_| dtype_of(name))
     }
 
     /// Made one at a time: a fused tensor of all experts would need gigabytes.
@@ -137,6 +144,15 @@ impl Weights for RandomWeights {
             ExpertPart::Down => ("down_proj", [hidden, inner]),
         };
         Ok(self.make(format!("{prefix}.experts.{index}.{name}.weight"), shape.to_vec()))
+    }
+}
+
+/// The data types of the family's published bf16 checkpoints.
+fn dtype_of(name: &str) -> Dtype {
+    if name.ends_with(".A_log") || name.ends_with(".linear_attn.norm.weight") {
+        Dtype::F32
+    } else {
+        Dtype::BF16
     }
 }
 

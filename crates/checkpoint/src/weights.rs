@@ -1,6 +1,6 @@
 //! Where a network takes its weights from: a checkpoint, or random numbers of the right shapes.
 
-use crate::{CheckpointError, ExpertPart, PackedMatrix, Tensor, matrices::slice};
+use crate::{CheckpointError, Dtype, ExpertPart, PackedMatrix, Tensor, matrices::slice};
 
 /// A source of tensors by official name.
 pub trait Weights: Sync {
@@ -14,6 +14,11 @@ pub trait Weights: Sync {
     /// of its tensors.
     fn packed(&self, _key: &str) -> Result<Option<PackedMatrix<'_>>, CheckpointError> {
         Ok(None)
+    }
+
+    /// The data type of the tensor of that official name.
+    fn dtype(&self, name: &str) -> Result<Dtype, CheckpointError> {
+        Ok(self.tensor(name)?.dtype)
     }
 
     /// One routed expert of the feed-forward layer at `prefix` (such as

@@ -6,6 +6,7 @@ mod chat;
 mod demo;
 mod doctor;
 mod eval;
+mod export;
 mod inspect;
 mod policy;
 mod replay;
@@ -34,6 +35,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Describe a checkpoint: shape, sizes, memory plan.
     Inspect(inspect::Args),
+    /// Write a checkpoint in the official layout, for other programs.
+    Export(export::Args),
     /// Measure tokens per second.
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
@@ -60,6 +63,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args, global),
         Command::Verify(args) => verify::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
+        Command::Export(args) => export::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),

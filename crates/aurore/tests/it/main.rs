@@ -9,6 +9,7 @@
 mod checkpoints;
 mod demo;
 mod errors;
+mod export;
 mod help;
 #[cfg(nano_embedded)]
 mod nano;

@@ -6,6 +6,7 @@ mod official;
 mod parse;
 mod preprocessor;
 mod rope;
+mod write;
 
 pub use generation::GenerationConfig;
 pub use official::OFFICIAL;

@@ -98,7 +98,7 @@ impl RopeParameters {
         })
     }
 
-    fn to_map(&self) -> Map<String, Value> {
+    pub(super) fn to_map(&self) -> Map<String, Value> {
         let mut map = Map::new();
         let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);
         set("rope_theta", self.theta.into());

@@ -7,6 +7,8 @@ mod checkpoint;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod packed;
