@@ -1,5 +1,9 @@
 //! `aurore bench`: tokens per second, beside what this machine could do at best.
 
+mod beside;
+mod image;
+mod start;
+
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -43,6 +47,21 @@ pub struct Args {
     /// Instruction set: avx512, avx2 or portable; the best one when not given.
     #[arg(long)]
     isa: Option<String>,
+    /// Only the first layers of a shape with random weights: a large shape's layers on a small machine.
+    #[arg(long, value_name = "NUMBER", requires = "random_weights", value_parser = clap::value_parser!(u32).range(1..))]
+    first_layers: Option<u32>,
+    /// Time a picture of this size, from pixels to the end of its prefill, instead of text.
+    #[arg(long, value_name = "WIDTHxHEIGHT", conflicts_with = "start")]
+    image: Option<image::Size>,
+    /// Time the way from the start of this command to the first token of a short prompt, instead.
+    #[arg(long)]
+    start: bool,
+    /// Busy processes that want the cores meanwhile.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    beside: usize,
+    /// Be such a process: for --beside.
+    #[arg(long, hide = true)]
+    spin: bool,
     /// How often each is timed; the median and the standard deviation are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
@@ -58,6 +77,11 @@ enum Quant {
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    if args.spin {
+        beside::spin();
+        return Ok(ExitCode::SUCCESS);
+    }
     let precision = match args.quant {
         Quant::Bf16 => Precision::Bf16,
         Quant::F32 => Precision::F32,
@@ -86,10 +110,21 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         isa,
     };
 
-    let started = Instant::now();
+    let loading = Instant::now();
     let progress = spinner(global, "loading");
     let model = load(&args, &options)?;
-    let load_seconds = started.elapsed().as_secs_f64();
+    let load_seconds = loading.elapsed().as_secs_f64();
+    if args.start {
+        progress.finish_and_clear();
+        start::run(&args, &model, started, load_seconds, global)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(size) = args.image {
+        let _beside = beside::Beside::start(args.beside)?;
+        progress.finish_and_clear();
+        image::run(&args, &model, size, load_seconds, global)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     progress.set_message("measuring this machine");
     let limits = model.machine_limits();
     let bench = Bench {
@@ -103,6 +138,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     if !global.json {
         bench.print_head();
     }
+    // After the limits: those are of the machine alone.
+    let _beside = beside::Beside::start(args.beside)?;
     for &depth in &args.depth {
         bench.at_depth(depth)?;
         if global.is_interrupted() {
@@ -129,9 +166,13 @@ fn load(args: &Args, options: &LoadOptions) -> anyhow::Result<Model> {
                 ));
             }
         };
+        let config = match args.first_layers {
+            Some(layers) => config.with_layers(layers as usize),
+            None => config,
+        };
         // Speed of the language model: its tower would only take time to make.
         let config = Config {
-            vision: None,
+            vision: config.vision.filter(|_| args.image.is_some()),
             ..config
         };
         return Ok(Model::load(&RandomWeights::new(&config, 1), &config, options)?);
@@ -310,6 +351,8 @@ impl Bench<'_> {
                 "tokens": result.tokens,
                 "depth": result.depth,
                 "batch": 1,
+                "beside": self.args.beside,
+                "first_layers": self.args.first_layers,
                 "tokens_per_second": round(speed),
                 "stddev": round(spread),
                 "bytes_per_token": bytes.round(),

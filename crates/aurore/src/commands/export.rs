@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_checkpoint::{
-    Checkpoint, CheckpointError, Config, Files, OFFICIAL, RandomWeights, Weights, export,
+    Checkpoint, CheckpointError, Config, Files, OFFICIAL, PreprocessorConfig, RandomWeights, Weights, export,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -23,9 +23,11 @@ const COMPANIONS: [&str; 9] = [
     "merges.txt",
     "special_tokens_map.json",
     "generation_config.json",
-    "preprocessor_config.json",
+    PREPROCESSOR,
     "video_preprocessor_config.json",
 ];
+
+const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// Options of `aurore export`.
 #[derive(clap::Args)]
@@ -115,6 +117,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             ));
         }
         copy_companions(&files, &args.output, &mut copied)?;
+    }
+    let preprocessor = args.output.join(PREPROCESSOR);
+    if config.vision.is_some() && !preprocessor.exists() {
+        // The family's, which this engine takes where there is none; others insist on a file.
+        std::fs::write(&preprocessor, PreprocessorConfig::default().to_json()).with_hint(
+            &format!("{} cannot be written", preprocessor.display()),
+            "check that the disk has room",
+        )?;
     }
     if global.json {
         let line = json!({

@@ -6,6 +6,7 @@
     reason = "a helper that fails makes its test fail"
 )]
 
+mod bench;
 mod checkpoints;
 mod demo;
 mod errors;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Config, Ffn, LayerType, TextConfig, VisionConfig};
+use super::{Config, Ffn, LayerType, PreprocessorConfig, TextConfig, VisionConfig};
 
 impl Config {
     /// The same network with only its first `layers` decoder layers; all of them when it has fewer.
@@ -168,6 +168,24 @@ impl VisionConfig {
     }
 }
 
+impl PreprocessorConfig {
+    /// The text of a `preprocessor_config.json` that [`PreprocessorConfig::from_json`] reads back.
+    pub fn to_json(&self) -> String {
+        let numbers =
+            |values: [f32; 3]| values.map(|value| value.to_string().parse().unwrap_or(f64::from(value)));
+        let fields = json!({
+            "image_processor_type": "Qwen2VLImageProcessorFast",
+            "size": {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels},
+            "patch_size": self.patch_size,
+            "temporal_patch_size": self.temporal_patch_size,
+            "merge_size": self.merge_size,
+            "image_mean": numbers(self.image_mean),
+            "image_std": numbers(self.image_std),
+        });
+        format!("{fields:#}\n")
+    }
+}
+
 fn one_or_many(ids: &[u32]) -> Value {
     match ids {
         [] => Value::Null,
@@ -198,6 +216,20 @@ mod tests {
                 ..config
             });
         }
+    }
+
+    #[test]
+    fn preprocessing_is_read_back() {
+        let config = PreprocessorConfig {
+            image_mean: [0.1, 0.2, 0.3],
+            max_pixels: 1 << 20,
+            ..PreprocessorConfig::default()
+        };
+        let text = config.to_json();
+        assert_eq!(
+            PreprocessorConfig::from_json(&text, "preprocessor_config.json").unwrap(),
+            config
+        );
     }
 
     #[test]

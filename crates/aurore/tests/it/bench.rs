@@ -1,0 +1,78 @@
+//! `bench` on a tiny shape: what it prints, never how fast.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::program::Program;
+
+fn bench(options: &[&str]) -> Vec<Value> {
+    let folder = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../reference/goldens/moe"
+    ));
+    let model = folder.to_str().unwrap();
+    let arguments = [
+        &[
+            "bench",
+            "--random-weights",
+            "--model",
+            model,
+            "--json",
+            "--repeat",
+            "2",
+        ],
+        options,
+    ]
+    .concat();
+    let said = Program::new().run(&arguments);
+    assert_eq!(said.code, 0, "{options:?}: {}", said.err);
+    said.json_lines()
+}
+
+#[test]
+fn text_beside_a_busy_process() {
+    let lines = bench(&[
+        "--prompt",
+        "8",
+        "--generate",
+        "2",
+        "--beside",
+        "1",
+        "--first-layers",
+        "1",
+    ]);
+    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["prefill", "decode"]);
+    for line in &lines {
+        assert!(line["tokens_per_second"].as_f64().unwrap() > 0.0, "{line}");
+        assert_eq!((&line["beside"], &line["first_layers"]), (&1.into(), &1.into()));
+    }
+}
+
+#[test]
+fn a_picture_from_pixels_on() {
+    let lines = bench(&["--image", "640x512"]);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(line["kind"], "image");
+    // 20 × 16 squares of 32 pixels, and the two tokens around them.
+    assert_eq!(line["tokens"], 322);
+    for part in ["seconds", "preprocessing_seconds", "vision_seconds"] {
+        assert!(line[part].as_f64().unwrap() > 0.0, "{part}: {line}");
+    }
+}
+
+#[test]
+fn a_start_is_one_token() {
+    let lines = bench(&["--start"]);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(line["kind"], "start");
+    assert!(line["seconds"].as_f64().unwrap() >= line["load_seconds"].as_f64().unwrap());
+}
+
+#[test]
+fn sizes_that_are_none_are_refused() {
+    let said = Program::new().run(&["bench", "--image", "1920"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("1920x1080"), "{}", said.err);
+}
