@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::failure::WithHint;
 
 /// A busy process ends by itself after this long, whatever became of the one that started it.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 /// How often it looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 

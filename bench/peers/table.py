@@ -1,0 +1,56 @@
+"""The cells of the table: what is measured, and what each bar asks for."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One comparison. `what` says which measurement a tool has to make; higher is better for rates
+    (tokens a second), lower for seconds and bytes."""
+
+    key: str
+    title: str
+    what: str  # prefill, decode, image, batch, memory, start
+    quant: str  # q8, q4, bf16
+    shape: str = "0.8B"
+    first_layers: int | None = None
+    tokens: int = 0
+    depth: int = 0
+    batch: int = 1
+    beside: int = 0
+    bar: str = ""
+    unit: str = field(default="tokens/s")
+
+    @property
+    def lower_is_better(self):
+        return self.unit != "tokens/s"
+
+
+def cells():
+    rows = []
+    for quant in ("q8", "q4"):
+        for tokens in (512, 2048):
+            rows.append(Cell(f"prefill-{tokens}-{quant}", f"prefill {tokens}, {quant}", "prefill", quant,
+                             tokens=tokens, bar="5×"))
+    rows += [
+        Cell("decode-q8", "decode, q8", "decode", "q8", bar="1.3×"),
+        Cell("decode-q4", "decode, q4", "decode", "q4", bar="1.7×"),
+        Cell("decode-q8-4096", "decode at 4,096, q8", "decode", "q8", depth=4096, bar="1.4×"),
+        Cell("decode-q8-16384", "decode at 16,384, q8", "decode", "q8", depth=16384, bar="2.5×"),
+        Cell("moe-prefill-q4", "experts (35B-A3B, 8 layers): prefill 512, q4", "prefill", "q4", shape="35B-A3B",
+             first_layers=8, tokens=512, bar="5×"),
+        Cell("moe-decode-q4", "experts (35B-A3B, 8 layers): decode, q4", "decode", "q4", shape="35B-A3B",
+             first_layers=8, bar="1.6×"),
+        Cell("prefill-512-bf16", "prefill 512, bf16", "prefill", "bf16", tokens=512, bar="5×"),
+        Cell("decode-bf16", "decode, bf16", "decode", "bf16", bar="1.3×"),
+        Cell("image-q8", "1920×1080 screenshot to end of prefill, q8", "image", "q8", bar="4×", unit="seconds"),
+        Cell("batch-1-q4", "one sequence, q4", "batch", "q4", batch=1),
+        Cell("batch-16-q4", "16 sequences together, q4", "batch", "q4", batch=16, bar="6× one sequence"),
+        Cell("busy-prefill-q8", "prefill 512 beside a busy process, q8", "prefill", "q8", tokens=512, beside=1,
+             bar="55 % of quiet"),
+        Cell("busy-decode-q8", "decode beside a busy process, q8", "decode", "q8", beside=1, bar="55 % of quiet"),
+        Cell("memory-q4", "resident memory, q4, context 4,096", "memory", "q4", tokens=4096,
+             bar="weights + 25 %", unit="MB"),
+        Cell("start-q4", "start to first token, q4", "start", "q4", bar="0.8 s", unit="seconds"),
+    ]
+    return rows
