@@ -114,7 +114,7 @@ def measure(cell, there, rounds, server_for_all):
         result |= {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
     for name, reason in reasons.items():
         print(f"{cell.key:20} not run: {name}: {reason}", flush=True)
-    return {"title": cell.title, "unit": cell.unit, "bar": cell.bar, "results": results, "not_run": reasons}
+    return {"title": cell.title, "unit": cell.unit, "bar": cell.bar, "of": cell.of, "results": results, "not_run": reasons}
 
 
 def machine():

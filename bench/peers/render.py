@@ -14,6 +14,10 @@ def rows(receipts):
         for key, cell in receipt["cells"].items():
             found[key] = cell
     for cell in found.values():
+        whole = found.get(cell.get("of"), {}).get("results", {})
+        for name, result in cell["results"].items():
+            if name in whole and whole[name]["median"]:
+                result["share"] = result["median"] / whole[name]["median"]
         own = cell["results"].get("aurore")
         rivals = {name: result for name, result in cell["results"].items() if name != "aurore"}
         lower = cell["unit"] != "tokens/s"
@@ -32,6 +36,9 @@ def figure(result, unit):
         return "not run"
     middle = result["median"]
     spread = f" ({number(result['lowest'])}–{number(result['highest'])})" if len(result["values"]) > 1 else ""
+    share = result.get("share")
+    if share:
+        spread += f", {share:.1f}× one" if share > 1.5 else f", {share:.0%} of quiet"
     return f"{number(middle)}{spread}" + ("" if unit == "tokens/s" else f" {unit}")
 
 

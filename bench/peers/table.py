@@ -19,6 +19,8 @@ class Cell:
     batch: int = 1
     beside: int = 0
     bar: str = ""
+    # The cell whose figure of the same tool this one is a share of.
+    of: str = ""
     unit: str = field(default="tokens/s")
 
     @property
@@ -45,10 +47,12 @@ def cells():
         Cell("decode-bf16", "decode, bf16", "decode", "bf16", bar="1.3×"),
         Cell("image-q8", "1920×1080 screenshot to end of prefill, q8", "image", "q8", bar="4×", unit="seconds"),
         Cell("batch-1-q4", "one sequence, q4", "batch", "q4", batch=1),
-        Cell("batch-16-q4", "16 sequences together, q4", "batch", "q4", batch=16, bar="6× one sequence"),
+        Cell("batch-16-q4", "16 sequences together, q4", "batch", "q4", batch=16, bar="6× one sequence",
+             of="batch-1-q4"),
         Cell("busy-prefill-q8", "prefill 512 beside a busy process, q8", "prefill", "q8", tokens=512, beside=1,
-             bar="55 % of quiet"),
-        Cell("busy-decode-q8", "decode beside a busy process, q8", "decode", "q8", beside=1, bar="55 % of quiet"),
+             bar="55 % of quiet", of="prefill-512-q8"),
+        Cell("busy-decode-q8", "decode beside a busy process, q8", "decode", "q8", beside=1, bar="55 % of quiet",
+             of="decode-q8"),
         Cell("memory-q4", "resident memory, q4, context 4,096", "memory", "q4", tokens=4096,
              bar="weights + 25 %", unit="MB"),
         Cell("start-q4", "start to first token, q4", "start", "q4", bar="0.8 s", unit="seconds"),
