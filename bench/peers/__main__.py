@@ -80,7 +80,7 @@ def tools(arguments):
 
 
 def measure(cell, there, rounds, server_for_all):
-    """All tools in turns, `rounds` times; the first round is thrown away when there are several."""
+    """All tools in turns, `rounds` times; a tool that fails once is out, with the reason."""
     contestants = []
     reasons = {}
     for tool in there:

@@ -1,6 +1,6 @@
 """The cells of the table: what is measured, and what each bar asks for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,7 @@ class Cell:
     bar: str = ""
     # The cell whose figure of the same tool this one is a share of.
     of: str = ""
-    unit: str = field(default="tokens/s")
-
-    @property
-    def lower_is_better(self):
-        return self.unit != "tokens/s"
+    unit: str = "tokens/s"
 
 
 def cells():
