@@ -13,9 +13,9 @@
 
 mod arch;
 mod attention;
-mod conv;
 mod cpu;
 mod delta;
+mod dense;
 mod dot;
 mod elementwise;
 mod isa;
@@ -38,9 +38,8 @@ mod testing;
 mod tile;
 
 pub use attention::{Attention, HeadNorm, Heads, Rotation};
-pub use conv::Conv;
 pub use cpu::Cpu;
-pub use delta::{Delta, DeltaInput};
+pub use delta::{Delta, DeltaKind, DeltaRun, GatedDelta};
 pub use elementwise::Gelu;
 pub use isa::Isa;
 pub use limits::Limits;

@@ -57,6 +57,39 @@ pub(crate) trait Simd: Dot + Send + Sync + 'static {
         }
     }
 
+    /// Runs a part of an algorithm as a function of its own, so that it is compiled once however
+    /// many callers it has. Sets that are not part of the target switch themselves on again in it.
+    #[inline(never)]
+    fn outlined<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
+
+    /// Reads `LANES` signed bytes as numbers.
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::V {
+        let mut lanes = [0.0; MAX_LANES];
+        for (lane, x) in lanes.iter_mut().enumerate().take(Self::LANES) {
+            // SAFETY: the caller's.
+            *x = f32::from(unsafe { *from.add(lane) });
+        }
+        // SAFETY: LANES <= MAX_LANES.
+        unsafe { self.load(lanes.as_ptr()) }
+    }
+
+    /// The greatest lane.
+    #[inline(always)]
+    fn greatest(self, a: Self::V) -> f32 {
+        let mut lanes = self.to_array(a);
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] = lanes[i].max(lanes[i + width]);
+            }
+        }
+        lanes[0]
+    }
+
     /// Reads `count` elements, at most `LANES`; the other lanes are 0.
     #[inline(always)]
     unsafe fn load_part(self, from: *const f32, count: usize) -> Self::V {

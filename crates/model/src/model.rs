@@ -340,14 +340,12 @@ impl Model {
     /// A DeltaNet layer's state after all tokens of a sequence, to compare with another
     /// implementation's; `None` for a layer of full attention.
     pub fn delta_state(&self, sequence: &Sequence, layer: usize) -> Option<DeltaState> {
-        let LayerState::Linear { history, delta } = sequence.layers.get(layer)? else {
+        let state = sequence.layers.get(layer)?;
+        let LayerState::Linear { history, .. } = state else {
             return None;
         };
-        let sizes = crate::sequence::delta(&self.config.text);
-        let mut folded = delta.clone();
-        self.cpu.delta_fold(sizes, &mut folded, sequence.pending);
         Some(DeltaState {
-            recurrent: sizes.recurrent(&folded),
+            recurrent: self.text.recurrent(&self.cpu, layer, state, sequence.pending)?,
             history: history.clone(),
         })
     }

@@ -30,6 +30,8 @@ pub(crate) enum LayerState {
         history: Vec<f32>,
         /// As [`Delta::state_len`] says.
         delta: Vec<f32>,
+        /// As [`Delta::chunk_len`] says; empty while no chunk is unfinished.
+        chunk: Vec<f32>,
     },
     Full {
         /// Keys and values, 64 tokens a page, as [`Attention::page_len`] says.
@@ -43,6 +45,7 @@ impl Sequence {
             LayerType::LinearAttention => LayerState::Linear {
                 history: vec![0.0; (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim()],
                 delta: vec![0.0; delta(config).state_len()],
+                chunk: Vec::new(),
             },
             LayerType::FullAttention => LayerState::Full { pages: Vec::new() },
         };
@@ -62,10 +65,16 @@ impl Sequence {
                 LayerState::Linear {
                     history,
                     delta: state,
+                    chunk,
                 },
             ) => {
                 let kept = (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim();
-                history.len() == kept && state.len() == delta(config).state_len()
+                let pending = if self.pending > 0 {
+                    delta(config).chunk_len()
+                } else {
+                    chunk.len()
+                };
+                history.len() == kept && state.len() == delta(config).state_len() && chunk.len() == pending
             }
             (LayerType::FullAttention, LayerState::Full { pages }) => pages
                 .first()
@@ -110,7 +119,11 @@ impl Sequence {
     /// Bytes of memory, those of shared pages included.
     pub fn memory_bytes(&self) -> usize {
         let elements = |layer: &LayerState| match layer {
-            LayerState::Linear { history, delta } => history.len() + delta.len(),
+            LayerState::Linear {
+                history,
+                delta,
+                chunk,
+            } => history.len() + delta.len() + chunk.len(),
             LayerState::Full { pages } => pages.iter().map(|page| page.len()).sum(),
         };
         self.layers.iter().map(elements).sum::<usize>() * size_of::<f32>()

@@ -45,6 +45,11 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     type V = __m512;
 
+    #[inline]
+    fn outlined<K: Kernel>(self, kernel: K) -> K::Output {
+        self.vectorize(kernel)
+    }
+
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: the token proves the features.

@@ -1,377 +1,396 @@
-//! Prefill: tokens of one chunk, 16 at a time.
+//! Prefill: a chunk's tokens as a few small products.
 
-use super::state::{Delta, DeltaInput, Head};
-use crate::Cpu;
+use std::mem::MaybeUninit;
+
+use super::layer::HeadIo;
+use super::state::{CHUNK, MAX_DIM};
+use crate::dense::{From, PANEL, Panels, Rows, Sums, product};
 use crate::math::exp;
-use crate::norm::squares;
-use crate::pool::Share;
-use crate::simd::{Kernel, Simd};
-use crate::tile::{Left, Output, Right, few_rows_times_panels, rows_times_panel};
+use crate::simd::Simd;
 
-/// Tokens in a chunk.
-pub(crate) const CHUNK: usize = 64;
-/// Tokens taken at once, so that their buffers fit on the stack and in the first-level cache.
-const BLOCK: usize = 16;
-/// Widest head that those buffers hold.
-pub(crate) const MAX_DIM: usize = 256;
-/// Added to a sum of squares before its root, as the official implementation does.
-pub(crate) const L2_EPS: f32 = 1e-6;
+/// Rows of the triangular system that are solved as one block.
+const BLOCK: usize = PANEL;
 
-impl Cpu {
-    /// Feeds tokens of one chunk, behind `pending` earlier ones of the same chunk. `finished` says
-    /// that the chunk ends with them: it is folded into the state, and nothing is pending any more.
-    ///
-    /// - `state`: [`Delta::state_len`] elements
-    /// - `out`: `[tokens, value_heads, value_dim]`
-    ///
-    /// # Panics
-    /// When sizes do not fit together, more than 64 tokens would be pending, or a head is wider
-    /// than [`Delta::MAX_DIM`].
-    pub fn delta_prefill(
-        &self,
-        delta: Delta,
-        state: &mut [f32],
-        pending: usize,
-        finished: bool,
-        input: DeltaInput<'_>,
-        out: &mut [f32],
-    ) {
-        let tokens = delta.check(state, input, out);
-        assert!(pending + tokens <= CHUNK, "a chunk has {CHUNK} tokens");
-        let out = Share(out.as_mut_ptr());
-        let operations = tokens * delta.value_heads * delta.key_dim * delta.value_dim * 3;
-        self.pieces(state, delta.head_len(), operations, |head, state| {
-            let mut state = Head::split(&delta, state);
-            let mut done = 0;
-            while done < tokens {
-                let rows = BLOCK.min(tokens - done);
-                let first = pending + done;
-                let state = &mut state;
-                self.isa.run(Block {
-                    delta,
-                    head,
-                    state,
-                    first,
-                    from: done,
-                    rows,
-                    input,
-                    out,
-                });
-                done += rows;
-            }
-            if finished {
-                self.isa.run(Fold {
-                    delta,
-                    state: &mut state,
-                    count: pending + tokens,
-                });
-            }
-        });
-    }
-
-    /// Folds an unfinished chunk of `pending` tokens into the state.
-    ///
-    /// # Panics
-    /// When `state` is not of that size or `pending` is more than 64.
-    pub fn delta_fold(&self, delta: Delta, state: &mut [f32], pending: usize) {
-        assert!(state.len() == delta.state_len() && pending <= CHUNK);
-        let operations = pending * delta.value_heads * delta.key_dim * delta.value_dim;
-        self.pieces(state, delta.head_len(), operations, |_, state| {
-            self.isa.run(Fold {
-                delta,
-                state: &mut Head::split(&delta, state),
-                count: pending,
-            });
-        });
-    }
+/// One head's part of a run.
+pub(crate) struct Prefill<'a> {
+    pub(crate) io: HeadIo<'a>,
+    /// S, `[panels][key_dim][16]`
+    pub(crate) state: *mut f32,
+    /// The unfinished chunk: k `[64, key_dim]`, d `[panels][64][16]`, G `[64]`.
+    pub(crate) chunk: *mut f32,
 }
 
-struct Block<'a, 'b> {
-    delta: Delta,
-    head: usize,
-    state: &'a mut Head<'b>,
-    /// Place of the first token in the chunk.
-    first: usize,
-    /// Place of the first token in the input.
-    from: usize,
-    /// Tokens, at most `BLOCK`.
-    rows: usize,
-    input: DeltaInput<'a>,
-    /// `[tokens, value_heads, value_dim]`
-    out: Share<f32>,
+/// A chunk in work. Rows are the chunk's tokens.
+#[repr(C)]
+struct Buffers {
+    /// `[64, key_dim]`
+    q: [f32; CHUNK * MAX_DIM],
+    /// `[64, key_dim]`
+    k: [f32; CHUNK * MAX_DIM],
+    /// kᵀ in panels of 16 tokens, `[4][key_dim][16]`.
+    kt: [f32; CHUNK * MAX_DIM],
+    /// `[panels][64][16]`
+    d: [f32; CHUNK * MAX_DIM],
+    /// S₀ᵀk. `[64, padded]`
+    seen: [f32; CHUNK * MAX_DIM],
+    /// v, then o. `[64, padded]`
+    o: [f32; CHUNK * MAX_DIM],
+    /// `-β_i e^{G_i−G_j} k_i·k_j` below the diagonal. `[64, 64]`
+    keys: [f32; CHUNK * CHUNK],
+    /// `e^{G_i−G_j} q_i·k_j` up to the diagonal. `[64, 64]`
+    queries: [f32; CHUNK * CHUNK],
+    /// G
+    sums: [f32; CHUNK],
+    /// e^G
+    past: [f32; CHUNK],
+    beta: [f32; CHUNK],
 }
 
-impl Kernel for Block<'_, '_> {
-    type Output = ();
-
+impl Prefill<'_> {
+    /// Feeds `tokens` tokens, of which `start` is the first one's place in the sequence, behind
+    /// `pending` tokens of an unfinished chunk.
+    ///
+    /// # Safety
+    /// The run has these tokens, and no one else uses this head's memory.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self {
-            delta,
-            head,
-            state,
-            first,
-            from,
-            rows,
-            input,
-            out,
-        } = self;
-        let (key_dim, value_dim, padded) = (delta.key_dim, delta.value_dim, delta.padded());
-        let width = 2 * S::LANES;
-        let end = first + rows;
-        let heads = delta.value_heads;
-        // `[rows, key_dim]`, `[rows, padded]`, `[rows, CHUNK]`
-        let mut q = [0.0; BLOCK * MAX_DIM];
-        let mut wide = [0.0; BLOCK * MAX_DIM];
-        let mut products = [0.0; BLOCK * CHUNK];
-
-        let key_head = head / (heads / delta.key_heads);
-        let token = |row: usize| &input.qkv[(from + row) * delta.qkv_len()..][..delta.qkv_len()];
-        let queries = |row: usize| &token(row)[key_head * key_dim..][..key_dim];
-        let keys = |row: usize| &token(row)[(delta.key_heads + key_head) * key_dim..][..key_dim];
-        let values =
-            |row: usize| &token(row)[2 * delta.key_heads * key_dim + head * value_dim..][..value_dim];
-        for row in 0..rows {
-            let (query, key) = (queries(row), keys(row));
-            let scale = 1.0 / (squares(s, query, 0.0) + L2_EPS).sqrt() / (key_dim as f32).sqrt();
-            for (to, x) in q[row * key_dim..].iter_mut().zip(query) {
-                *to = x * scale;
-            }
-            let scale = 1.0 / (squares(s, key, 0.0) + L2_EPS).sqrt();
-            for (i, x) in key.iter().enumerate() {
-                state.kt[i * CHUNK + first + row] = x * scale;
-            }
-            let before = if first + row == 0 {
-                0.0
-            } else {
-                state.sums[first + row - 1]
-            };
-            state.sums[first + row] = before + input.g[(from + row) * heads + head];
+    pub(crate) unsafe fn run<S: Simd>(&self, s: S, start: usize, pending: usize, tokens: usize) {
+        if tokens == 0 {
+            return;
         }
-
-        let panels = padded / width;
-        let key_panels = end.div_ceil(width);
-        let s_right = Right {
-            start: state.s.as_ptr(),
-            panel_stride: width,
-            k_stride: padded,
-        };
-        let kt_right = Right {
-            start: state.kt.as_ptr(),
-            panel_stride: width,
-            k_stride: CHUNK,
-        };
-        // SAFETY: S is [key_dim, padded], kᵀ [key_dim, CHUNK], d [CHUNK, padded], G [CHUNK]; the
-        // buffers hold BLOCK rows of at most MAX_DIM (checked by `Delta::check`).
+        let mut buffers = MaybeUninit::<Buffers>::uninit();
+        // SAFETY: the caller's. `clear` writes what is read before it is computed.
         unsafe {
-            // S₀ᵀk and k·k.
-            let k_left = Left {
-                start: state.kt.as_ptr().add(first),
-                row_stride: 1,
-                k_stride: CHUNK,
-            };
-            for panel in 0..panels {
-                let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
-                    row_stride: padded,
-                    accumulate: false,
-                };
-                rows_times_panel(s, rows, key_dim, k_left, s_right.at(panel, 0), to);
-            }
-            for panel in 0..key_panels {
-                let start = products.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
-                    row_stride: CHUNK,
-                    accumulate: false,
-                };
-                rows_times_panel(s, rows, key_dim, k_left, kt_right.at(panel, 0), to);
-            }
-            // d, token after token.
-            for row in 0..rows {
-                let place = first + row;
-                let beta = input.beta[(from + row) * heads + head];
-                decay(
-                    s,
-                    state.sums,
-                    place,
-                    -beta,
-                    place,
-                    &mut products[row * CHUNK..][..CHUNK],
-                );
-                let past = exp(s, s.splat(state.sums[place]));
-                let d = state.d.as_mut_ptr().add(place * padded);
-                let (value, seen) = (values(row), wide.as_ptr().add(row * padded));
-                let mut i = 0;
-                while i < value_dim {
-                    let n = S::LANES.min(value_dim - i);
-                    let seen = s.mul(past, s.load(seen.add(i)));
-                    let x = s.sub(s.load_part(value.as_ptr().add(i), n), seen);
-                    s.store(d.add(i), s.mul(s.splat(beta), x));
-                    i += S::LANES;
+            let chunk = Chunk::new(self, &mut buffers);
+            chunk.clear();
+            chunk.load(pending);
+            let (mut place, mut token) = (pending, 0);
+            while token < tokens {
+                let room = CHUNK - (start + token) % CHUNK;
+                let count = room.min(tokens - token);
+                chunk.feed(s, token, place, place + count);
+                place += count;
+                token += count;
+                if count == room {
+                    chunk.fold(s, place);
+                    place = 0;
                 }
-                let left = Left {
-                    start: products.as_ptr().add(row * CHUNK),
-                    row_stride: CHUNK,
+            }
+            chunk.store(place);
+        }
+    }
+
+    /// Makes an unfinished chunk of `pending` tokens part of the state.
+    ///
+    /// # Safety
+    /// No one else uses this head's memory.
+    #[inline(always)]
+    pub(crate) unsafe fn fold<S: Simd>(&self, s: S, pending: usize) {
+        let mut buffers = MaybeUninit::<Buffers>::uninit();
+        // SAFETY: as in `run`.
+        unsafe {
+            let chunk = Chunk::new(self, &mut buffers);
+            chunk.clear();
+            chunk.load(pending);
+            chunk.fold(s, pending);
+        }
+    }
+}
+
+/// Pointers into `Buffers`, and the head's memory.
+struct Chunk<'a> {
+    head: &'a Prefill<'a>,
+    key_dim: usize,
+    padded: usize,
+    q: *mut f32,
+    k: *mut f32,
+    kt: *mut f32,
+    d: *mut f32,
+    seen: *mut f32,
+    o: *mut f32,
+    keys: *mut f32,
+    queries: *mut f32,
+    sums: *mut f32,
+    past: *mut f32,
+    beta: *mut f32,
+}
+
+impl<'a> Chunk<'a> {
+    fn new(head: &'a Prefill<'a>, buffers: &'a mut MaybeUninit<Buffers>) -> Self {
+        let sizes = head.io.layer.sizes;
+        let b = buffers.as_mut_ptr();
+        // SAFETY: places inside one allocation, nothing is read.
+        unsafe {
+            Self {
+                head,
+                key_dim: sizes.key_dim,
+                padded: sizes.padded(),
+                q: (&raw mut (*b).q).cast(),
+                k: (&raw mut (*b).k).cast(),
+                kt: (&raw mut (*b).kt).cast(),
+                d: (&raw mut (*b).d).cast(),
+                seen: (&raw mut (*b).seen).cast(),
+                o: (&raw mut (*b).o).cast(),
+                keys: (&raw mut (*b).keys).cast(),
+                queries: (&raw mut (*b).queries).cast(),
+                sums: (&raw mut (*b).sums).cast(),
+                past: (&raw mut (*b).past).cast(),
+                beta: (&raw mut (*b).beta).cast(),
+            }
+        }
+    }
+
+    /// Zeros where a block of 16 rows is read beyond the rows that are there.
+    #[inline(always)]
+    unsafe fn clear(&self) {
+        // SAFETY: the buffers are that large.
+        unsafe {
+            self.kt.write_bytes(0, CHUNK * self.key_dim);
+            self.d.write_bytes(0, CHUNK * self.padded);
+            self.sums.write_bytes(0, CHUNK);
+        }
+    }
+
+    /// Reads an unfinished chunk.
+    #[inline(always)]
+    unsafe fn load(&self, pending: usize) {
+        if pending == 0 {
+            return;
+        }
+        let (key_dim, padded) = (self.key_dim, self.padded);
+        // SAFETY: a chunk in memory has these sizes; `pending` rows of it are written.
+        unsafe {
+            let (k, d) = (self.head.chunk, self.head.chunk.add(CHUNK * key_dim));
+            k.copy_to_nonoverlapping(self.k, pending * key_dim);
+            for panel in 0..padded / PANEL {
+                let at = panel * CHUNK * PANEL;
+                d.add(at).copy_to_nonoverlapping(self.d.add(at), pending * PANEL);
+            }
+            d.add(CHUNK * padded).copy_to_nonoverlapping(self.sums, pending);
+            for row in 0..pending {
+                self.transpose(row);
+            }
+        }
+    }
+
+    /// Writes it back.
+    #[inline(always)]
+    unsafe fn store(&self, pending: usize) {
+        if pending == 0 {
+            return;
+        }
+        let (key_dim, padded) = (self.key_dim, self.padded);
+        // SAFETY: a chunk in memory has these sizes.
+        unsafe {
+            let (k, d) = (self.head.chunk, self.head.chunk.add(CHUNK * key_dim));
+            self.k.copy_to_nonoverlapping(k, pending * key_dim);
+            for panel in 0..padded / PANEL {
+                let at = panel * CHUNK * PANEL;
+                self.d.add(at).copy_to_nonoverlapping(d.add(at), pending * PANEL);
+            }
+            self.sums.copy_to_nonoverlapping(d.add(CHUNK * padded), pending);
+        }
+    }
+
+    /// Copies a row of k into kᵀ.
+    #[inline(always)]
+    unsafe fn transpose(&self, row: usize) {
+        // SAFETY: k has this row, kᵀ its column.
+        unsafe {
+            let from = self.k.add(row * self.key_dim);
+            let to = self.kt.add(row / PANEL * self.key_dim * PANEL + row % PANEL);
+            for i in 0..self.key_dim {
+                *to.add(i * PANEL) = *from.add(i);
+            }
+        }
+    }
+
+    /// Feeds the run's tokens from `token` on as rows `from..to` of the chunk, and writes their output.
+    #[inline(always)]
+    unsafe fn feed<S: Simd>(&self, s: S, token: usize, from: usize, to: usize) {
+        let (key_dim, padded, rows) = (self.key_dim, self.padded, to - from);
+        let panels = padded / PANEL;
+        let io = &self.head.io;
+        // SAFETY: all operands have 64 rows and these widths, and what is read was written: rows
+        // below `to`, zeros and earlier chunks' finite numbers elsewhere.
+        unsafe {
+            for row in from..to {
+                let (q, k, v) = (
+                    self.q.add(row * key_dim),
+                    self.k.add(row * key_dim),
+                    self.o.add(row * padded),
+                );
+                io.read(s, token + row - from, q, k, v);
+                self.transpose(row);
+                let (g, beta) = io.gates(token + row - from);
+                let before = if row == 0 { 0.0 } else { *self.sums.add(row - 1) };
+                *self.sums.add(row) = before + g;
+                *self.beta.add(row) = beta;
+            }
+            for i in (0..CHUNK).step_by(S::LANES) {
+                s.store(self.past.add(i), exp(s, s.load(self.sums.add(i))));
+            }
+            let state = Panels {
+                start: self.head.state.cast_const(),
+                panel_stride: key_dim * PANEL,
+            };
+            let d = Panels {
+                start: self.d.cast_const(),
+                panel_stride: CHUNK * PANEL,
+            };
+            let left = |start: *const f32, stride: usize| Rows {
+                start,
+                row_stride: stride,
+                k_stride: 1,
+            };
+            let wide = |start: *mut f32| Sums {
+                start: start.wrapping_add(from * padded),
+                row_stride: padded,
+                panel_stride: PANEL,
+            };
+            let k = left(self.k.add(from * key_dim), key_dim);
+            product(s, rows, key_dim, panels, k, state, From::Zero, wide(self.seen));
+            for row in from..to {
+                self.start_row(s, row);
+            }
+            let q = left(self.q.add(from * key_dim), key_dim);
+            product(s, rows, key_dim, panels, q, state, From::Zero, wide(self.o));
+            for block in from / BLOCK..to.div_ceil(BLOCK) {
+                let (first, last) = (from.max(block * BLOCK), to.min((block + 1) * BLOCK));
+                let rows = last - first;
+                self.compare(s, block, first, last);
+                // What earlier blocks give to d of this one, then its own rows after one another.
+                let earlier = left(self.keys.add(first * CHUNK), CHUNK);
+                let sums = |row: usize| Sums {
+                    start: self.d.wrapping_add(row * PANEL),
+                    row_stride: PANEL,
+                    panel_stride: CHUNK * PANEL,
+                };
+                product(
+                    s,
+                    rows,
+                    block * BLOCK,
+                    panels,
+                    earlier,
+                    d,
+                    From::There,
+                    sums(first),
+                );
+                let start = block * BLOCK;
+                let own = Panels {
+                    start: d.start.add(start * PANEL),
+                    ..d
+                };
+                for row in first.max(start + 1)..last {
+                    let keys = left(self.keys.add(row * CHUNK + start), CHUNK);
+                    product(s, 1, row - start, panels, keys, own, From::There, sums(row));
+                }
+                let queries = left(self.queries.add(first * CHUNK), CHUNK);
+                let o = Sums {
+                    start: self.o.add(first * padded),
+                    row_stride: padded,
+                    panel_stride: PANEL,
+                };
+                let past = From::Scaled(self.past.add(first));
+                product(s, rows, start + BLOCK, panels, queries, d, past, o);
+            }
+            for row in from..to {
+                io.write(s, token + row - from, self.o.add(row * padded));
+            }
+        }
+    }
+
+    /// `d_i = β_i (v_i − e^{G_i} S₀ᵀk_i)`
+    #[inline(always)]
+    unsafe fn start_row<S: Simd>(&self, s: S, row: usize) {
+        // SAFETY: the row is there.
+        unsafe {
+            let (past, beta) = (s.splat(*self.past.add(row)), s.splat(*self.beta.add(row)));
+            let at = row * self.padded;
+            for i in (0..self.padded).step_by(S::LANES) {
+                let seen = s.mul(past, s.load(self.seen.add(at + i)));
+                let x = s.mul(beta, s.sub(s.load(self.o.add(at + i)), seen));
+                s.store(self.d.add((i / PANEL * CHUNK + row) * PANEL + i % PANEL), x);
+            }
+        }
+    }
+
+    /// The two triangular matrices' rows `first..last`, which lie in one block.
+    #[inline(always)]
+    unsafe fn compare<S: Simd>(&self, s: S, block: usize, first: usize, last: usize) {
+        let columns = (block + 1) * BLOCK;
+        // SAFETY: these rows of q and k are there, and kᵀ up to the block's end.
+        unsafe {
+            let kt = Panels {
+                start: self.kt.cast_const(),
+                panel_stride: self.key_dim * PANEL,
+            };
+            for (from, to) in [(self.k, self.keys), (self.q, self.queries)] {
+                let rows = Rows {
+                    start: from.add(first * self.key_dim),
+                    row_stride: self.key_dim,
                     k_stride: 1,
                 };
-                let right = Right {
-                    start: state.d.as_ptr(),
-                    panel_stride: width,
-                    k_stride: padded,
-                };
-                let to = Output {
-                    start: d,
-                    row_stride: padded,
-                    accumulate: true,
-                };
-                few_rows_times_panels(s, 1, panels, place, left, right, to);
-            }
-            // o.
-            let q_left = Left {
-                start: q.as_ptr(),
-                row_stride: key_dim,
-                k_stride: 1,
-            };
-            for panel in 0..panels {
-                let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
-                    row_stride: padded,
-                    accumulate: false,
-                };
-                rows_times_panel(s, rows, key_dim, q_left, s_right.at(panel, 0), to);
-            }
-            for panel in 0..key_panels {
-                let start = products.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
+                let sums = Sums {
+                    start: to.add(first * CHUNK),
                     row_stride: CHUNK,
-                    accumulate: false,
+                    panel_stride: PANEL,
                 };
-                rows_times_panel(s, rows, key_dim, q_left, kt_right.at(panel, 0), to);
-            }
-            for row in 0..rows {
-                let place = first + row;
-                decay(
+                product(
                     s,
-                    state.sums,
-                    place,
-                    1.0,
-                    place + 1,
-                    &mut products[row * CHUNK..][..CHUNK],
+                    last - first,
+                    self.key_dim,
+                    block + 1,
+                    rows,
+                    kt,
+                    From::Zero,
+                    sums,
                 );
-                scale(s, &mut wide[row * padded..][..padded], state.sums[place]);
             }
-            let left = Left {
-                start: products.as_ptr(),
-                row_stride: CHUNK,
-                k_stride: 1,
-            };
-            for panel in 0..panels {
-                let start = wide.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
-                    row_stride: padded,
-                    accumulate: true,
-                };
-                let right = Right {
-                    start: state.d.as_ptr().add(panel * width),
-                    panel_stride: width,
-                    k_stride: padded,
-                };
-                rows_times_panel(s, rows, end, left, right, to);
-            }
-            for row in 0..rows {
-                let to = out.get().add(((from + row) * heads + head) * value_dim);
-                wide.as_ptr()
-                    .add(row * padded)
-                    .copy_to_nonoverlapping(to, value_dim);
+            for row in first..last {
+                let (keys, queries) = (self.keys.add(row * CHUNK), self.queries.add(row * CHUNK));
+                let (here, minus_beta) = (s.splat(*self.sums.add(row)), s.splat(-*self.beta.add(row)));
+                for j in (0..columns).step_by(S::LANES) {
+                    let weight = exp(s, s.sub(here, s.load(self.sums.add(j))));
+                    let key = s.mul(s.mul(minus_beta, weight), s.load(keys.add(j)));
+                    s.store(keys.add(j), key);
+                    s.store(queries.add(j), s.mul(weight, s.load(queries.add(j))));
+                }
+                keys.add(row).write_bytes(0, columns - row);
+                queries.add(row + 1).write_bytes(0, columns - row - 1);
             }
         }
     }
-}
 
-/// `products[j] ← factor · e^{G_place − G_j} · products[j]` for j below `count`, 0 for the others.
-#[inline(always)]
-fn decay<S: Simd>(s: S, sums: &[f32], place: usize, factor: f32, count: usize, products: &mut [f32]) {
-    let here = s.splat(sums[place]);
-    let mut j = 0;
-    while j < count {
-        // SAFETY: both slices have CHUNK elements, a multiple of LANES, and count <= CHUNK.
-        unsafe {
-            let weight = exp(s, s.sub(here, s.load(sums.as_ptr().add(j))));
-            let product = s.load(products.as_ptr().add(j));
-            s.store(
-                products.as_mut_ptr().add(j),
-                s.mul(s.mul(s.splat(factor), weight), product),
-            );
-        }
-        j += S::LANES;
-    }
-    products[count..].fill(0.0);
-}
-
-/// `row ← e^log · row`; a multiple of LANES long.
-#[inline(always)]
-fn scale<S: Simd>(s: S, row: &mut [f32], log: f32) {
-    let factor = exp(s, s.splat(log));
-    let mut i = 0;
-    while i < row.len() {
-        // SAFETY: the length is a multiple of LANES.
-        unsafe {
-            let x = s.mul(factor, s.load(row.as_ptr().add(i)));
-            s.store(row.as_mut_ptr().add(i), x);
-        };
-        i += S::LANES;
-    }
-}
-
-/// `S ← e^{G_n} S + Σ_i e^{G_n−G_i} k_i d_iᵀ` over the first `count` tokens of the chunk.
-struct Fold<'a, 'b> {
-    delta: Delta,
-    state: &'a mut Head<'b>,
-    count: usize,
-}
-
-impl Kernel for Fold<'_, '_> {
-    type Output = ();
-
+    /// `S ← e^{G_n} S + Σ_i e^{G_n−G_i} k_i d_iᵀ` over the first `count` tokens; k is used up.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { delta, state, count } = self;
-        let (padded, width) = (delta.padded(), 2 * S::LANES);
-        let Some(last) = count.checked_sub(1) else { return };
-        let mut weights = [1.0; CHUNK];
-        decay(s, state.sums, last, 1.0, count, &mut weights);
-        for row in state.kt.chunks_exact_mut(CHUNK) {
-            for (x, weight) in row.iter_mut().zip(&weights) {
-                *x *= weight;
+    unsafe fn fold<S: Simd>(&self, s: S, count: usize) {
+        // SAFETY: these rows are there.
+        unsafe {
+            let end = *self.sums.add(count - 1);
+            for row in 0..count {
+                let weight = exp(s, s.splat(end - *self.sums.add(row)));
+                let k = self.k.add(row * self.key_dim);
+                for i in (0..self.key_dim).step_by(S::LANES) {
+                    let n = S::LANES.min(self.key_dim - i);
+                    s.store_part(k.add(i), s.mul(weight, s.load_part(k.add(i), n)), n);
+                }
             }
-        }
-        scale(s, state.s, state.sums[last]);
-        let left = Left {
-            start: state.kt.as_ptr(),
-            row_stride: CHUNK,
-            k_stride: 1,
-        };
-        for panel in 0..padded / width {
-            // SAFETY: S is [key_dim, padded], kᵀ [key_dim, CHUNK], d [CHUNK, padded].
-            unsafe {
-                let start = state.s.as_mut_ptr().add(panel * width);
-                let to = Output {
-                    start,
-                    row_stride: padded,
-                    accumulate: true,
-                };
-                let right = Right {
-                    start: state.d.as_ptr().add(panel * width),
-                    panel_stride: width,
-                    k_stride: padded,
-                };
-                rows_times_panel(s, delta.key_dim, count, left, right, to);
-            }
+            let left = Rows {
+                start: self.k,
+                row_stride: 1,
+                k_stride: self.key_dim,
+            };
+            let d = Panels {
+                start: self.d.cast_const(),
+                panel_stride: CHUNK * PANEL,
+            };
+            let sums = Sums {
+                start: self.head.state,
+                row_stride: PANEL,
+                panel_stride: self.key_dim * PANEL,
+            };
+            let past = From::ScaledAll(s.to_array(exp(s, s.splat(end)))[0]);
+            product(s, self.key_dim, count, self.padded / PANEL, left, d, past, sums);
         }
     }
 }

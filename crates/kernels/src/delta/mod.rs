@@ -1,4 +1,7 @@
-//! The gated delta rule (Yang et al., "Gated Delta Networks", arXiv 2412.06464).
+//! The gated delta rule (Yang et al., "Gated Delta Networks", arXiv 2412.06464), and everything of
+//! its layer that stands between the two projections: convolution, SiLU, L2 norms, gates and the
+//! gated norm, head by head, so that nothing but the projection is read and nothing but the layer's
+//! output is written.
 //!
 //! Per value head, with a state S `[key, value]`:
 //! `S ← e^g S;  d = β (v − Sᵀk);  S ← S + k dᵀ;  o = Sᵀq`.
@@ -12,10 +15,13 @@
 //! the pieces of a prompt change nothing, to the bit.
 
 mod chunk;
-mod recurrent;
+mod conv;
+mod layer;
 mod state;
+mod step;
 
-pub use state::{Delta, DeltaInput};
+pub use layer::{DeltaKind, DeltaRun, GatedDelta};
+pub use state::Delta;
 
 #[cfg(test)]
 #[path = "../delta_tests.rs"]

@@ -2,7 +2,7 @@
 
 use aurore_checkpoint::TextConfig;
 use aurore_checkpoint::matrices::{delta_input, delta_output};
-use aurore_kernels::{Conv, Cpu, Delta, DeltaInput, Matrix, softplus};
+use aurore_kernels::{Cpu, Delta, DeltaKind, DeltaRun, GatedDelta, Matrix};
 
 use crate::ModelError;
 use crate::batch::{Kind, Pass, Span};
@@ -12,7 +12,7 @@ use crate::sequence::{LayerState, delta};
 
 pub(crate) struct DeltaNet {
     sizes: Delta,
-    conv: Conv,
+    taps: usize,
     eps: f32,
     /// Rows: convolution inputs (queries, keys, values), z, b, a. `[conv + value + 2 · heads, hidden]`
     input: Matrix,
@@ -59,11 +59,7 @@ impl DeltaNet {
         let input = loader.matrix(&delta_input(config, prefix))?;
         Ok(Self {
             sizes: delta(config),
-            conv: Conv {
-                channels,
-                taps,
-                stride: input.rows(),
-            },
+            taps,
             eps: config.rms_norm_eps,
             input,
             conv_weight,
@@ -80,111 +76,98 @@ impl DeltaNet {
 
     /// `x += mixer(normed)` for a pass's rows; `layer` is this layer's number.
     pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, pass: &mut Pass<'_, '_>, layer: usize) {
-        let heads = self.sizes.value_heads;
-        let (stride, channels) = (self.conv.stride, self.conv.channels);
-        let value = heads * self.sizes.value_dim;
+        let stride = self.input.rows();
         let (rows, hidden) = (pass.rows(), self.output.rows());
         let projected = part(&mut scratch.projected, rows * stride);
         cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
-        let g = part(&mut scratch.keys, rows * heads);
-        let beta = part(&mut scratch.attended, rows * heads);
-        for row in 0..rows {
-            let b = &projected[row * stride + channels + value..][..2 * heads];
-            for head in 0..heads {
-                beta[row * heads + head] = 1.0 / (1.0 + (-b[head]).exp());
-                g[row * heads + head] = self.decay[head] * softplus(b[heads + head] + self.dt_bias[head]);
-            }
-        }
-        let qkv = part(&mut scratch.queries, rows * channels);
-        let out = part(&mut scratch.mixed, rows * value);
-        for span in pass.spans {
-            let state = &mut pass.segments[span.segment].sequence.layers[layer];
-            let LayerState::Linear { history, delta } = state else {
+        let out = part(&mut scratch.mixed, rows * self.output.columns());
+        // Spans of a kind stand in the order of their segments.
+        for kind in [Kind::Prefill, Kind::Step] {
+            let mut segments = pass.segments.iter_mut().enumerate();
+            let spans = pass.spans.iter().filter(|span| span.kind == kind);
+            let runs = spans.filter_map(|span| {
+                let (_, segment) = segments.find(|(number, _)| *number == span.segment)?;
                 // `Segment::check` gives each sequence the layers of its own configuration.
-                continue;
-            };
-            let qkv = &mut qkv[span.row * channels..][..span.tokens * channels];
-            let projected = &projected[span.row * stride..];
-            cpu.causal_conv_silu(self.conv, projected, &self.conv_weight, history, qkv);
-            let input = |from: usize, to: usize| DeltaInput {
-                qkv: &qkv[from * channels..to * channels],
-                g: &g[(span.row + from) * heads..(span.row + to) * heads],
-                beta: &beta[(span.row + from) * heads..(span.row + to) * heads],
-            };
-            let out = &mut out[span.row * value..][..span.tokens * value];
-            if span.kind == Kind::Step {
-                // An unfinished chunk of given tokens becomes part of the state first.
-                if span.pending > 0 {
-                    cpu.delta_fold(self.sizes, delta, span.pending);
-                }
-                cpu.delta_step(self.sizes, delta, input(0, 1), out);
-                continue;
-            }
-            for Piece {
-                from,
-                to,
-                pending,
-                finished,
-            } in span.pieces()
-            {
-                let out = &mut out[from * value..to * value];
-                cpu.delta_prefill(self.sizes, delta, pending, finished, input(from, to), out);
-            }
+                let state = segment.sequence.layers.get_mut(layer)?;
+                self.run(span, state)
+            });
+            cpu.gated_delta(&self.rule(), projected, runs, out);
         }
-        cpu.gated_rms_norm(out, &self.norm, self.eps, &projected[channels..], heads, stride);
         cpu.matmul_add(&self.output, out, &mut scratch.x[..rows * hidden]);
     }
-}
 
-/// Tokens of one chunk.
-struct Piece {
-    from: usize,
-    to: usize,
-    pending: usize,
-    finished: bool,
-}
+    fn rule(&self) -> GatedDelta<'_> {
+        GatedDelta {
+            sizes: self.sizes,
+            taps: self.taps,
+            conv: &self.conv_weight,
+            decay: &self.decay,
+            dt_bias: &self.dt_bias,
+            norm: &self.norm,
+            eps: self.eps,
+            stride: self.input.rows(),
+        }
+    }
 
-impl Span {
-    /// Cuts given tokens where chunks end: at multiples of 64 of the sequence.
-    fn pieces(self) -> impl Iterator<Item = Piece> {
-        let mut from = 0;
-        let mut pending = self.pending;
-        std::iter::from_fn(move || {
-            if from == self.tokens {
-                return None;
-            }
-            let room = Delta::CHUNK - (self.start + from) % Delta::CHUNK;
-            let to = self.tokens.min(from + room);
-            let piece = Piece {
-                from,
-                to,
-                pending,
-                finished: to == from + room,
-            };
-            pending = piece.pending_after();
-            from = to;
-            Some(piece)
+    fn run<'s>(&self, span: &Span, state: &'s mut LayerState) -> Option<DeltaRun<'s>> {
+        let LayerState::Linear {
+            history,
+            delta,
+            chunk,
+        } = state
+        else {
+            return None;
+        };
+        // Only an unfinished chunk takes memory.
+        if span.pending == 0 {
+            chunk.clear();
+        }
+        if span.pending > 0 || span.pending_after() > 0 {
+            chunk.resize(self.sizes.chunk_len(), 0.0);
+        }
+        Some(DeltaRun {
+            row: span.row,
+            tokens: span.tokens,
+            kind: span.delta_kind(),
+            pending: span.pending,
+            history,
+            state: delta,
+            chunk,
         })
     }
 
-    /// The unfinished chunk's tokens after this pass.
-    pub(crate) fn pending_after(self) -> usize {
-        match self.kind {
-            Kind::Step => 0,
-            Kind::Prefill => self
-                .pieces()
-                .last()
-                .map_or(self.pending, |piece| piece.pending_after()),
+    /// S of all heads, `[value_heads, key_dim, value_dim]`, after all of a sequence's tokens.
+    pub(crate) fn recurrent(&self, cpu: &Cpu, state: &LayerState, pending: usize) -> Option<Vec<f32>> {
+        let mut state = state.clone();
+        // Before a step, even of no tokens, an unfinished chunk becomes part of the state.
+        let nothing = Span {
+            segment: 0,
+            kind: Kind::Step,
+            row: 0,
+            tokens: 0,
+            from: 0,
+            start: 0,
+            pending,
+        };
+        let run = self.run(&nothing, &mut state)?;
+        cpu.gated_delta(&self.rule(), &[], [run], &mut []);
+        match state {
+            LayerState::Linear { delta, .. } => Some(self.sizes.recurrent(&delta)),
+            LayerState::Full { .. } => None,
         }
     }
 }
 
-impl Piece {
-    fn pending_after(&self) -> usize {
-        if self.finished {
-            0
-        } else {
-            self.pending + self.to - self.from
+impl Span {
+    fn delta_kind(&self) -> DeltaKind {
+        match self.kind {
+            Kind::Prefill => DeltaKind::Prefill { start: self.start },
+            Kind::Step => DeltaKind::Step,
         }
+    }
+
+    /// The unfinished chunk's tokens after this pass.
+    pub(crate) fn pending_after(&self) -> usize {
+        DeltaRun::pending_after(self.delta_kind(), self.pending, self.tokens)
     }
 }

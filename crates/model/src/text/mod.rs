@@ -14,6 +14,7 @@ use crate::batch::Pass;
 use crate::load::Loader;
 use crate::positions::Rope;
 use crate::scratch::{Scratch, part};
+use crate::sequence::LayerState;
 use crate::{ModelError, TokenId, Tokens};
 
 pub(crate) struct TextModel {
@@ -90,6 +91,20 @@ impl TextModel {
             .as_ref()
             .unwrap_or(&self.head)
             .copy_row(id as usize, x);
+    }
+
+    /// What a DeltaNet layer's state is after all of a sequence's tokens.
+    pub(crate) fn recurrent(
+        &self,
+        cpu: &Cpu,
+        layer: usize,
+        state: &LayerState,
+        pending: usize,
+    ) -> Option<Vec<f32>> {
+        match &self.layers.get(layer)?.mixer {
+            Mixer::Linear(mixer) => mixer.recurrent(cpu, state, pending),
+            Mixer::Full(_) => None,
+        }
     }
 
     /// Runs all layers over the embedded tokens in `scratch.x`.

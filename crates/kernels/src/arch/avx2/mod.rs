@@ -3,11 +3,12 @@
 mod dot;
 
 use std::arch::x86_64::{
-    __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_packs_epi16, _mm_packs_epi32, _mm_storel_epi64,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_castsi256_si128,
-    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadl_epi64, _mm_packs_epi16, _mm_packs_epi32,
+    _mm_storel_epi64, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtps_epi32, _mm256_div_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32,
+    _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use crate::simd::{Kernel, Simd};
@@ -47,6 +48,11 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     type V = __m256;
 
+    #[inline]
+    fn outlined<K: Kernel>(self, kernel: K) -> K::Output {
+        self.vectorize(kernel)
+    }
+
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
         // SAFETY: the token proves the features.
@@ -85,6 +91,12 @@ impl Simd for Avx2 {
             let short = _mm_packs_epi32(low, high);
             _mm_storel_epi64(to.cast(), _mm_packs_epi16(short, short));
         }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> __m256 {
+        // SAFETY: the token proves the features, the caller gives 8 readable elements.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
 
     intrinsic!(add(a, b) _mm256_add_ps(a, b));
