@@ -188,7 +188,11 @@ unsafe fn product_here<S: Simd, E: Element>(
             if wide == 1 || panel + wide <= panels {
                 all_rows::<S, E, 2>(s, rows, k, left, right, from, sums);
             } else {
-                all_rows::<S, E, 1>(s, rows, k, left, right, from, sums);
+                // A last vector of columns: seldom, so row after row will do.
+                for row in 0..rows {
+                    let (left, sums) = (left.row(row), sums.row(row));
+                    block::<S, E, 1, 1>(s, k, left, right, from.row(row), sums);
+                }
             }
             panel += wide;
         }
@@ -201,15 +205,16 @@ unsafe fn all_rows<S: Simd, E: Element, const COLUMNS: usize>(
     s: S,
     rows: usize,
     k: usize,
-    mut left: Rows,
+    left: Rows,
     right: Panels<E>,
-    mut from: From,
-    mut sums: Sums,
+    from: From,
+    sums: Sums,
 ) {
     let mut row = 0;
     while row < rows {
         // SAFETY: the caller's, from `row` on.
         unsafe {
+            let (left, from, sums) = (left.row(row), from.row(row), sums.row(row));
             match rows - row {
                 1 => block::<S, E, 1, COLUMNS>(s, k, left, right, from, sums),
                 2 => block::<S, E, 2, COLUMNS>(s, k, left, right, from, sums),
@@ -217,11 +222,6 @@ unsafe fn all_rows<S: Simd, E: Element, const COLUMNS: usize>(
                 4 => block::<S, E, 4, COLUMNS>(s, k, left, right, from, sums),
                 5 => block::<S, E, 5, COLUMNS>(s, k, left, right, from, sums),
                 _ => block::<S, E, ROWS, COLUMNS>(s, k, left, right, from, sums),
-            }
-            left.start = left.start.wrapping_add(ROWS * left.row_stride);
-            sums.start = sums.start.wrapping_add(ROWS * sums.row_stride);
-            if let From::Scaled(factors) = from {
-                from = From::Scaled(factors.wrapping_add(ROWS));
             }
         }
         row += ROWS;
@@ -287,6 +287,26 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const C: usize>(
     }
 }
 
+impl Rows {
+    /// From row `row` on.
+    #[inline(always)]
+    fn row(self, row: usize) -> Self {
+        let start = self.start.wrapping_add(row * self.row_stride);
+        Self { start, ..self }
+    }
+}
+
+impl From {
+    /// From row `row` on.
+    #[inline(always)]
+    fn row(self, row: usize) -> Self {
+        match self {
+            Self::Scaled(factors) => Self::Scaled(factors.wrapping_add(row)),
+            other => other,
+        }
+    }
+}
+
 impl<E> Panels<E> {
     /// From panel `panel` on.
     #[inline(always)]
@@ -301,6 +321,13 @@ impl Sums {
     #[inline(always)]
     fn panel(self, panel: usize) -> Self {
         let start = self.start.wrapping_add(panel * self.panel_stride);
+        Self { start, ..self }
+    }
+
+    /// From row `row` on.
+    #[inline(always)]
+    fn row(self, row: usize) -> Self {
+        let start = self.start.wrapping_add(row * self.row_stride);
         Self { start, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! Functions of single elements, over rows.
 
 use crate::Cpu;
-use crate::math::{exp, gelu_erf, gelu_tanh, sigmoid, silu};
+use crate::math::{gelu_erf, gelu_tanh, sigmoid, silu};
 use crate::simd::{Kernel, Simd};
 
 /// Elements per piece of work.
@@ -120,40 +120,6 @@ impl Kernel for BiasGelu<'_> {
             }
             i += S::LANES;
         }
-    }
-}
-
-/// `x = e^(x - offset)`; returns the sum of the results.
-pub(crate) struct ExpSum<'a> {
-    pub(crate) x: &'a mut [f32],
-    pub(crate) offset: f32,
-}
-
-impl Kernel for ExpSum<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let len = self.x.len();
-        let offset = s.splat(self.offset);
-        let mut total = 0.0;
-        let mut sums = s.splat(0.0);
-        let mut i = 0;
-        while i < len {
-            let n = S::LANES.min(len - i);
-            // SAFETY: the slice has `len` elements.
-            unsafe {
-                let y = exp(s, s.sub(s.load_part(self.x.as_ptr().add(i), n), offset));
-                s.store_part(self.x.as_mut_ptr().add(i), y, n);
-                if n == S::LANES {
-                    sums = s.add(sums, y);
-                } else {
-                    total += s.to_array(y)[..n].iter().sum::<f32>();
-                }
-            }
-            i += S::LANES;
-        }
-        total + s.sum(sums)
     }
 }
 

@@ -35,9 +35,8 @@ mod steer;
 mod sync;
 #[cfg(test)]
 mod testing;
-mod tile;
 
-pub use attention::{Attention, HeadNorm, Heads, Rotation};
+pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation};
 pub use cpu::Cpu;
 pub use delta::{Delta, DeltaKind, DeltaRun, GatedDelta};
 pub use elementwise::Gelu;

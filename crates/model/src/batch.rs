@@ -5,7 +5,7 @@
 //! neighbours, so a batch changes the speed and not a bit.
 
 use aurore_checkpoint::Config;
-use aurore_kernels::Delta;
+use aurore_kernels::{Delta, KvFormat};
 
 use crate::{ModelError, Sequence, TokenId};
 
@@ -132,7 +132,7 @@ impl Segment<'_> {
     }
 
     /// That the tokens are a network's, and that the sequence is one of it and has room.
-    pub(crate) fn check(&self, config: &Config) -> Result<(), ModelError> {
+    pub(crate) fn check(&self, config: &Config, kv: KvFormat) -> Result<(), ModelError> {
         match self.tokens {
             Tokens::Given {
                 ids,
@@ -168,7 +168,7 @@ impl Segment<'_> {
         if tokens > limit {
             return Err(ModelError::TooLong { tokens, limit });
         }
-        if self.sequence.fits(&config.text) {
+        if self.sequence.fits(&config.text, kv) {
             return Ok(());
         }
         Err(ModelError::Config(

@@ -11,6 +11,7 @@ mod error;
 mod input;
 mod load;
 mod model;
+mod pages;
 mod plan;
 pub mod positions;
 pub mod reference;
@@ -20,6 +21,7 @@ mod text;
 pub mod verify;
 mod vision;
 
+pub use aurore_kernels::KvFormat;
 pub use batch::{Segment, Tokens, Want};
 pub use error::ModelError;
 pub use input::{ImagePatches, Input, TokenId};

@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 
 use aurore_checkpoint::{Config, Weights};
-use aurore_kernels::{Cpu, Format, Limits};
+use aurore_kernels::{Cpu, Format, KvFormat, Limits};
 
 use crate::batch::{self, Cursor, Pass};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
-use crate::vision::Tower;
+use crate::vision::{Buffers, Tower};
 use crate::{ImagePatches, Input, ModelError, Segment, Sequence, TokenId, Tokens, Want};
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
@@ -28,6 +28,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The format of keys and values that goes with it: none is lost where the weights are f32, else
+    /// they are rounded to bf16.
+    pub fn kv(self) -> KvFormat {
+        match self {
+            Self::F32 => KvFormat::F32,
+            _ => KvFormat::Bf16,
+        }
+    }
+
     /// The format of most matrices.
     pub(crate) fn format(self) -> Format {
         match self {
@@ -44,6 +53,8 @@ impl Precision {
 pub struct LoadOptions {
     /// Element type of the matrices.
     pub precision: Precision,
+    /// How keys and values are kept; `None`: as [`Precision::kv`] says.
+    pub kv: Option<KvFormat>,
     /// Threads that compute, the caller's included; 0 means one per available processor.
     pub threads: usize,
     /// Instruction set to use instead of the best one of this processor.
@@ -87,6 +98,8 @@ pub struct Model {
     cpu: Cpu,
     text: TextModel,
     vision: Option<Tower>,
+    /// How sequences keep keys and values.
+    kv: KvFormat,
     /// Buffers of passes that are over.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -116,7 +129,8 @@ impl Model {
             cpu: &cpu,
             format: options.precision.format(),
         };
-        let text = TextModel::load(&loader, config)?;
+        let kv = options.kv.unwrap_or_else(|| options.precision.kv());
+        let text = TextModel::load(&loader, config, kv)?;
         let vision = config
             .vision
             .as_ref()
@@ -127,6 +141,7 @@ impl Model {
             cpu,
             text,
             vision,
+            kv,
             scratch: Mutex::default(),
         })
     }
@@ -169,7 +184,7 @@ impl Model {
 
     /// A sequence that has seen nothing.
     pub fn new_sequence(&self) -> Sequence {
-        Sequence::new(&self.config.text)
+        Sequence::new(&self.config.text, self.kv)
     }
 
     /// Runs the vision tower: the rows that stand in for the images' placeholder tokens, in order.
@@ -181,9 +196,10 @@ impl Model {
         let (Some(tower), Some(config)) = (&self.vision, &self.config.vision) else {
             return Err(ModelError::NoVision);
         };
+        let mut buffers = Buffers::default();
         for (index, image) in images.iter().enumerate() {
             image.check(index, config)?;
-            rows.extend(tower.encode(&self.cpu, image));
+            tower.encode(&self.cpu, image, &mut buffers, &mut rows);
         }
         Ok(ImageFeatures { rows })
     }
@@ -234,7 +250,7 @@ impl Model {
     /// For tokens, positions or features that do not fit the model or one another, a full context, or
     /// another model's sequence.
     pub fn check(&self, segment: &Segment<'_>) -> Result<(), ModelError> {
-        segment.check(&self.config)
+        segment.check(&self.config, self.kv)
     }
 
     /// Whether [`Model::prefill`] would take an input, whatever the sequence.

@@ -2,6 +2,8 @@
 
 use aurore_checkpoint::{Config, Part, layout};
 
+use aurore_kernels::KvFormat;
+
 use crate::{
     Precision,
     sequence::{attention, delta},
@@ -13,7 +15,7 @@ pub struct MemoryPlan {
     /// All weights that are loaded: the language model and the vision tower, without the
     /// multi-token-prediction head. Padding of the kernels' layouts is left out.
     pub weights: u64,
-    /// The recurrent part of a sequence's state, whatever its length.
+    /// The recurrent part of a sequence's state, whatever its length, with an unfinished chunk.
     pub state: u64,
     /// Keys and values of one token. They are kept in pages of 64 tokens.
     pub kv_per_token: u64,
@@ -22,6 +24,11 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// The plan for a configuration.
     pub fn new(config: &Config, precision: Precision) -> Self {
+        Self::with_kv(config, precision, precision.kv())
+    }
+
+    /// The plan for a format of keys and values that is not the precision's own.
+    pub fn with_kv(config: &Config, precision: Precision, kv: KvFormat) -> Self {
         // Bytes of some weights of matrices; of q8 and q4 with their scales.
         let matrix = |weights: u64| match precision {
             Precision::Bf16 => weights * 2,
@@ -45,8 +52,8 @@ impl MemoryPlan {
         let text = &config.text;
         let float = size_of::<f32>() as u64;
         let history = (text.linear_conv_kernel_dim - 1) * text.linear_conv_dim();
-        let per_linear = (history + delta(text).state_len()) as u64;
-        let per_full = (attention(text).page_len() / PAGE) as u64;
+        let per_linear = (history + delta(text).state_len() + delta(text).chunk_len()) as u64;
+        let per_full = (attention(text, kv).page_len() / PAGE) as u64;
         Self {
             weights,
             state: text.linear_layers() as u64 * per_linear * float,

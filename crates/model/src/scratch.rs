@@ -26,6 +26,8 @@ pub(crate) struct Scratch {
     pub(crate) keys: Vec<f32>,
     /// Attention's result before its gate; DeltaNet's β.
     pub(crate) attended: Vec<f32>,
+    /// Results of pieces of contexts, as [`aurore_kernels::Attention::pieces_len`] says.
+    pub(crate) pieces: Vec<f32>,
     pub(crate) cos: Vec<f32>,
     pub(crate) sin: Vec<f32>,
     pub(crate) experts: Experts,

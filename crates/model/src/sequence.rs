@@ -1,9 +1,9 @@
 //! The state of one sequence between calls.
 
-use std::sync::Arc;
-
 use aurore_checkpoint::{LayerType, TextConfig};
-use aurore_kernels::{Attention, Delta};
+use aurore_kernels::{Attention, Delta, KvFormat};
+
+use crate::pages::Pages;
 
 /// Everything that the network remembers of the tokens it has seen: keys and values, recurrent
 /// states, convolution histories, and where the next position is. A plain value: it can be kept,
@@ -15,6 +15,8 @@ pub struct Sequence {
     pub(crate) next_position: u32,
     /// Tokens of the unfinished chunk of the delta rule, the same in all layers.
     pub(crate) pending: usize,
+    /// How keys and values are kept.
+    pub(crate) kv: KvFormat,
     pub(crate) layers: Vec<LayerState>,
 }
 
@@ -23,7 +25,7 @@ pub struct Sequence {
 pub struct Snapshot(Sequence);
 
 /// What a layer remembers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum LayerState {
     Linear {
         /// The convolution's last inputs. `[taps - 1, channels]`
@@ -34,31 +36,35 @@ pub(crate) enum LayerState {
         chunk: Vec<f32>,
     },
     Full {
-        /// Keys and values, 64 tokens a page, as [`Attention::page_len`] says.
-        pages: Vec<Arc<Vec<f32>>>,
+        /// Keys and values.
+        pages: Pages,
     },
 }
 
 impl Sequence {
-    pub(crate) fn new(config: &TextConfig) -> Self {
+    pub(crate) fn new(config: &TextConfig, kv: KvFormat) -> Self {
+        let page_len = attention(config, kv).page_len();
         let layer = |kind: &LayerType| match kind {
             LayerType::LinearAttention => LayerState::Linear {
                 history: vec![0.0; (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim()],
                 delta: vec![0.0; delta(config).state_len()],
                 chunk: Vec::new(),
             },
-            LayerType::FullAttention => LayerState::Full { pages: Vec::new() },
+            LayerType::FullAttention => LayerState::Full {
+                pages: Pages::new(page_len),
+            },
         };
         Self {
             len: 0,
             next_position: 0,
             pending: 0,
+            kv,
             layers: config.layer_types.iter().map(layer).collect(),
         }
     }
 
-    /// Whether the state has the sizes of that configuration.
-    pub(crate) fn fits(&self, config: &TextConfig) -> bool {
+    /// Whether the state has the sizes of that configuration and this format of keys and values.
+    pub(crate) fn fits(&self, config: &TextConfig, kv: KvFormat) -> bool {
         let layer = |(kind, layer): (&LayerType, &LayerState)| match (kind, layer) {
             (
                 LayerType::LinearAttention,
@@ -76,12 +82,13 @@ impl Sequence {
                 };
                 history.len() == kept && state.len() == delta(config).state_len() && chunk.len() == pending
             }
-            (LayerType::FullAttention, LayerState::Full { pages }) => pages
-                .first()
-                .is_none_or(|page| page.len() == attention(config).page_len()),
+            (LayerType::FullAttention, LayerState::Full { pages }) => {
+                pages.page_len() == attention(config, kv).page_len()
+            }
             _ => false,
         };
-        self.layers.len() == config.layer_types.len()
+        self.kv == kv
+            && self.layers.len() == config.layer_types.len()
             && config.layer_types.iter().zip(&self.layers).all(layer)
     }
 
@@ -107,13 +114,31 @@ impl Sequence {
 
     /// Goes back to `snapshot`, which may come from another sequence of the same model.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.clone_from(&snapshot.0);
+        let Self {
+            len,
+            next_position,
+            pending,
+            kv,
+            layers,
+        } = &snapshot.0;
+        (self.len, self.next_position, self.pending, self.kv) = (*len, *next_position, *pending, *kv);
+        self.layers.clone_from(layers);
     }
 
     /// A second sequence with the same past.
     #[must_use]
     pub fn fork(&self) -> Self {
         self.clone()
+    }
+
+    /// Takes memory for `tokens` more tokens now, so that feeding them takes none.
+    pub fn reserve(&mut self, tokens: usize) {
+        let pages_needed = (self.len + tokens).div_ceil(Attention::PAGE);
+        for layer in &mut self.layers {
+            if let LayerState::Full { pages } = layer {
+                pages.reserve(pages_needed);
+            }
+        }
     }
 
     /// Bytes of memory, those of shared pages included.
@@ -124,9 +149,50 @@ impl Sequence {
                 delta,
                 chunk,
             } => history.len() + delta.len() + chunk.len(),
-            LayerState::Full { pages } => pages.iter().map(|page| page.len()).sum(),
+            LayerState::Full { pages } => pages.elements(),
         };
         self.layers.iter().map(elements).sum::<usize>() * size_of::<f32>()
+    }
+}
+
+impl Clone for LayerState {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Linear {
+                history,
+                delta,
+                chunk,
+            } => Self::Linear {
+                history: history.clone(),
+                delta: delta.clone(),
+                chunk: chunk.clone(),
+            },
+            Self::Full { pages } => Self::Full { pages: pages.clone() },
+        }
+    }
+
+    /// Keeps the memory that it has.
+    fn clone_from(&mut self, source: &Self) {
+        match (self, source) {
+            (
+                Self::Linear {
+                    history,
+                    delta,
+                    chunk,
+                },
+                Self::Linear {
+                    history: other_history,
+                    delta: other_delta,
+                    chunk: other_chunk,
+                },
+            ) => {
+                history.clone_from(other_history);
+                delta.clone_from(other_delta);
+                chunk.clone_from(other_chunk);
+            }
+            (Self::Full { pages }, Self::Full { pages: other }) => pages.clone_from(other),
+            (this, source) => *this = source.clone(),
+        }
     }
 }
 
@@ -158,10 +224,11 @@ pub(crate) fn delta(config: &TextConfig) -> Delta {
 }
 
 /// The sizes of the full-attention layers.
-pub(crate) fn attention(config: &TextConfig) -> Attention {
+pub(crate) fn attention(config: &TextConfig, kv: KvFormat) -> Attention {
     Attention {
         kv_heads: config.num_key_value_heads,
         group: config.num_attention_heads / config.num_key_value_heads,
         head_dim: config.head_dim,
+        format: kv,
     }
 }

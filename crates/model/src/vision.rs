@@ -2,7 +2,7 @@
 
 use aurore_checkpoint::matrices::{vision_block, vision_merger, vision_patch};
 use aurore_checkpoint::{MatrixSpec, VisionConfig};
-use aurore_kernels::{Attention, Cpu, Gelu, Heads, Matrix, Rotation};
+use aurore_kernels::{Attention, Cpu, Gelu, Heads, KvFormat, Matrix, Rotation};
 
 use crate::load::Loader;
 use crate::positions::{patch_positions, position_taps};
@@ -42,9 +42,20 @@ struct Linear {
     bias: Vec<f32>,
 }
 
-/// Buffers of attention, used again by each block.
+/// Rows that go through a block's wide layer together: more would leave the caches.
+const ROWS: usize = 512;
+
+/// Buffers of a pass, used again by each block and each image.
 #[derive(Debug, Default)]
-struct Buffers {
+pub(crate) struct Buffers {
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    wide: Vec<f32>,
+    attention: AttentionBuffers,
+}
+
+#[derive(Debug, Default)]
+struct AttentionBuffers {
     queries: Vec<f32>,
     keys: Vec<f32>,
     attended: Vec<f32>,
@@ -63,9 +74,13 @@ impl Linear {
 
     fn forward<'a>(&self, cpu: &Cpu, x: &[f32], gelu: Option<Gelu>, out: &'a mut Vec<f32>) -> &'a mut [f32] {
         let out = part(out, x.len() / self.matrix.columns() * self.matrix.rows());
+        self.write(cpu, x, gelu, out);
+        out
+    }
+
+    fn write(&self, cpu: &Cpu, x: &[f32], gelu: Option<Gelu>, out: &mut [f32]) {
         cpu.matmul(&self.matrix, x, out);
         cpu.bias_gelu(out, &self.bias, gelu);
-        out
     }
 
     /// `to += W x + bias`
@@ -113,6 +128,7 @@ impl Tower {
                 kv_heads: config.num_heads,
                 group: 1,
                 head_dim: config.head_dim(),
+                format: KvFormat::F32,
             },
             patch: Linear::load(loader, &vision_patch(config))?,
             table: table
@@ -137,22 +153,32 @@ impl Tower {
         self.blocks.iter().map(block).sum::<usize>() + ends.iter().sum::<usize>()
     }
 
-    /// The features of one checked image, `[tokens, out_hidden_size]`.
-    pub(crate) fn encode(&self, cpu: &Cpu, image: &ImagePatches) -> Vec<f32> {
+    /// Adds the features of one checked image, `[tokens, out_hidden_size]`, to `features`.
+    pub(crate) fn encode(
+        &self,
+        cpu: &Cpu,
+        image: &ImagePatches,
+        buffers: &mut Buffers,
+        features: &mut Vec<f32>,
+    ) {
         let (hidden, dim) = (self.config.hidden_size, self.sizes.head_dim);
-        let mut buffers = Buffers::default();
-        let (mut x, mut normed, mut wide) = (Vec::new(), Vec::new(), Vec::new());
+        let Buffers {
+            x,
+            normed,
+            wide,
+            attention,
+        } = buffers;
         let positions = patch_positions(image.grid, self.config.spatial_merge_size);
         let frame = positions.len();
-        self.patch.forward(cpu, &image.patches, None, &mut x);
+        let x = self.patch.forward(cpu, &image.patches, None, x);
         let patches = x.len() / hidden;
-        for (index, x) in x.chunks_exact_mut(hidden).enumerate() {
+        cpu.pool.pieces(x, hidden, |index, x| {
             for (row, weight) in position_taps(&self.config, image.grid, positions[index % frame]) {
                 for (x, learned) in x.iter_mut().zip(&self.table[row * hidden..]) {
                     *x += weight * learned;
                 }
             }
-        }
+        });
         let (cos, sin) = rotations(&positions, dim);
         let rotation = Rotation {
             pairs: dim / 2,
@@ -160,25 +186,31 @@ impl Tower {
             sin: &sin,
         };
         for block in &self.blocks {
-            let input = block.norms[0].forward(cpu, &x, &mut normed);
-            let qkv = block.qkv.forward(cpu, input, None, &mut wide);
-            let mixed = part(&mut normed, patches * hidden);
+            let input = block.norms[0].forward(cpu, x, normed);
+            let qkv = block.qkv.forward(cpu, input, None, wide);
+            let mixed = part(normed, patches * hidden);
             // Frames do not see one another.
             let frames = qkv.chunks_exact(frame * 3 * hidden);
             for (qkv, mixed) in frames.zip(mixed.chunks_exact_mut(frame * hidden)) {
-                attend(cpu, self.sizes, qkv, rotation, &mut buffers, mixed);
+                attend(cpu, self.sizes, qkv, rotation, attention, mixed);
             }
-            block.output.add(cpu, mixed, &mut x);
-            let input = block.norms[1].forward(cpu, &x, &mut normed);
-            let inner = block.mlp[0].forward(cpu, input, Some(Gelu::Tanh), &mut wide);
-            block.mlp[1].add(cpu, inner, &mut x);
+            block.output.add(cpu, mixed, x);
+            for x in x.chunks_mut(ROWS * hidden) {
+                let input = block.norms[1].forward(cpu, x, normed);
+                let inner = block.mlp[0].forward(cpu, input, Some(Gelu::Tanh), wide);
+                block.mlp[1].add(cpu, inner, x);
+            }
         }
         // Patches that merge stand together, so their rows are one.
-        let input = self.merger_norm.forward(cpu, &x, &mut normed);
-        let inner = self.merger[0].forward(cpu, input, Some(Gelu::Erf), &mut wide);
-        let mut features = Vec::new();
-        self.merger[1].forward(cpu, inner, None, &mut features);
-        features
+        let input = self.merger_norm.forward(cpu, x, normed);
+        let inner = self.merger[0].forward(cpu, input, Some(Gelu::Erf), wide);
+        let last = &self.merger[1];
+        let start = features.len();
+        features.resize(
+            start + inner.len() / last.matrix.columns() * last.matrix.rows(),
+            0.0,
+        );
+        last.write(cpu, inner, None, &mut features[start..]);
     }
 }
 
@@ -201,7 +233,7 @@ fn attend(
     sizes: Attention,
     qkv: &[f32],
     rotation: Rotation<'_>,
-    buffers: &mut Buffers,
+    buffers: &mut AttentionBuffers,
     mixed: &mut [f32],
 ) {
     let Attention {
@@ -247,19 +279,23 @@ fn attend(
         patches,
         keys,
     );
-    buffers
-        .pages
-        .resize_with(patches.div_ceil(Attention::PAGE), || vec![0.0; sizes.page_len()]);
-    for patch in 0..patches {
-        let page = &mut buffers.pages[patch / Attention::PAGE];
-        let values = &qkv[patch * 3 * hidden + 2 * hidden..][..hidden];
-        sizes.write(
-            page,
-            patch % Attention::PAGE,
-            &keys[patch * hidden..][..hidden],
-            values,
-        );
-    }
+    let pages = patches.div_ceil(Attention::PAGE).max(buffers.pages.len());
+    buffers.pages.resize_with(pages, || vec![0.0; sizes.page_len()]);
+    let pages = &mut buffers.pages[..patches.div_ceil(Attention::PAGE)];
+    cpu.pool.pieces(pages, 1, |number, page| {
+        let first = number * Attention::PAGE;
+        for page in page {
+            if first + Attention::PAGE > patches {
+                // Nothing of another image stays behind the last patch.
+                page.fill(0.0);
+            }
+            for patch in first..patches.min(first + Attention::PAGE) {
+                let values = &qkv[patch * 3 * hidden + 2 * hidden..][..hidden];
+                let keys = &keys[patch * hidden..][..hidden];
+                sizes.write(page, patch - first, keys, values);
+            }
+        }
+    });
     let attended = part(&mut buffers.attended, sizes.queries_len(patches));
     let pages = &buffers.pages;
     cpu.attention(

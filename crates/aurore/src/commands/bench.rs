@@ -108,6 +108,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         precision,
         threads: args.threads,
         isa,
+        ..LoadOptions::default()
     };
 
     let loading = Instant::now();

@@ -74,7 +74,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
                 Precision::Bf16
             },
             threads: args.threads,
-            isa: None,
+            ..LoadOptions::default()
         }),
     };
     let cases = Cases::open(&args.cases)?;

@@ -1,14 +1,13 @@
 //! A gated softmax attention layer.
 
-use std::sync::Arc;
-
 use aurore_checkpoint::TextConfig;
 use aurore_checkpoint::matrices::{attention_input, attention_output};
-use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, Matrix, Rotation};
+use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, KvFormat, Matrix, Rotation};
 
 use crate::ModelError;
-use crate::batch::{Pass, Span};
+use crate::batch::{Kind, Pass, Segment, Span};
 use crate::load::Loader;
+use crate::pages::{Page, Pages};
 use crate::scratch::{Scratch, part};
 use crate::sequence::{LayerState, attention};
 
@@ -26,8 +25,13 @@ pub(crate) struct FullAttention {
 }
 
 impl FullAttention {
-    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
-        let sizes = attention(config);
+    pub(crate) fn load(
+        loader: &Loader<'_>,
+        config: &TextConfig,
+        kv: KvFormat,
+        prefix: &str,
+    ) -> Result<Self, ModelError> {
+        let sizes = attention(config, kv);
         let dim = config.head_dim;
         let name = |part: &str| format!("{prefix}.{part}.weight");
         Ok(Self {
@@ -59,106 +63,169 @@ impl FullAttention {
         let projected = part(&mut scratch.projected, rows * stride);
         cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
         part(&mut scratch.mixed, rows * width);
-        for span in pass.spans {
-            let state = &mut pass.segments[span.segment].sequence.layers[layer];
+        let given = pass.spans.iter().filter(|span| span.kind == Kind::Prefill);
+        for span in given {
             // `Segment::check` gives each sequence the layers of its own configuration.
-            if let LayerState::Full { pages } = state {
-                self.attend(cpu, scratch, *span, pages, pairs);
+            if let Some(pages) = pages(pass.segments, span, layer) {
+                self.prefill(cpu, scratch, span, pages, pairs);
             }
         }
+        // Steps are the last rows, one each.
+        let first = pass.spans.partition_point(|span| span.kind == Kind::Prefill);
+        self.steps(cpu, scratch, pass.segments, &pass.spans[first..], layer, pairs);
         let mixed = &scratch.mixed[..rows * width];
         cpu.matmul_add(&self.output, mixed, &mut scratch.x[..rows * hidden]);
     }
 
     /// One span from `scratch.projected` to `scratch.mixed`.
-    fn attend(
+    fn prefill(&self, cpu: &Cpu, scratch: &mut Scratch, span: &Span, pages: &mut Pages, pairs: usize) {
+        let (row, tokens, start) = (span.row, span.tokens, span.start);
+        self.prepare(cpu, scratch, row, tokens, pairs);
+        let projected = &scratch.projected[row * self.input.rows()..];
+        let first = start / Attention::PAGE * Attention::PAGE;
+        cpu.pool
+            .pieces(pages.writable(start, start + tokens), 1, |number, page| {
+                let page_start = first + number * Attention::PAGE;
+                let places = start.max(page_start)..(start + tokens).min(page_start + Attention::PAGE);
+                for page in page {
+                    for place in places.clone() {
+                        self.write(page, place, projected, &scratch.keys, place - start);
+                    }
+                }
+            });
+        let len = self.sizes.queries_len(tokens);
+        let attended = part(&mut scratch.attended, len);
+        let queries = &scratch.queries[..len];
+        let page = |number| pages.page(number);
+        cpu.attention(self.sizes, queries, tokens, start, true, page, attended);
+        self.gather(cpu, scratch, row, tokens);
+    }
+
+    /// Spans of one token each, in consecutive rows, from `scratch.projected` to `scratch.mixed`.
+    fn steps(
         &self,
         cpu: &Cpu,
         scratch: &mut Scratch,
-        span: Span,
-        pages: &mut Vec<Arc<Vec<f32>>>,
+        segments: &mut [Segment<'_>],
+        spans: &[Span],
+        layer: usize,
         pairs: usize,
     ) {
+        let (Some(row), rows) = (spans.first().map(|span| span.row), spans.len()) else {
+            return;
+        };
+        self.prepare(cpu, scratch, row, rows, pairs);
+        let projected = &scratch.projected[row * self.input.rows()..];
+        for (number, span) in spans.iter().enumerate() {
+            if let Some(pages) = pages(segments, span, layer) {
+                for page in pages.writable(span.start, span.start + 1) {
+                    self.write(page, span.start, projected, &scratch.keys, number);
+                }
+            }
+        }
+        let len = self.sizes.queries_len(rows);
+        let pieces = part(&mut scratch.pieces, self.sizes.pieces_len(rows));
+        let attended = part(&mut scratch.attended, len);
+        let page = |row: usize, number: usize| {
+            let span: &Span = &spans[row];
+            match &segments[span.segment].sequence.layers[layer] {
+                LayerState::Full { pages } => pages.page(number),
+                LayerState::Linear { .. } => &[],
+            }
+        };
+        let place = |row: usize| spans[row].start;
+        let queries = &scratch.queries[..len];
+        cpu.attention_steps(self.sizes, queries, rows, place, page, pieces, attended);
+        self.gather(cpu, scratch, row, rows);
+    }
+
+    /// Queries and keys of some rows, normalised and rotated, to `scratch.queries` and `scratch.keys`.
+    fn prepare(&self, cpu: &Cpu, scratch: &mut Scratch, row: usize, rows: usize, pairs: usize) {
         let Attention {
             kv_heads,
             group,
             head_dim,
+            ..
         } = self.sizes;
-        let Span {
-            row, tokens, start, ..
-        } = span;
-        let (stride, keys_len) = (self.input.rows(), kv_heads * head_dim);
-        let queries_len = kv_heads * group * head_dim;
-        let projected = &scratch.projected[row * stride..][..tokens * stride];
+        let stride = self.input.rows();
+        let projected = &scratch.projected[row * stride..][..rows * stride];
         let rotation = Some(Rotation {
             pairs,
-            cos: &scratch.cos[row * pairs..][..tokens * pairs],
-            sin: &scratch.sin[row * pairs..][..tokens * pairs],
+            cos: &scratch.cos[row * pairs..][..rows * pairs],
+            sin: &scratch.sin[row * pairs..][..rows * pairs],
         });
-        let queries = part(&mut scratch.queries, self.sizes.queries_len(tokens));
-        let query_heads = Heads {
-            stride,
-            start: 0,
-            head_stride: 2 * head_dim,
-        };
         let norm = |weight| {
             Some(HeadNorm {
                 weight,
                 eps: self.eps,
             })
         };
-        let scale = (head_dim as f32).sqrt().recip();
-        let padded = self.sizes.padded();
-        let query_norm = norm(&self.query_norm);
+        let queries = part(&mut scratch.queries, self.sizes.queries_len(rows));
         cpu.prepare_heads(
             projected,
-            query_heads,
+            self.query_heads(),
             head_dim,
             group,
-            query_norm,
+            norm(&self.query_norm),
             rotation,
-            scale,
-            padded,
-            tokens,
+            (head_dim as f32).sqrt().recip(),
+            self.sizes.padded(),
+            rows,
             queries,
         );
-
-        let keys = part(&mut scratch.keys, tokens * keys_len);
+        let keys = part(&mut scratch.keys, rows * kv_heads * head_dim);
         let key_heads = Heads {
             stride,
-            start: 2 * queries_len,
+            start: 2 * kv_heads * group * head_dim,
             head_stride: head_dim,
         };
         let key_norm = norm(&self.key_norm);
         cpu.prepare_heads(
-            projected, key_heads, head_dim, kv_heads, key_norm, rotation, 1.0, head_dim, tokens, keys,
+            projected, key_heads, head_dim, kv_heads, key_norm, rotation, 1.0, head_dim, rows, keys,
         );
-        pages.resize_with((start + tokens).div_ceil(Attention::PAGE), || {
-            Arc::new(vec![0.0; self.sizes.page_len()])
-        });
-        for token in 0..tokens {
-            let place = start + token;
-            let page = Arc::make_mut(&mut pages[place / Attention::PAGE]);
-            let keys = &keys[token * keys_len..][..keys_len];
-            let values = &projected[token * stride + 2 * queries_len + keys_len..][..keys_len];
-            self.sizes.write(page, place % Attention::PAGE, keys, values);
-        }
+    }
 
-        let attended = part(&mut scratch.attended, self.sizes.queries_len(tokens));
-        cpu.attention(
-            self.sizes,
-            queries,
-            tokens,
-            start,
-            true,
-            |page| pages[page].as_slice(),
-            attended,
-        );
-        let mixed = &mut scratch.mixed[row * queries_len..][..tokens * queries_len];
+    fn query_heads(&self) -> Heads {
+        Heads {
+            stride: self.input.rows(),
+            start: 0,
+            head_stride: 2 * self.sizes.head_dim,
+        }
+    }
+
+    /// Writes row `row`'s key and value to the page of the token at `place`.
+    fn write(&self, page: &mut Page, place: usize, projected: &[f32], keys: &[f32], row: usize) {
+        let Attention {
+            kv_heads,
+            group,
+            head_dim,
+            ..
+        } = self.sizes;
+        let len = kv_heads * head_dim;
+        let values = row * self.input.rows() + 2 * kv_heads * group * head_dim + len;
+        let (keys, values) = (&keys[row * len..][..len], &projected[values..][..len]);
+        self.sizes
+            .write(page.words(), place % Attention::PAGE, keys, values);
+    }
+
+    /// Attended values of some rows, gated, to `scratch.mixed`.
+    fn gather(&self, cpu: &Cpu, scratch: &mut Scratch, row: usize, rows: usize) {
+        let (stride, width) = (self.input.rows(), self.output.columns());
+        let attended = &scratch.attended[..self.sizes.queries_len(rows)];
+        let projected = &scratch.projected[row * stride..][..rows * stride];
         let gates = Heads {
-            start: head_dim,
-            ..query_heads
+            start: self.sizes.head_dim,
+            ..self.query_heads()
         };
+        let mixed = &mut scratch.mixed[row * width..][..rows * width];
         cpu.gather_heads(self.sizes, attended, Some((projected, gates)), mixed);
+    }
+}
+
+/// A span's keys and values of one layer.
+fn pages<'p>(segments: &'p mut [Segment<'_>], span: &Span, layer: usize) -> Option<&'p mut Pages> {
+    match segments.get_mut(span.segment)?.sequence.layers.get_mut(layer)? {
+        LayerState::Full { pages } => Some(pages),
+        LayerState::Linear { .. } => None,
     }
 }

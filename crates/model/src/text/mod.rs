@@ -5,7 +5,7 @@ mod deltanet;
 mod ffn;
 
 use aurore_checkpoint::{Config, LayerType, TextConfig, matrices};
-use aurore_kernels::{Cpu, Matrix};
+use aurore_kernels::{Cpu, KvFormat, Matrix};
 
 use self::attention::FullAttention;
 use self::deltanet::DeltaNet;
@@ -45,7 +45,7 @@ enum Mixer {
 }
 
 impl TextModel {
-    pub(crate) fn load(loader: &Loader<'_>, config: &Config) -> Result<Self, ModelError> {
+    pub(crate) fn load(loader: &Loader<'_>, config: &Config, kv: KvFormat) -> Result<Self, ModelError> {
         let text = &config.text;
         let hidden = text.hidden_size;
         let layers = text.layer_types.iter().enumerate();
@@ -57,7 +57,7 @@ impl TextModel {
                 .map(|spec| loader.matrix(&spec))
                 .transpose()?,
             layers: layers
-                .map(|(index, kind)| Layer::load(loader, text, index, *kind))
+                .map(|(index, kind)| Layer::load(loader, text, kv, index, *kind))
                 .collect::<Result<_, _>>()?,
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
             head: loader.matrix(&matrices::head(config))?,
@@ -174,6 +174,7 @@ impl Layer {
     fn load(
         loader: &Loader<'_>,
         config: &TextConfig,
+        kv: KvFormat,
         index: usize,
         kind: LayerType,
     ) -> Result<Self, ModelError> {
@@ -188,6 +189,7 @@ impl Layer {
                 LayerType::FullAttention => Mixer::Full(FullAttention::load(
                     loader,
                     config,
+                    kv,
                     &format!("{prefix}.self_attn"),
                 )?),
             },

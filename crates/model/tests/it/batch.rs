@@ -75,7 +75,7 @@ fn load(name: &str, precision: Precision, threads: usize) -> Model {
     let options = LoadOptions {
         precision,
         threads,
-        isa: None,
+        ..LoadOptions::default()
     };
     Model::load(&checkpoint, checkpoint.config(), &options).unwrap()
 }

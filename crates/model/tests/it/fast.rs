@@ -12,7 +12,7 @@ fn options(precision: Precision, threads: usize) -> LoadOptions {
     LoadOptions {
         precision,
         threads,
-        isa: None,
+        ..LoadOptions::default()
     }
 }
 
