@@ -1,9 +1,11 @@
 //! Weight matrices in the layout that the products read.
 
+use std::ops::Range;
+
 use half::{bf16, f16};
 
 use crate::Cpu;
-use crate::memory::Buffer;
+use crate::memory::{Buffer, SharedBytes, Use};
 use crate::pool::Share;
 use crate::quant::{self, BLOCK, GROUP, GROUPS, bf16_value};
 
@@ -299,6 +301,64 @@ impl Matrix {
             columns,
             elements,
         })
+    }
+
+    /// A matrix whose elements and scales stay where they are, in a mapped file for example; `None` when
+    /// they are not as many as [`Layout`] says, or not aligned. Computing with it gives the same bits.
+    pub fn from_shared(
+        format: Format,
+        rows: usize,
+        columns: usize,
+        bytes: &SharedBytes,
+        elements: Range<usize>,
+        scales: Range<usize>,
+    ) -> Option<Self> {
+        let layout = Layout::new(format, rows, columns)?;
+        if elements.len() != layout.elements || scales.len() != layout.scales {
+            return None;
+        }
+        let elements = match format {
+            Format::F32 => Elements::F32(Buffer::shared(bytes, elements)?),
+            Format::Bf16 => Elements::Bf16(Buffer::shared(bytes, elements)?),
+            Format::Q8 => Elements::Q8 {
+                values: Buffer::shared(bytes, elements)?,
+                scales: Buffer::shared(bytes, scales)?,
+            },
+            Format::Q4 => Elements::Q4 {
+                nibbles: Buffer::shared(bytes, elements)?,
+                scales: Buffer::shared(bytes, scales)?,
+            },
+        };
+        Some(Self {
+            rows,
+            columns,
+            elements,
+        })
+    }
+
+    /// Asks the system to read a shared matrix now, without waiting for it. Others are in memory.
+    pub fn read_ahead(&self) {
+        self.advise(Use::Soon);
+    }
+
+    /// Gives the memory of a shared matrix back; it is read again when it is used. Others stay.
+    pub fn give_back(&self) {
+        self.advise(Use::Later);
+    }
+
+    fn advise(&self, use_of_it: Use) {
+        match &self.elements {
+            Elements::F32(buffer) => buffer.advise(use_of_it),
+            Elements::Bf16(buffer) => buffer.advise(use_of_it),
+            Elements::Q8 { values, scales } => {
+                values.advise(use_of_it);
+                scales.advise(use_of_it);
+            }
+            Elements::Q4 { nibbles, scales } => {
+                nibbles.advise(use_of_it);
+                scales.advise(use_of_it);
+            }
+        }
     }
 
     /// The bytes in memory, little-endian numbers: elements, and scales.

@@ -3,9 +3,13 @@
 //! Decode is bound by memory reads; in 4 KiB pages a third of the bandwidth goes to page walks. A huge
 //! page has 2 MiB, and an expert's matrix often less: buffers share large chunks, one behind the other, so that
 //! small ones lie in huge pages too and large ones do not round up to them.
+//!
+//! What is too large for memory stays in its file: a buffer can be a part of [`SharedBytes`], which the
+//! system reads when they are needed, drops when memory is short, and can be told about ahead.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -28,12 +32,25 @@ impl Plain for i8 {}
 pub(crate) struct Buffer<T: Plain> {
     start: NonNull<T>,
     len: usize,
-    /// What `start` points into; none without elements.
-    _chunk: Option<Arc<Chunk>>,
+    home: Home,
     elements: PhantomData<T>,
 }
 
-// SAFETY: the buffer owns its part of a chunk like a Box<[T]>, and T is Send and Sync.
+/// What a buffer's start points into, and what it keeps.
+enum Home {
+    /// No elements.
+    Nowhere,
+    /// Its own part of a chunk.
+    Chunk { _chunk: Arc<Chunk> },
+    /// Bytes that nobody writes.
+    Shared { _bytes: SharedBytes },
+}
+
+/// Bytes of several owners, such as a mapped file's.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+// SAFETY: the buffer owns its part of a chunk like a Box<[T]>, or reads shared bytes like an Arc<[T]>, and
+// T is Send and Sync.
 unsafe impl<T: Plain> Send for Buffer<T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain> Sync for Buffer<T> {}
@@ -56,12 +73,7 @@ impl<T: Plain> Buffer<T> {
     /// `fill` is given the start and the number of the bytes, and must write them all.
     fn new(len: usize, fill: impl FnOnce(*mut u8, usize)) -> Self {
         if len == 0 || size_of::<T>() == 0 {
-            return Self {
-                start: NonNull::dangling(),
-                len: 0,
-                _chunk: None,
-                elements: PhantomData,
-            };
+            return Self::empty();
         }
         let bytes = len.saturating_mul(size_of::<T>());
         let (start, chunk) = take(bytes);
@@ -69,8 +81,46 @@ impl<T: Plain> Buffer<T> {
         Self {
             start: start.cast(),
             len,
-            _chunk: Some(chunk),
+            home: Home::Chunk { _chunk: chunk },
             elements: PhantomData,
+        }
+    }
+
+    fn empty() -> Self {
+        Self {
+            start: NonNull::dangling(),
+            len: 0,
+            home: Home::Nowhere,
+            elements: PhantomData,
+        }
+    }
+
+    /// The elements at `range` of `bytes`, where they stay. `None` when the range is not inside them, no
+    /// whole number of elements, or not aligned to them.
+    pub(crate) fn shared(bytes: &SharedBytes, range: Range<usize>) -> Option<Self> {
+        let part = (**bytes).as_ref().get(range)?;
+        let start = NonNull::from(part).cast::<T>();
+        if !start.is_aligned() || !part.len().is_multiple_of(size_of::<T>()) {
+            return None;
+        }
+        if part.is_empty() {
+            return Some(Self::empty());
+        }
+        // `part` stays valid as long as the owner is shared, which `home` sees to.
+        Some(Self {
+            start,
+            len: part.len() / size_of::<T>(),
+            home: Home::Shared {
+                _bytes: Arc::clone(bytes),
+            },
+            elements: PhantomData,
+        })
+    }
+
+    /// Tells the system what becomes of shared bytes; memory of our own stays as it is.
+    pub(crate) fn advise(&self, use_of_it: Use) {
+        if matches!(self.home, Home::Shared { .. }) {
+            advise(self.as_bytes(), use_of_it);
         }
     }
 
@@ -85,7 +135,10 @@ impl<T: Plain> Buffer<T> {
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: as above, and borrowed mutably.
+        if matches!(self.home, Home::Shared { .. }) {
+            *self = Self::from_bytes(self.as_bytes());
+        }
+        // SAFETY: as in `as_slice`, borrowed mutably, and nobody else's.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
@@ -148,20 +201,52 @@ fn take(bytes: usize) -> (NonNull<u8>, Arc<Chunk>) {
     (start, chunk)
 }
 
+/// What will be done with some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// They are read soon.
+    Soon,
+    /// They are not read for long.
+    Later,
+}
+
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn madvise(start: *mut std::ffi::c_void, bytes: usize, advice: i32) -> i32;
+}
+
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
     const MADV_HUGEPAGE: i32 = 14;
-    unsafe extern "C" {
-        fn madvise(start: *mut std::ffi::c_void, bytes: usize, advice: i32) -> i32;
-    }
     if bytes >= 2 * HUGE_PAGE {
         // SAFETY: the range is ours; the advice changes no contents, and its failure costs speed only.
         let _ = unsafe { madvise(start.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
     }
 }
 
+#[cfg(target_os = "linux")]
+fn advise(bytes: &[u8], use_of_it: Use) {
+    const MADV_WILLNEED: i32 = 3;
+    const MADV_PAGEOUT: i32 = 21;
+    const PAGE: usize = 4096;
+    let start = bytes.as_ptr().addr() / PAGE * PAGE;
+    let end = bytes.as_ptr().addr() + bytes.len();
+    let advice = match use_of_it {
+        Use::Soon => MADV_WILLNEED,
+        // Unlike MADV_DONTNEED it keeps the contents of any memory.
+        Use::Later => MADV_PAGEOUT,
+    };
+    let start = bytes.as_ptr().with_addr(start).cast_mut();
+    // SAFETY: both advices change no contents of the pages, wherever they lie; on systems with larger pages
+    // an unaligned start is an error, which costs speed only.
+    let _ = unsafe { madvise(start.cast(), end - start.addr(), advice) };
+}
+
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_bytes: &[u8], _use_of_it: Use) {}
 
 #[cfg(test)]
 mod tests {
@@ -207,5 +292,25 @@ mod tests {
             (buffer.as_slice(), buffer.as_bytes()),
             (&[0x0201_u16][..], &[1, 2][..])
         );
+    }
+
+    #[test]
+    fn shared_bytes_are_used_where_they_are() {
+        let bytes: SharedBytes = Arc::new(vec![7_u8; 100]);
+        let from = (*bytes).as_ref().as_ptr().align_offset(4);
+        let mut buffer = Buffer::<f32>::shared(&bytes, from..from + 40).unwrap();
+        assert_eq!(buffer.as_bytes().as_ptr(), (*bytes).as_ref()[from..].as_ptr());
+        buffer.advise(Use::Soon);
+        buffer.advise(Use::Later);
+        assert_eq!(buffer.as_bytes(), [7; 40]);
+        // Writing is done to a copy.
+        buffer.as_mut_slice().fill(0.0);
+        assert!((*bytes).as_ref().iter().all(|byte| *byte == 7));
+        assert!(Buffer::<f32>::shared(&bytes, from + 1..from + 41).is_none());
+        assert!(Buffer::<f32>::shared(&bytes, from..from + 39).is_none());
+        assert!(Buffer::<f32>::shared(&bytes, from..from + 400).is_none());
+        assert_eq!(Buffer::<f32>::shared(&bytes, 0..0).unwrap().as_slice(), [0.0; 0]);
+        drop(bytes);
+        assert_eq!(buffer.as_slice(), [0.0; 10]);
     }
 }
