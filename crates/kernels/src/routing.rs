@@ -7,7 +7,7 @@ use crate::{Cpu, Group};
 pub struct Routing {
     /// Groups of rows, one per expert that has any, in the order of experts.
     pub groups: Vec<Group>,
-    /// The token of each row. `[tokens · top_k]`
+    /// The token of each row. `[tokens · top_k]`, and what [`add_for_all`](Self::add_for_all) added
     pub tokens: Vec<u32>,
     /// The rows of each token, best expert first. `[tokens, top_k]`
     pub rows: Vec<u32>,
@@ -52,6 +52,18 @@ impl Routing {
         self.sort(experts, top_k);
     }
 
+    /// Adds a row for each of `tokens` tokens, in their order, that goes to `expert`: after all others.
+    /// Neither `rows` nor `weights` know of it.
+    pub fn add_for_all(&mut self, expert: usize, tokens: usize) {
+        let start = self.tokens.len();
+        self.tokens.extend(0..tokens as u32);
+        self.groups.push(Group {
+            matrix: expert,
+            start,
+            end: start + tokens,
+        });
+    }
+
     fn sort(&mut self, experts: usize, top_k: usize) {
         self.next.clear();
         self.next.resize(experts + 1, 0);
@@ -59,6 +71,7 @@ impl Routing {
             self.next[expert as usize + 1] += 1;
         }
         self.groups.clear();
+        self.groups.reserve(experts + 1);
         for expert in 0..experts {
             let start = self.next[expert];
             self.next[expert + 1] += start;

@@ -33,7 +33,7 @@ impl Cpu {
             start: 0,
             end: rows,
         };
-        self.multiply(std::slice::from_ref(matrix), &[group], input, out, false);
+        self.multiply(std::slice::from_ref(matrix), &[group], None, input, out, false);
     }
 
     /// `out [rows, W.rows] += input [rows, W.columns] · Wᵀ`: each sum starts from what is there.
@@ -47,80 +47,164 @@ impl Cpu {
             start: 0,
             end: rows,
         };
-        self.multiply(std::slice::from_ref(matrix), &[group], input, out, true);
+        self.multiply(std::slice::from_ref(matrix), &[group], None, input, out, true);
     }
 
-    /// The same for groups of rows, each with its own one of `matrices`, all of one shape.
+    /// The same for groups of rows, each with its own one of `matrices`, all of one shape. Row i of
+    /// `out` is made of row `index[i]` of `input`, or of row i without an index.
     /// Rows of no group are left as they are.
     ///
     /// # Panics
     /// When the slices' sizes do not fit together or groups overlap.
-    pub fn matmul_grouped(&self, matrices: &[Matrix], groups: &[Group], input: &[f32], out: &mut [f32]) {
-        self.multiply(matrices, groups, input, out, false);
+    pub fn matmul_grouped(
+        &self,
+        matrices: &[Matrix],
+        groups: &[Group],
+        index: Option<&[u32]>,
+        input: &[f32],
+        out: &mut [f32],
+    ) {
+        self.multiply(matrices, groups, index, input, out, false);
+    }
+
+    /// [`matmul`](Self::matmul) for some of W's rows: those of `wanted` and their neighbours in a
+    /// panel of 16. The rest of `out` is left as it is.
+    ///
+    /// # Panics
+    /// When the slices' sizes do not fit together, or there is no such row.
+    pub fn matmul_some(&self, matrix: &Matrix, wanted: &[u32], input: &[f32], out: &mut [f32]) {
+        let (n, k) = (matrix.rows(), matrix.columns());
+        let rows = input.len() / k.max(1);
+        assert!(
+            input.len() == rows * k && out.len() == rows * n,
+            "[{rows}, {k}] to [{rows}, {n}]"
+        );
+        let mut workspace = self.take_activations();
+        let mut panels = std::mem::take(&mut workspace.panels);
+        panels.clear();
+        for row in wanted {
+            assert!((*row as usize) < n, "a row of {n}");
+            let panel = row / PANEL as u32;
+            if panels.last() != Some(&panel) {
+                panels.push(panel);
+            }
+        }
+        panels.sort_unstable();
+        panels.dedup();
+        let rounded = quantised(matrix).then(|| (workspace.quantise(self, input, k), 0));
+        let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
+        let out = Share(out.as_mut_ptr());
+        let task = |index: usize| {
+            let from = index * per_task;
+            for panel in &panels[from..panels.len().min(from + per_task)] {
+                let panel = *panel as usize;
+                // SAFETY: sizes are checked above; a panel comes once.
+                unsafe {
+                    let piece = Piece {
+                        rows,
+                        n,
+                        k,
+                        panels: panel..panel + 1,
+                        out: out.get(),
+                        accumulate: false,
+                    };
+                    piece.compute(self.isa, matrix, input.as_ptr(), rounded);
+                }
+            }
+        };
+        let tasks = panels.len().div_ceil(per_task);
+        if rows == 0 || rows * panels.len() * PANEL * k < self.share_from {
+            (0..if rows == 0 { 0 } else { tasks }).for_each(task);
+        } else {
+            self.pool.run(tasks, task);
+        }
+        workspace.panels = panels;
+        self.give_activations(workspace);
     }
 
     fn multiply(
         &self,
         matrices: &[Matrix],
         groups: &[Group],
+        index: Option<&[u32]>,
         input: &[f32],
         out: &mut [f32],
         accumulate: bool,
     ) {
         let Some(first) = matrices.first() else { return };
-        let (n, k, format) = (first.rows(), first.columns(), first.format());
+        let (n, k) = (first.rows(), first.columns());
         assert!(
-            matrices
-                .iter()
-                .all(|m| (m.rows(), m.columns(), m.format()) == (n, k, format)),
+            matrices.iter().all(|m| (m.rows(), m.columns()) == (n, k)),
             "matrices of one shape"
         );
-        let rows = input.len() / k.max(1);
+        let inputs = input.len() / k.max(1);
+        let rows = index.map_or(inputs, <[u32]>::len);
         assert!(
-            input.len() == rows * k && out.len() == rows * n,
-            "[{rows}, {k}] to [{rows}, {n}]"
+            input.len() == inputs * k && out.len() == rows * n,
+            "[{inputs}, {k}] to [{rows}, {n}]"
         );
-        let mut total = 0;
-        for (i, group) in groups.iter().enumerate() {
-            let after = i.checked_sub(1).map_or(0, |before| groups[before].end);
+        assert!(index.is_none_or(|index| index.iter().all(|row| (*row as usize) < inputs)));
+        let mut workspace = self.take_activations();
+        let mut chunks = std::mem::take(&mut workspace.chunks);
+        chunks.clear();
+        // As many as there can be, so that other groups of as many rows take no more memory.
+        chunks.reserve(groups.len().max(matrices.len()) + rows / integer::ROW_BLOCK.min(float::ROW_BLOCK));
+        // What is read or computed, whichever is more.
+        let (mut after, mut total, mut bytes) = (0, 0, 0);
+        let (mut float, mut integer) = (false, false);
+        for group in groups {
             assert!(
                 after <= group.start && group.start <= group.end && group.end <= rows,
                 "groups in order"
             );
-            total += group.end - group.start;
+            after = group.end;
+            let matrix = &matrices[group.matrix];
+            let block = if quantised(matrix) {
+                integer = true;
+                integer::ROW_BLOCK
+            } else {
+                float = true;
+                float::ROW_BLOCK
+            };
+            for start in (group.start..group.end).step_by(block) {
+                let end = group.end.min(start + block);
+                chunks.push(Group { start, end, ..*group });
+                total += end - start;
+                bytes += matrix.bytes();
+            }
         }
         if total == 0 || n == 0 {
-            return;
+            workspace.chunks = chunks;
+            return self.give_activations(workspace);
         }
-        let quantised = matches!(format, Format::Q8 | Format::Q4);
-        let mut workspace = self.take_activations();
-        let rounded = quantised.then(|| workspace.quantise(self, input, k));
-        // A task is some panels of one group (and, in a lone long group, a block of rows).
+        let rounded = integer.then(|| {
+            let rounded = workspace.quantise(self, input, k);
+            match index {
+                None => rounded,
+                Some(index) => workspace.reorder(self, rounded, index),
+            }
+        });
+        let mut gathered = std::mem::take(&mut workspace.gathered);
+        let input = match index {
+            Some(index) if float => {
+                if gathered.len() < rows * k {
+                    gathered.resize(rows * k, 0.0);
+                }
+                self.gather_rows(input, index, k, &mut gathered[..rows * k]);
+                &gathered
+            }
+            _ => input,
+        };
+        // A task is some panels for some rows of a group.
         let panels = n.div_ceil(PANEL);
-        let row_block = if quantised {
-            integer::ROW_BLOCK
-        } else {
-            float::ROW_BLOCK
-        };
-        let row_blocks = if groups.len() == 1 {
-            total.div_ceil(row_block)
-        } else {
-            1
-        };
-        let wanted = (self.pool.threads() * 8).div_ceil(row_blocks * groups.len());
+        let wanted = (self.pool.threads() * 8).div_ceil(chunks.len());
         let panels_per_task = panels.div_ceil(wanted).next_multiple_of(4).min(64);
         let panel_tasks = panels.div_ceil(panels_per_task);
         let out = Share(out.as_mut_ptr());
         let task = |index: usize| {
-            let (rest, panel_task) = (index / panel_tasks, index % panel_tasks);
-            let (group, row_block_number) = (groups[rest / row_blocks], rest % row_blocks);
+            let (chunk, panel_task) = (chunks[index / panel_tasks], index % panel_tasks);
             let first_panel = panel_task * panels_per_task;
-            let start = group.start + row_block_number * row_block;
-            let end = if row_blocks == 1 {
-                group.end
-            } else {
-                group.end.min(start + row_block)
-            };
+            let (start, end) = (chunk.start, chunk.end);
             let last_panel = panels.min(first_panel + panels_per_task);
             // SAFETY: sizes are checked above; tasks write disjoint rows or panels of `out`.
             unsafe {
@@ -133,22 +217,27 @@ impl Cpu {
                     accumulate,
                 };
                 let rounded = rounded.map(|rows| (rows, start));
-                piece.compute(
-                    self.isa,
-                    &matrices[group.matrix],
-                    input.as_ptr().add(start * k),
-                    rounded,
-                );
+                let matrix = &matrices[chunk.matrix];
+                // Only float matrices read it.
+                let input = input.as_ptr().wrapping_add(start * k);
+                piece.compute(self.isa, matrix, input, rounded);
             }
         };
-        let tasks = panel_tasks * row_blocks * groups.len();
-        if total * n * k < self.share_from {
+        let tasks = panel_tasks * chunks.len();
+        if (total * n * k).max(bytes) < self.share_from {
             (0..tasks).for_each(task);
         } else {
             self.pool.run(tasks, task);
         }
+        workspace.chunks = chunks;
+        workspace.gathered = gathered;
         self.give_activations(workspace);
     }
+}
+
+/// Whether the product rounds its input.
+fn quantised(matrix: &Matrix) -> bool {
+    matches!(matrix.format(), Format::Q8 | Format::Q4)
 }
 
 /// Some rows times some panels of a matrix.

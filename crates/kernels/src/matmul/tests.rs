@@ -99,26 +99,84 @@ fn products_are_added_to_what_is_there() {
     }
 }
 
+/// One of each format, and one more of the last.
+fn of_all_formats(cpu: &Cpu, n: usize, k: usize) -> Vec<Matrix> {
+    [Format::F32, Format::Bf16, Format::Q8, Format::Q4, Format::Q4]
+        .into_iter()
+        .zip(10..)
+        .map(|(format, seed)| Matrix::pack(cpu, k, format, &[Source::F32(&bytes(&noise(seed, n * k)))]))
+        .collect()
+}
+
 #[test]
-fn groups_use_their_own_matrix() {
-    let (n, k) = (37, 19);
+fn groups_use_their_own_matrix_and_rows() {
+    let (n, k) = (37, 83);
     let input = noise(3, 40 * k);
+    let groups = [
+        (2, 0, 1),
+        (0, 1, 8),
+        (1, 8, 8),
+        (1, 10, 40),
+        (4, 40, 140),
+        (3, 141, 150),
+    ];
+    let groups = groups.map(|(matrix, start, end)| Group { matrix, start, end });
+    let index: Vec<u32> = (0..150).map(|row| row * 7 % 40).collect();
+    let ordered: Vec<f32> = index
+        .iter()
+        .flat_map(|row| input[*row as usize * k..][..k].to_vec())
+        .collect();
     for cpu in cpus() {
-        let sources: Vec<_> = (0..3).map(|i| bytes(&noise(10 + i, n * k))).collect();
-        let matrices: Vec<_> = sources
-            .iter()
-            .map(|source| Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(source)]))
-            .collect();
-        let groups = [(2, 0, 1), (0, 1, 8), (1, 8, 8), (1, 10, 40)];
-        let groups = groups.map(|(matrix, start, end)| Group { matrix, start, end });
-        let mut out = vec![7.0; 40 * n];
-        cpu.matmul_grouped(&matrices, &groups, &input, &mut out);
-        for Group { matrix, start, end } in groups {
-            let alone = multiply(&cpu, &matrices[matrix], &input[start * k..end * k]);
-            assert_same(&out[start * n..end * n], &alone, "group");
+        let matrices = of_all_formats(&cpu, n, k);
+        for (index, input) in [(None, &ordered), (Some(index.as_slice()), &input)] {
+            for subset in [&groups[..], &groups[..1], &groups[3..4]] {
+                let mut out = vec![7.0; 150 * n];
+                cpu.matmul_grouped(&matrices, subset, index, input, &mut out);
+                let mut untouched = [true; 150];
+                for &Group { matrix, start, end } in subset {
+                    let alone = multiply(&cpu, &matrices[matrix], &ordered[start * k..end * k]);
+                    let what = format!(
+                        "{:?}, matrix {matrix} for rows {start}..{end}, index: {}",
+                        cpu.isa,
+                        index.is_some()
+                    );
+                    assert_same(&out[start * n..end * n], &alone, &what);
+                    untouched[start..end].fill(false);
+                }
+                for (row, _) in untouched.iter().enumerate().filter(|(_, untouched)| **untouched) {
+                    assert!(out[row * n..(row + 1) * n].iter().all(|&x| x == 7.0));
+                }
+            }
         }
-        assert!(out[8 * n..10 * n].iter().all(|&x| x == 7.0));
     }
+}
+
+#[test]
+fn some_outputs_are_those_of_all() {
+    let (n, k) = (331, 300);
+    for cpu in cpus() {
+        for matrix in of_all_formats(&cpu, n, k) {
+            for rows in [1, 2, 5] {
+                let input = noise(3, rows * k);
+                let all = multiply(&cpu, &matrix, &input);
+                for wanted in [&[][..], &[330], &[17, 16, 200, 3, 200], &[0, 15, 32, 330]] {
+                    let mut some = vec![7.0; rows * n];
+                    cpu.matmul_some(&matrix, wanted, &input, &mut some);
+                    for (at, (some, all)) in some.iter().zip(&all).enumerate() {
+                        let near = wanted.iter().any(|row| *row as usize / 16 == at % n / 16);
+                        let expected = if near { *all } else { 7.0 };
+                        assert_eq!(
+                            some.to_bits(),
+                            expected.to_bits(),
+                            "{rows} rows, {wanted:?}, {at}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let cpu = Cpu::new(None, 1);
+    cpu.matmul_some(&of_all_formats(&cpu, n, k)[3], &[5], &[], &mut []);
 }
 
 #[test]

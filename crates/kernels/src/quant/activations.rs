@@ -1,10 +1,10 @@
 //! Inputs of quantised products: int8 per row and block, made once per product.
 
 use super::{BLOCK, GROUP, padded};
-use crate::Cpu;
 use crate::dot::BlockRows;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
+use crate::{Cpu, Group};
 
 /// Rows in int8. Buffers grow once and are used again.
 ///
@@ -19,6 +19,14 @@ pub(crate) struct Activations {
     /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
     pub(super) offsets: Vec<[i16; 2]>,
+    /// The same of rows in another order.
+    indexed: Option<Box<Activations>>,
+    /// f32 rows in another order.
+    pub(crate) gathered: Vec<f32>,
+    /// Rows and matrices of a product's tasks.
+    pub(crate) chunks: Vec<Group>,
+    /// Panels of a product of some outputs.
+    pub(crate) panels: Vec<u32>,
 }
 
 /// A view for the kernels.
@@ -114,6 +122,58 @@ impl Activations {
             count: rows,
             k: padded,
         }
+    }
+}
+
+impl Activations {
+    /// Rows `index[i]` of what [`quantise`](Self::quantise) made, as rows i.
+    pub(crate) fn reorder(&mut self, cpu: &Cpu, rounded: Rows, index: &[u32]) -> Rows {
+        let mut to = self.indexed.take().unwrap_or_default();
+        let rows = Rows {
+            count: index.len(),
+            ..rounded
+        };
+        let padded = rows.k;
+        grow(&mut to.values, rows.count * padded);
+        grow(&mut to.scales, rows.count * rows.blocks());
+        grow(&mut to.offsets, rows.count * padded / GROUP);
+        let (values, offsets, scales) = (
+            Share(to.values.as_mut_ptr()),
+            Share(to.offsets.as_mut_ptr()),
+            Share(to.scales.as_mut_ptr()),
+        );
+        let copy = |row: usize| {
+            let old = index[row] as usize;
+            assert!(old < rounded.count);
+            for block in 0..rows.blocks() {
+                let (from, width) = (block * BLOCK, rows.width(block));
+                let start = from * rows.count + row * width;
+                let old_start = from * rounded.count + old * width;
+                let (place, old_place) = (start / GROUP, old_start / GROUP);
+                let (scale, old_scale) = (block * rows.count + row, block * rounded.count + old);
+                // SAFETY: each row has its own places, which lie inside the buffers.
+                unsafe {
+                    let from = self.values.as_ptr().add(old_start);
+                    from.copy_to_nonoverlapping(values.get().add(start), width);
+                    let from = self.offsets.as_ptr().add(old_place);
+                    from.copy_to_nonoverlapping(offsets.get().add(place), width / GROUP);
+                    scales.get().add(scale).write(self.scales[old_scale]);
+                }
+            }
+        };
+        if rows.count * padded / 4 < cpu.share_from {
+            (0..rows.count).for_each(copy);
+        } else {
+            cpu.pool.run(rows.count, copy);
+        }
+        let rows = Rows {
+            values: to.values.as_ptr(),
+            scales: to.scales.as_ptr(),
+            offsets: to.offsets.as_ptr(),
+            ..rows
+        };
+        self.indexed = Some(to);
+        rows
     }
 }
 
