@@ -8,6 +8,8 @@ use std::{
     time::Instant,
 };
 
+use toktrie::SimpleVob;
+
 use aurore_model::{Input, Logits, Model, Segment, Sequence, Tokens, Want};
 
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
@@ -96,6 +98,8 @@ pub struct Engine {
     compiled: Arc<Mutex<Vec<(Grammar, Constraint)>>>,
 }
 
+/// Tokens that a grammar may leave for the network to compute these alone.
+const FEW: usize = 4096;
 /// Compiled grammars that are kept.
 const KEPT_GRAMMARS: usize = 4;
 
@@ -169,7 +173,9 @@ impl Engine {
             decode_seconds: 0.0,
         };
         let mut sequence = self.model.new_sequence();
-        let Some(mut logits) = self.prefill(&mut sequence, prompt, &options.cancel)? else {
+        let mut next = Next::default();
+        next.look(constraint.as_mut())?;
+        let Some(mut logits) = self.prefill(&mut sequence, prompt, next.few(), &options.cancel)? else {
             answer.finish = Finish::Cancelled;
             answer.prefill_seconds = started.elapsed().as_secs_f64();
             return Ok(answer);
@@ -182,13 +188,7 @@ impl Engine {
                 answer.finish = Finish::Cancelled;
                 break;
             }
-            let id = self.choose(
-                &mut logits,
-                &mut sampler,
-                constraint.as_mut(),
-                &answer.ids,
-                options,
-            )?;
+            let id = self.choose(&mut logits, &mut sampler, &next, &answer.ids, options)?;
             if self.vocabulary.eos().contains(&id) {
                 answer.finish = Finish::Eos;
                 break;
@@ -206,7 +206,9 @@ impl Engine {
                 }
             }
             if answer.ids.len() < room {
-                self.model.step(&mut sequence, id, &mut logits)?;
+                next.look(constraint.as_mut())?;
+                self.model
+                    .step_among(&mut sequence, id, next.few(), &mut logits)?;
             }
         }
         answer.decode_seconds = decoding.elapsed().as_secs_f64();
@@ -261,6 +263,7 @@ impl Engine {
         &self,
         sequence: &mut Sequence,
         prompt: &Prompt,
+        among: Option<&[u32]>,
         cancel: &AtomicBool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let config = self.model.config();
@@ -294,6 +297,7 @@ impl Engine {
                 } else {
                     Want::None
                 },
+                among,
             };
             self.model.forward(&mut [segment], &mut logits)?;
         }
@@ -307,27 +311,49 @@ impl Engine {
         &self,
         logits: &mut [f32],
         sampler: &mut Sampler,
-        constraint: Option<&mut Constraint>,
+        next: &Next,
         so_far: &[u32],
         options: &GenerateOptions,
     ) -> Result<u32, EngineError> {
-        let mask = match constraint {
-            Some(constraint) => Some(constraint.mask()?),
-            None => None,
-        };
+        let mask = next.mask.as_ref();
         let forced = options.forced_end.as_ref().and_then(|end| end.next(so_far));
         if let Some(id) = forced
-            && mask
-                .as_ref()
-                .is_none_or(|mask| (id as usize) < mask.len() && mask.is_allowed(id))
+            && mask.is_none_or(|mask| (id as usize) < mask.len() && mask.is_allowed(id))
         {
             return Ok(id);
         }
         // Rows beyond the vocabulary are padding.
         let known = logits.len().min(self.vocabulary.len());
         sampler
-            .choose(&mut logits[..known], mask.as_ref())
+            .choose(&mut logits[..known], mask)
             .ok_or(EngineError::NotFinite { tokens: so_far.len() })
+    }
+}
+
+/// What may come next. Known before the network computes, so that it need not compute what may not.
+#[derive(Default)]
+struct Next {
+    mask: Option<SimpleVob>,
+    /// The ids in the mask, if they are few.
+    ids: Vec<u32>,
+    is_few: bool,
+}
+
+impl Next {
+    /// Looks where a grammar has come to; without one, anything may come.
+    fn look(&mut self, constraint: Option<&mut Constraint>) -> Result<(), EngineError> {
+        self.mask = constraint.map(Constraint::mask).transpose()?;
+        self.is_few = false;
+        if let Some(mask) = self.mask.as_ref().filter(|mask| mask.num_set() <= FEW) {
+            self.is_few = true;
+            self.ids.clear();
+            self.ids.extend(mask.iter());
+        }
+        Ok(())
+    }
+
+    fn few(&self) -> Option<&[u32]> {
+        self.is_few.then_some(self.ids.as_slice())
     }
 }
 
@@ -348,19 +374,5 @@ impl ForcedEnd {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forced_end_goes_on_where_the_answer_stands() {
-        let end = ForcedEnd {
-            after: 3,
-            ids: vec![10, 11, 12],
-        };
-        assert_eq!(end.next(&[1, 2]), None);
-        assert_eq!(end.next(&[1, 2, 3]), Some(10));
-        assert_eq!(end.next(&[1, 2, 3, 10]), Some(11));
-        assert_eq!(end.next(&[1, 2, 10, 11]), Some(12));
-        assert_eq!(end.next(&[1, 2, 3, 12, 4]), None);
-    }
-}
+#[path = "engine_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use aurore_kernels::{Delta, KvFormat};
 use crate::{ModelError, Sequence, TokenId};
 
 /// Given tokens that go through the layers together. More than these would leave the caches.
-const PASS: usize = 512;
+pub(crate) const PASS: usize = 512;
 
 /// One sequence's part of a batch.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ pub struct Segment<'a> {
     pub tokens: Tokens<'a>,
     /// Whose logits are computed.
     pub want: Want,
+    /// The only tokens whose numbers in those logits matter, when not all do: few of them cost less
+    /// than the whole head. The rest of a row is negative infinity, or exact too.
+    pub among: Option<&'a [TokenId]>,
 }
 
 /// Tokens of a segment. Rounding differs between the two kinds, so a token's kind is a matter of
@@ -124,6 +127,11 @@ impl Segment<'_> {
         }
     }
 
+    /// The only tokens whose numbers matter, when they are fewer than `few`.
+    pub(crate) fn among_few(&self, few: usize) -> Option<&[TokenId]> {
+        self.among.filter(|ids| ids.len() < few)
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self.tokens {
             Tokens::Given { .. } => Kind::Prefill,
@@ -162,6 +170,17 @@ impl Segment<'_> {
                     });
                 }
             }
+        }
+        let vocab_size = config.text.vocab_size;
+        if let Some(id) = self
+            .among
+            .and_then(|ids| ids.iter().find(|id| **id as usize >= vocab_size))
+        {
+            return Err(ModelError::UnknownToken {
+                index: self.sequence.len,
+                id: *id,
+                vocab_size,
+            });
         }
         let limit = config.text.max_position_embeddings;
         let tokens = self.sequence.len.saturating_add(self.len());

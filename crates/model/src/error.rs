@@ -61,4 +61,28 @@ pub enum ModelError {
         /// `max_position_embeddings`
         limit: usize,
     },
+    /// A sequence that would take more memory than it may.
+    #[error(
+        "{tokens} tokens take {needed} bytes of keys, values and state, and {limit} are left for them; hint: shorten the prompt, or choose a smaller model or fewer bits a weight (`aurore inspect` says what fits)"
+    )]
+    Memory {
+        /// Tokens asked for.
+        tokens: usize,
+        /// Bytes of a sequence of so many.
+        needed: u64,
+        /// Bytes that it may take.
+        limit: u64,
+    },
+    /// A weight that is no finite number.
+    #[error(
+        "{file}: {tensor}: element {index} is not a finite number; hint: the file is damaged or its training failed, fetch it again"
+    )]
+    NotFinite {
+        /// The file it came from.
+        file: String,
+        /// Name of the tensor.
+        tensor: String,
+        /// Place in the tensor.
+        index: usize,
+    },
 }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod error;
+mod finite;
 mod input;
 mod load;
 mod model;

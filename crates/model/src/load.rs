@@ -3,7 +3,7 @@
 use aurore_checkpoint::{Dtype, MatrixSpec, Role, Tensor, Weights};
 use aurore_kernels::{Cpu, Format, Matrix, Source};
 
-use crate::ModelError;
+use crate::{ModelError, finite};
 
 /// Takes tensors out of a checkpoint and packs them.
 pub(crate) struct Loader<'a> {
@@ -16,6 +16,9 @@ impl Loader<'_> {
     /// A matrix of the network.
     pub(crate) fn matrix(&self, spec: &MatrixSpec) -> Result<Matrix, ModelError> {
         let tensors = spec.tensors(self.weights)?;
+        for tensor in &tensors {
+            finite::check(self.cpu, tensor)?;
+        }
         let sources = tensors.iter().map(source).collect::<Result<Vec<_>, _>>()?;
         Ok(Matrix::pack(
             self.cpu,
@@ -34,7 +37,9 @@ impl Loader<'_> {
 
     /// A vector of `len` elements.
     pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, ModelError> {
-        Ok(self.weights.tensor(name)?.expect_shape(&[len])?.to_f32())
+        let tensor = self.weights.tensor(name)?.expect_shape(&[len])?;
+        finite::check(self.cpu, &tensor)?;
+        Ok(tensor.to_f32())
     }
 
     /// The weight of a zero-centred norm, 1 added.

@@ -11,7 +11,7 @@ use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
 use crate::vision::{Buffers, Tower};
-use crate::{ImagePatches, Input, ModelError, Segment, Sequence, TokenId, Tokens, Want};
+use crate::{ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId, Tokens, Want};
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,6 +100,9 @@ pub struct Model {
     vision: Option<Tower>,
     /// How sequences keep keys and values.
     kv: KvFormat,
+    /// What a sequence takes, and the bytes that it may take.
+    plan: MemoryPlan,
+    sequence_limit: u64,
     /// Buffers of passes that are over.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -142,8 +145,15 @@ impl Model {
             text,
             vision,
             kv,
+            plan: MemoryPlan::with_kv(config, options.precision, kv),
+            sequence_limit: u64::MAX,
             scratch: Mutex::default(),
         })
+    }
+
+    /// Refuses tokens that would make a sequence larger than so many bytes, before they are computed.
+    pub fn limit_sequences(&mut self, bytes: u64) {
+        self.sequence_limit = bytes;
     }
 
     /// What was loaded.
@@ -235,10 +245,8 @@ impl Model {
         }
         logits.vocab_size = self.config.text.vocab_size;
         logits.values.resize(rows * logits.vocab_size, 0.0);
-        if rows > 0 {
-            self.text
-                .logits(&self.cpu, &mut scratch, rows, &mut logits.values);
-        }
+        self.text
+            .logits(&self.cpu, &mut scratch, batch, &mut logits.values);
         (scratch.cursors, scratch.spans) = (cursors, spans);
         self.give_back(scratch);
         Ok(())
@@ -247,10 +255,20 @@ impl Model {
     /// Whether [`Model::forward`] would take a segment.
     ///
     /// # Errors
-    /// For tokens, positions or features that do not fit the model or one another, a full context, or
-    /// another model's sequence.
+    /// For tokens, positions or features that do not fit the model or one another, a full context or
+    /// memory, or another model's sequence.
     pub fn check(&self, segment: &Segment<'_>) -> Result<(), ModelError> {
-        segment.check(&self.config, self.kv)
+        segment.check(&self.config, self.kv)?;
+        let tokens = segment.sequence.len + segment.len();
+        let needed = self.plan.sequence(tokens as u64);
+        if needed > self.sequence_limit {
+            return Err(ModelError::Memory {
+                tokens,
+                needed,
+                limit: self.sequence_limit,
+            });
+        }
+        Ok(())
     }
 
     /// Whether [`Model::prefill`] would take an input, whatever the sequence.
@@ -281,6 +299,7 @@ impl Model {
             sequence,
             tokens,
             want,
+            among: None,
         };
         self.forward(&mut [segment], &mut logits)?;
         Ok(logits)
@@ -294,6 +313,17 @@ impl Model {
         id: TokenId,
         logits: &mut Vec<f32>,
     ) -> Result<(), ModelError> {
+        self.step_among(sequence, id, None, logits)
+    }
+
+    /// The same, but only the numbers of these tokens are needed: see [`Segment::among`].
+    pub fn step_among(
+        &self,
+        sequence: &mut Sequence,
+        id: TokenId,
+        among: Option<&[TokenId]>,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), ModelError> {
         let mut row = Logits {
             vocab_size: self.config.text.vocab_size,
             values: std::mem::take(logits),
@@ -302,6 +332,7 @@ impl Model {
             sequence,
             tokens: Tokens::Generated(id),
             want: Want::Last,
+            among,
         };
         let outcome = self.forward(&mut [segment], &mut row);
         *logits = row.values;

@@ -212,4 +212,36 @@ mod tests {
         assert_eq!(rope.streams[29..], [2, 0, 1]);
         assert_eq!(rope.pairs(), 32);
     }
+
+    #[test]
+    fn a_million_tokens_have_positions_of_their_own() {
+        let mut text = aurore_checkpoint::Config::official("0.8B").unwrap().text;
+        let near = Rope::new(&text);
+        text.max_position_embeddings = 1_010_000;
+        let overrides = serde_json::json!({
+            "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 262_144,
+        });
+        let overrides = overrides.as_object().unwrap();
+        text.rope = text.rope.merged(overrides, 1_010_000, "config.json").unwrap();
+        let far = Rope::new(&text);
+        // Fast frequencies stay, slow ones are four times slower.
+        assert_eq!(far.inverse_frequencies[0], near.inverse_frequencies[0]);
+        let last = (far.inverse_frequencies[31], near.inverse_frequencies[31]);
+        assert!((last.0 * 4.0 / last.1 - 1.0).abs() < 1e-6, "{last:?}");
+        let pairs = far.pairs();
+        let at = |position: u32| {
+            let (mut cos, mut sin) = (vec![0.0; pairs], vec![0.0; pairs]);
+            far.write([position; 3], &mut cos, &mut sin);
+            (cos, sin)
+        };
+        let (cos, sin) = at(1_009_999);
+        for j in 0..pairs {
+            // The angle is f32 as in the official implementation; its cosine and sine are exact ones.
+            let angle = f64::from(1_009_999.0 * far.inverse_frequencies[j]);
+            let scale = f64::from(far.scale);
+            assert!((f64::from(cos[j]) - angle.cos() * scale).abs() < 1e-6);
+            assert!((f64::from(sin[j]) - angle.sin() * scale).abs() < 1e-6);
+        }
+        assert_ne!(at(1_009_998), (cos, sin));
+    }
 }

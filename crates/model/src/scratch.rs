@@ -41,9 +41,9 @@ pub(crate) struct Experts {
     pub(crate) logits: Vec<f32>,
     /// The shared expert's gate. `[tokens, 1]`
     pub(crate) gates: Vec<f32>,
-    /// `[tokens, hidden]`
+    /// What a shared expert of its own shape makes. `[tokens, hidden]`
     pub(crate) shared: Vec<f32>,
-    /// `[tokens · top_k, hidden]`
+    /// What the experts make, rows sorted by expert. `[tokens · (top_k + 1), hidden]` at most
     pub(crate) rows: Vec<f32>,
 }
 

@@ -74,6 +74,7 @@ fn check(model: &Model, what: &str) {
             sequence: &mut sequence,
             tokens,
             want,
+            among: None,
         };
         assert!(model.forward(&mut [segment], &mut logits).is_ok(), "{what}");
     };

@@ -26,10 +26,11 @@ pub(crate) struct Moe {
     top_k: usize,
     /// `[experts, hidden]`
     router: Matrix,
-    /// As in [`SwiGlu`], per expert.
+    /// As in [`SwiGlu`], per expert; the shared one is the last if it has the others' shape.
     gate_up: Vec<Matrix>,
     down: Vec<Matrix>,
-    shared: SwiGlu,
+    /// The shared expert if it has a shape of its own.
+    shared: Option<SwiGlu>,
     /// `[1, hidden]`
     shared_gate: Matrix,
 }
@@ -47,13 +48,19 @@ impl FeedForward {
             down.push(loader.matrix(&down_spec)?);
         }
         let [router, shared_gate, shared_gate_up, shared_down] = moe(config, prefix).ok_or_else(no_place)?;
+        let mut shared = Some(SwiGlu::load(loader, &shared_gate_up, &shared_down)?);
+        let alike = |shared: &mut SwiGlu| gate_up[0].rows() == shared.gate_up.rows();
+        if let Some(shared) = shared.take_if(alike) {
+            gate_up.push(shared.gate_up);
+            down.push(shared.down);
+        }
         Ok(Self::Moe(Box::new(Moe {
             experts,
             top_k,
             router: loader.matrix(&router)?,
             gate_up,
             down,
-            shared: SwiGlu::load(loader, &shared_gate_up, &shared_down)?,
+            shared,
             shared_gate: loader.matrix(&shared_gate)?,
         })))
     }
@@ -62,13 +69,9 @@ impl FeedForward {
         match self {
             Self::Dense(dense) => dense.bytes(),
             Self::Moe(moe) => {
-                let experts = moe
-                    .gate_up
-                    .iter()
-                    .chain(&moe.down)
-                    .map(Matrix::bytes)
-                    .sum::<usize>();
-                experts + moe.router.bytes() + moe.shared.bytes() + moe.shared_gate.bytes()
+                let experts: usize = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum();
+                let shared = moe.shared.as_ref().map_or(0, SwiGlu::bytes);
+                experts + shared + moe.router.bytes() + moe.shared_gate.bytes()
             }
         }
     }
@@ -78,13 +81,8 @@ impl FeedForward {
         match self {
             Self::Dense(_) => 0,
             Self::Moe(moe) => {
-                let experts = moe
-                    .gate_up
-                    .iter()
-                    .chain(&moe.down)
-                    .map(Matrix::bytes)
-                    .sum::<usize>();
-                experts / moe.experts * (moe.experts - moe.top_k)
+                let expert = moe.gate_up[0].bytes() + moe.down[0].bytes();
+                expert * (moe.experts - moe.top_k)
             }
         }
     }
@@ -132,38 +130,38 @@ impl SwiGlu {
 }
 
 impl Moe {
+    /// Two task lists over all experts: gate and up, then down. Rows are sorted by expert; the shared
+    /// expert's, one per token, come last.
     fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
         let hidden = self.router.columns();
         let x = &scratch.normed[..tokens * hidden];
         let buffers = &mut scratch.experts;
-
         let gates = part(&mut buffers.gates, tokens);
         cpu.matmul(&self.shared_gate, x, gates);
-        let shared = part(&mut buffers.shared, tokens * hidden);
-        let inner = self
-            .shared
-            .inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
-        cpu.matmul(&self.shared.down, inner, shared);
-
         let logits = part(&mut buffers.logits, tokens * self.experts);
         cpu.matmul(&self.router, x, logits);
         let routing = &mut buffers.routing;
         routing.route(logits, self.experts, self.top_k);
+        let routed = routing.tokens.len();
+        let shared = part(&mut buffers.shared, tokens * hidden);
+        match &self.shared {
+            None => routing.add_for_all(self.experts, tokens),
+            Some(expert) => {
+                let inner = expert.inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
+                cpu.matmul(&expert.down, inner, shared);
+            }
+        }
         let (rows, width) = (routing.tokens.len(), self.down[0].columns());
-        let gathered = part(&mut buffers.rows, rows * hidden);
-        cpu.gather_rows(x, &routing.tokens, hidden, gathered);
         let gate_up = part(&mut scratch.projected, rows * 2 * width);
-        cpu.matmul_grouped(&self.gate_up, &routing.groups, gathered, gate_up);
+        let index = Some(routing.tokens.as_slice());
+        cpu.matmul_grouped(&self.gate_up, &routing.groups, index, x, gate_up);
         let inner = part(&mut scratch.mixed, rows * width);
         cpu.silu_mul(gate_up, width, inner);
-        cpu.matmul_grouped(&self.down, &routing.groups, inner, gathered);
-        cpu.combine_experts(
-            routing,
-            gathered,
-            gates,
-            shared,
-            hidden,
-            &mut scratch.x[..tokens * hidden],
-        );
+        let results = part(&mut buffers.rows, rows * hidden);
+        cpu.matmul_grouped(&self.down, &routing.groups, None, inner, results);
+        let (results, last) = results.split_at(routed * hidden);
+        let shared = if last.is_empty() { shared } else { last };
+        let x = &mut scratch.x[..tokens * hidden];
+        cpu.combine_experts(routing, results, gates, shared, hidden, x);
     }
 }

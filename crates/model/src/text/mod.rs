@@ -15,7 +15,7 @@ use crate::load::Loader;
 use crate::positions::Rope;
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
-use crate::{ModelError, TokenId, Tokens};
+use crate::{ModelError, Segment, TokenId, Tokens};
 
 pub(crate) struct TextModel {
     hidden: usize,
@@ -161,12 +161,46 @@ impl TextModel {
         }
     }
 
-    /// Logits of the first `rows` rows that were put aside as wanted, `[rows, vocab]`.
-    pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, rows: usize, out: &mut [f32]) {
-        let normed = part(&mut scratch.normed, rows * self.hidden);
-        let wanted = &scratch.wanted[..rows * self.hidden];
+    /// Logits of the rows that were put aside as wanted, in the order of segments, `[rows, vocab]`.
+    pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, segments: &[Segment<'_>], out: &mut [f32]) {
+        let (hidden, vocab) = (self.hidden, self.head.rows());
+        let rows = out.len() / vocab;
+        let normed = part(&mut scratch.normed, rows * hidden);
+        let wanted = part(&mut scratch.wanted, rows * hidden);
         cpu.rms_norm(wanted, &self.norm, self.eps, normed);
-        cpu.matmul(&self.head, normed, out);
+        // Half of the panels, read here and there, cost about as much as all of them.
+        let few = vocab.div_ceil(16) / 2;
+        if segments.iter().all(|segment| segment.among_few(few).is_none()) {
+            cpu.matmul(&self.head, normed, out);
+            return;
+        }
+        // Whole rows in one product, then each to its place.
+        let mut whole = 0;
+        let mut row = 0;
+        for segment in segments {
+            let count = segment.wanted();
+            if segment.among_few(few).is_none() {
+                wanted[whole * hidden..][..count * hidden]
+                    .copy_from_slice(&normed[row * hidden..][..count * hidden]);
+                whole += count;
+            }
+            row += count;
+        }
+        let logits = part(&mut scratch.projected, whole * vocab);
+        cpu.matmul(&self.head, &wanted[..whole * hidden], logits);
+        (whole, row) = (0, 0);
+        for segment in segments {
+            let count = segment.wanted();
+            let out = &mut out[row * vocab..][..count * vocab];
+            if let Some(ids) = segment.among_few(few) {
+                out.fill(f32::NEG_INFINITY);
+                cpu.matmul_some(&self.head, ids, &normed[row * hidden..][..count * hidden], out);
+            } else {
+                out.copy_from_slice(&logits[whole * vocab..][..count * vocab]);
+                whole += count;
+            }
+            row += count;
+        }
     }
 }
 
