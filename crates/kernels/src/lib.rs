@@ -47,4 +47,5 @@ pub use matmul::Group;
 pub use matrix::{Format, Layout, Matrix, Source};
 pub use memory::SharedBytes;
 pub use pool::Pool;
+pub use quant::{Correlation, Moments, Rounding};
 pub use routing::Routing;

@@ -1,13 +1,14 @@
 //! Weight matrices in the layout that the products read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use half::{bf16, f16};
 
-use crate::Cpu;
 use crate::memory::{Buffer, SharedBytes, Use};
 use crate::pool::Share;
-use crate::quant::{self, BLOCK, GROUP, GROUPS, bf16_value};
+use crate::quant::{self, BLOCK, GROUP, GROUPS, Rounding, bf16_value};
+use crate::{Cpu, Moments};
 
 /// Outputs in a panel, for every instruction set.
 pub(crate) const PANEL: usize = 16;
@@ -84,6 +85,8 @@ pub struct Matrix {
     rows: usize,
     columns: usize,
     pub(crate) elements: Elements,
+    /// Told of every input.
+    pub(crate) watch: Option<Arc<Moments>>,
 }
 
 pub(crate) enum Elements {
@@ -134,11 +137,26 @@ impl Layout {
 }
 
 impl Matrix {
-    /// Packs the rows of all parts, one part below the other.
+    /// Packs the rows of all parts, one part below the other, rounded to nearest.
     ///
     /// # Panics
     /// When a part's size is not a multiple of `columns`.
     pub fn pack(cpu: &Cpu, columns: usize, format: Format, parts: &[Source<'_>]) -> Self {
+        Self::pack_with(cpu, columns, format, parts, Rounding::Nearest)
+    }
+
+    /// The same with a choice of rounding.
+    ///
+    /// # Panics
+    /// When a part's size is not a multiple of `columns`, or the rounding is for other columns.
+    pub fn pack_with(
+        cpu: &Cpu,
+        columns: usize,
+        format: Format,
+        parts: &[Source<'_>],
+        rounding: Rounding<'_>,
+    ) -> Self {
+        assert!(rounding.fits(columns), "the rounding is for other columns");
         let mut rows = 0;
         for part in parts {
             assert!(
@@ -197,16 +215,16 @@ impl Matrix {
                     PANEL * padded,
                     work * 8,
                     |number, piece| {
-                        let mut weights = [0.0; BLOCK];
+                        let mut row = vec![0.0; columns];
                         let mut rounded = [0; BLOCK];
                         for (i, (part, start)) in rows_of(number) {
-                            for block in 0..blocks {
+                            for (k, weight) in row.iter_mut().enumerate() {
+                                *weight = part.f32(start + k);
+                            }
+                            for block in 0..columns.div_ceil(BLOCK) {
                                 let from = block * BLOCK;
-                                let count = BLOCK.min(columns - from.min(columns));
-                                for (k, weight) in weights[..count].iter_mut().enumerate() {
-                                    *weight = part.f32(start + from + k);
-                                }
-                                let scale = quant::q8::round(&weights[..count], &mut rounded);
+                                let count = BLOCK.min(columns - from);
+                                let scale = rounding.q8(cpu.isa, &mut row, from, &mut rounded);
                                 // SAFETY: this panel's scales, which no other task has.
                                 unsafe { to.get().add((number * blocks + block) * PANEL + i).write(scale) };
                                 for (k, value) in rounded[..count].iter().enumerate() {
@@ -228,16 +246,16 @@ impl Matrix {
                     PANEL * padded / 2,
                     work * 8,
                     |number, piece| {
-                        let mut weights = [0.0; BLOCK];
+                        let mut row = vec![0.0; columns];
                         piece.fill(0x88);
                         for (i, (part, start)) in rows_of(number) {
-                            for block in 0..blocks {
+                            for (k, weight) in row.iter_mut().enumerate() {
+                                *weight = part.f32(start + k);
+                            }
+                            for block in 0..columns.div_ceil(BLOCK) {
                                 let from = block * BLOCK;
-                                let count = BLOCK.min(columns - from.min(columns));
-                                for (k, weight) in weights[..count].iter_mut().enumerate() {
-                                    *weight = part.f32(start + from + k);
-                                }
-                                let rounded = quant::q4::round(&weights[..count]);
+                                let count = BLOCK.min(columns - from);
+                                let rounded = rounding.q4(cpu.isa, &mut row, from);
                                 // SAFETY: this panel's scales, which no other task has.
                                 let to = unsafe {
                                     let start = to.get().add((number * blocks + block) * Q4_SCALES);
@@ -268,6 +286,7 @@ impl Matrix {
             rows,
             columns,
             elements,
+            watch: None,
         }
     }
 
@@ -300,6 +319,7 @@ impl Matrix {
             rows,
             columns,
             elements,
+            watch: None,
         })
     }
 
@@ -333,6 +353,7 @@ impl Matrix {
             rows,
             columns,
             elements,
+            watch: None,
         })
     }
 
@@ -369,6 +390,15 @@ impl Matrix {
             Elements::Q8 { values, scales } => [values.as_bytes(), scales.as_bytes()],
             Elements::Q4 { nibbles, scales } => [nibbles.as_bytes(), scales.as_bytes()],
         }
+    }
+
+    /// Lets products tell `moments` of their inputs, for calibration; they get slower.
+    ///
+    /// # Panics
+    /// When the moments are for other columns.
+    pub fn watch(&mut self, moments: Arc<Moments>) {
+        assert!(moments.columns() == self.columns, "moments for other columns");
+        self.watch = Some(moments);
     }
 
     /// Outputs.

@@ -195,6 +195,15 @@ impl Cpu {
             }
             _ => input,
         };
+        // Rows of an index are in the groups' order only where they were gathered for floating point,
+        // which is what calibration runs on.
+        if float || index.is_none() {
+            for group in groups {
+                if let Some(watch) = &matrices[group.matrix].watch {
+                    watch.add(self, &input[group.start * k..group.end * k]);
+                }
+            }
+        }
         // A task is some panels for some rows of a group.
         let panels = n.div_ceil(PANEL);
         let wanted = (self.pool.threads() * 8).div_ceil(chunks.len());

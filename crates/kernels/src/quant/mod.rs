@@ -6,10 +6,17 @@
 //! - activations: x = d · v, v in -127..=127, one d (f32) per row and block of 256.
 
 mod activations;
+mod correlation;
+mod moments;
 pub(crate) mod q4;
 pub(crate) mod q8;
+mod rounding;
+mod search;
 
 pub(crate) use activations::{Activations, Rows};
+pub use correlation::Correlation;
+pub use moments::Moments;
+pub use rounding::Rounding;
 
 /// Elements along K that share a scale.
 pub(crate) const BLOCK: usize = 256;
@@ -46,5 +53,7 @@ fn greatest(values: &[f32]) -> f32 {
     f32::from_bits(values.iter().fold(0, |most, x| most.max(x.abs().to_bits())))
 }
 
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod tests;
