@@ -113,6 +113,9 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Changes whenever the bytes of a matrix mean something else.
+    pub const VERSION: u32 = 1;
+
     /// The layout of a `[rows, columns]` matrix; `None` when it is larger than memory can be.
     pub fn new(format: Format, rows: usize, columns: usize) -> Option<Self> {
         let panels = rows.div_ceil(PANEL);

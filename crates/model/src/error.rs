@@ -85,4 +85,7 @@ pub enum ModelError {
         /// Place in the tensor.
         index: usize,
     },
+    /// A packed checkpoint that was to be packed.
+    #[error("this checkpoint is packed already; hint: give the official one that it was packed from")]
+    PackedAlready,
 }

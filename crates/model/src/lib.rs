@@ -7,14 +7,18 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod calibration;
 mod error;
 mod finite;
+mod formats;
 mod input;
 mod load;
 mod model;
+mod pack;
 mod pages;
 mod plan;
 pub mod positions;
+mod quality;
 pub mod reference;
 mod scratch;
 mod sequence;
@@ -24,8 +28,13 @@ mod vision;
 
 pub use aurore_kernels::KvFormat;
 pub use batch::{Segment, Tokens, Want};
+pub use calibration::Calibration;
 pub use error::ModelError;
+pub use formats::{Formats, format_name, format_named};
 pub use input::{ImagePatches, Input, TokenId};
+pub use load::{Method, Packing};
 pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision};
+pub use pack::Packer;
 pub use plan::MemoryPlan;
+pub use quality::Quality;
 pub use sequence::{Sequence, Snapshot};

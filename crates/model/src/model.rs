@@ -6,12 +6,14 @@ use aurore_checkpoint::{Config, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat, Limits};
 
 use crate::batch::{self, Cursor, Pass};
-use crate::load::Loader;
+use crate::load::{Loader, Packing};
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
 use crate::vision::{Buffers, Tower};
-use crate::{ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId, Tokens, Want};
+use crate::{
+    Calibration, ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId, Tokens, Want,
+};
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -124,13 +126,26 @@ pub struct DeltaState {
 }
 
 impl Model {
-    /// Reads all weights into the layouts that the kernels want.
+    /// Reads all weights into the layouts that the kernels want. Packed ones keep the formats that
+    /// they have, whatever the options say.
     pub fn load(weights: &dyn Weights, config: &Config, options: &LoadOptions) -> Result<Self, ModelError> {
+        Self::load_with(weights, config, options, &Packing::new(options.precision), None)
+    }
+
+    /// The same with a say in how each matrix is packed, and a watch on their inputs.
+    pub fn load_with(
+        weights: &dyn Weights,
+        config: &Config,
+        options: &LoadOptions,
+        packing: &Packing<'_>,
+        watch: Option<&Calibration>,
+    ) -> Result<Self, ModelError> {
         let cpu = Cpu::new(options.isa, options.threads);
         let loader = Loader {
             weights,
             cpu: &cpu,
-            format: options.precision.format(),
+            packing,
+            watch,
         };
         let kv = options.kv.unwrap_or_else(|| options.precision.kv());
         let text = TextModel::load(&loader, config, kv)?;

@@ -38,6 +38,8 @@ const ALIGN: u64 = 4096;
 pub struct PackedMatrix<'a> {
     /// The file, for messages.
     pub file: &'a str,
+    /// Version of the kernels' layout that the bytes have.
+    pub layout: u32,
     /// The format's name, such as `q8`.
     pub format: &'a str,
     /// Outputs.

@@ -152,6 +152,7 @@ impl Packed {
         };
         Ok(Some(PackedMatrix {
             file: &self.shards[entry.shard].0,
+            layout: self.header.layout,
             format: &entry.format,
             rows,
             columns,

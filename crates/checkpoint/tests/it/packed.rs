@@ -335,3 +335,30 @@ fn a_full_disk_is_said_so() {
     assert!(matches!(error, CheckpointError::Full { .. }), "{error}");
     assert_says(&error.to_string(), &["disk is full", "goes on where it stopped"]);
 }
+
+/// Says to the process that it shall die in the middle of writing to this path.
+const DIES: &str = "AURORE_TEST_WRITER_DIES_AT";
+
+#[test]
+fn a_killed_process_leaves_what_the_next_one_goes_on_from() {
+    let source = Checkpoint::open(&golden("moe")).unwrap();
+    let plan = plan(&source, None);
+    let (all, half) = (plan.entries().len(), plan.entries().len() / 2);
+    if let Some(path) = std::env::var_os(DIES) {
+        let mut writer = Writer::open(Path::new(&path), plan.clone(), false, |_| ()).unwrap();
+        write(&mut writer, &source, &plan, 0..half);
+        std::process::abort();
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("model.aurore");
+    let own = "packed::a_killed_process_leaves_what_the_next_one_goes_on_from";
+    let killed = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([own, "--exact"])
+        .env(DIES, &path)
+        .output()
+        .unwrap();
+    assert!(!killed.status.success() && !path.exists());
+    let mut writer = Writer::open(&path, plan.clone(), false, |_| ()).unwrap();
+    assert_eq!(write(&mut writer, &source, &plan, 0..all), all - half);
+    assert_same(&source, &Checkpoint::open(&writer.finish().unwrap()).unwrap());
+}

@@ -66,7 +66,7 @@ pub(super) fn rms(values: &[f32]) -> f64 {
 }
 
 /// The first of the largest numbers; 0 when there is none.
-pub(super) fn argmax(row: &[f32]) -> usize {
+pub(crate) fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in row.iter().enumerate() {
         if *value > row[best] {
@@ -77,7 +77,7 @@ pub(super) fn argmax(row: &[f32]) -> usize {
 }
 
 /// `Σ p·(ln p − ln q)` of the softmaxes of two rows of logits.
-fn kl(p: &[f32], q: &[f32]) -> f64 {
+pub(crate) fn kl(p: &[f32], q: &[f32]) -> f64 {
     let log_sum = |row: &[f32]| {
         let max = f64::from(row[argmax(row)]);
         max + row.iter().map(|x| (f64::from(*x) - max).exp()).sum::<f64>().ln()

@@ -9,6 +9,7 @@ mod path;
 use aurore_checkpoint::{Case, CaseEntry, Cases, Config, Weights};
 
 pub use self::compare::Comparison;
+pub(crate) use self::compare::{argmax, kl as divergence};
 use self::path::Network;
 use crate::{ImagePatches, Input, LoadOptions, ModelError, Precision, TokenId, positions::prompt_positions};
 
@@ -21,6 +22,10 @@ pub const BF16_KL: f64 = 5e-3;
 /// Share of positions at which a bf16 path must agree on the likeliest token; in a short case, all
 /// but one.
 pub const BF16_TOP1: f64 = 0.97;
+/// Mean divergence of an 8-bit path.
+pub const Q8_KL: f64 = 0.03;
+/// Mean divergence of a 4-bit path.
+pub const Q4_KL: f64 = 0.3;
 /// Choices closer than this, in logits, may differ.
 pub const MARGIN: f32 = 0.01;
 
@@ -130,7 +135,10 @@ impl<'a> Verifier<'a> {
             }
         };
         let gates = Gates {
-            exact: !matches!(&self.path, Path::Fast(options) if options.precision != Precision::F32),
+            precision: match &self.path {
+                Path::Fast(options) => options.precision,
+                Path::Reference => Precision::F32,
+            },
             tolerance: self.tolerance.or(entry.tolerance),
         };
         let images: Vec<ImagePatches> = case
@@ -175,7 +183,14 @@ impl<'a> Verifier<'a> {
             }
         }
         report.compare_shown(&shown, case, gates)?;
-        self.continue_greedily(case, prompt, logits, &config, &mut report, gates.exact)?;
+        self.continue_greedily(
+            case,
+            prompt,
+            logits,
+            &config,
+            &mut report,
+            gates.precision == Precision::F32,
+        )?;
         if report.comparison.is_none() && report.greedy_match.is_none() && report.reason.is_none() {
             report.fail("the case holds nothing that can be compared".to_owned());
         }
@@ -263,8 +278,8 @@ fn prompt(
 
 #[derive(Clone, Copy)]
 struct Gates {
-    /// Whether the path computes in f32 with unrounded weights.
-    exact: bool,
+    /// How the path keeps weights.
+    precision: Precision,
     tolerance: Option<f64>,
 }
 
@@ -280,14 +295,19 @@ impl Gates {
         if let Some(tolerance) = self.tolerance {
             return over("largest difference", found.max_abs, tolerance);
         }
-        if self.exact {
+        if self.precision == Precision::F32 {
             return over("largest difference", found.max_abs, MAX_ABS * scale)
                 .or_else(|| over("rms difference", found.rms, RMS * scale));
         }
         let (kl, top1) = (found.kl?, found.top1?);
-        let misses = ((1.0 - BF16_TOP1) * rows as f64).ceil();
+        let (most, least) = match self.precision {
+            Precision::F32 | Precision::Bf16 => (BF16_KL, BF16_TOP1),
+            Precision::Q8 => (Q8_KL, 0.0),
+            Precision::Q4 => (Q4_KL, 0.0),
+        };
+        let misses = ((1.0 - least) * rows as f64).ceil();
         let needed = 1.0 - misses / rows.max(1) as f64;
-        over("mean divergence", kl, BF16_KL)
+        over("mean divergence", kl, most)
             .or_else(|| (top1 < needed).then(|| format!("{what}: top-1 {top1:.4}, needed {needed:.4}")))
     }
 }

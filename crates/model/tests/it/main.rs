@@ -7,6 +7,8 @@ mod fast;
 #[cfg(test)]
 mod goldens;
 #[cfg(test)]
+mod packed;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod verify;
