@@ -18,6 +18,7 @@ mod global;
 mod machine;
 mod models;
 mod rules;
+mod samples;
 mod steps;
 mod style;
 mod talk;

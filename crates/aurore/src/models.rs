@@ -1,8 +1,9 @@
-//! Where `--model` leads: the embedded nano, or a checkpoint folder.
+//! Where `--model` leads: the embedded nano, a checkpoint folder, or a packed file.
 
 use std::path::Path;
 
 use aurore_checkpoint::{Checkpoint, Files};
+use aurore_model::Precision;
 
 use crate::failure::{WithHint, hinted};
 
@@ -15,9 +16,48 @@ static NANO: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/nano.rs"));
 /// The option that chooses a model, the same in every command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelChoice {
-    /// `nano` (inside this program) or a checkpoint folder in the official layout.
-    #[arg(long, short, default_value = DEFAULT, value_name = "NAME|DIR")]
+    /// `nano` (inside this program), a checkpoint folder in the official layout, or a file that `aurore quantize`
+    /// packed.
+    #[arg(long, short, default_value = DEFAULT, value_name = "NAME|PATH")]
     pub model: String,
+}
+
+/// How a model that is not packed is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kept {
+    /// 32 bits.
+    F32,
+    /// 16 bits.
+    Bf16,
+    /// 8 bits, rounded to nearest.
+    Q8,
+    /// 4 bits, rounded to nearest.
+    Q4,
+}
+
+impl Kept {
+    /// The same for loading.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+            Self::Q8 => Precision::Q8,
+            Self::Q4 => Precision::Q4,
+        }
+    }
+}
+
+/// The coarsest format of a packed checkpoint's matrices; `None` for one that is not packed.
+pub fn coarsest(checkpoint: &Checkpoint) -> Option<Precision> {
+    checkpoint.packed_file()?;
+    let stored = checkpoint.bytes_by_dtype();
+    let formats = [
+        ("q4", Precision::Q4),
+        ("q8", Precision::Q8),
+        ("bf16", Precision::Bf16),
+    ];
+    let found = formats.into_iter().find(|(name, _)| stored.contains_key(name));
+    Some(found.map_or(Precision::F32, |(_, precision)| precision))
 }
 
 /// Whether this build carries nano.
@@ -46,8 +86,8 @@ pub fn open(name: &str) -> anyhow::Result<Checkpoint> {
     let path = Path::new(name);
     if !path.exists() {
         return Err(hinted(
-            format!("there is no model called `{name}`, and no folder of that name"),
-            "name `nano` or a folder that holds config.json and model.safetensors",
+            format!("there is no model called `{name}`, and no file or folder of that name"),
+            "name `nano`, a folder that holds config.json and model.safetensors, or a packed file",
         ));
     }
     Ok(Checkpoint::open(path)?)

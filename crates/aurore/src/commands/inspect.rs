@@ -8,6 +8,7 @@ use aurore_checkpoint::{Checkpoint, Config, Ffn, OFFICIAL, Part, layout};
 use aurore_model::{MemoryPlan, Precision};
 use serde_json::{Map, Value, json};
 
+use crate::failure::hinted;
 use crate::global::Global;
 use crate::models;
 use crate::style::{Look, Style};
@@ -18,10 +19,13 @@ const CONTEXTS: [u64; 3] = [4_096, 32_768, 262_144];
 /// Options of `aurore inspect`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// `nano`, a checkpoint folder, or an official shape without files: 0.8B, 2B, 4B, 9B, 27B,
+    /// `nano`, a checkpoint folder, a packed file, or an official shape without files: 0.8B, 2B, 4B, 9B, 27B,
     /// 35B-A3B, 122B-A10B, 397B-A17B.
-    #[arg(value_name = "NAME|DIR", default_value = models::DEFAULT)]
+    #[arg(value_name = "NAME|PATH", default_value = models::DEFAULT)]
     model: String,
+    /// Compare everything in a packed file with its checksums.
+    #[arg(long)]
+    check: bool,
 }
 
 /// Runs the command.
@@ -37,6 +41,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         None => {
             let checkpoint = models::open(&args.model)
                 .map_err(|error| error.context(format!("official shapes are {}", OFFICIAL.join(", "))))?;
+            if args.check {
+                check(&checkpoint)?;
+            }
             Facts::new(&args.model, checkpoint.config(), Some(&checkpoint))
         }
     };
@@ -48,12 +55,25 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads all of a packed file.
+fn check(checkpoint: &Checkpoint) -> anyhow::Result<()> {
+    let Some(packed) = checkpoint.packed_file() else {
+        return Err(hinted(
+            "only packed files have checksums",
+            "leave out --check, or pack the checkpoint with `aurore quantize`",
+        ));
+    };
+    Ok(packed.check(|_| ())?)
+}
+
 /// What is told about a model.
 struct Facts {
     name: String,
     config: Config,
     /// (place, fingerprint, bytes per data type), of checkpoints with files.
     files: Option<(String, String, BTreeMap<String, u64>)>,
+    /// From what and how a packed file was made.
+    provenance: Option<BTreeMap<String, String>>,
     parts: BTreeMap<Part, u64>,
     total: u64,
     active: u64,
@@ -82,10 +102,22 @@ impl Facts {
                     .collect();
                 (checkpoint.files().describe(), checkpoint.fingerprint(), bytes)
             }),
+            provenance: checkpoint.and_then(Checkpoint::packed_file).map(|packed| {
+                packed
+                    .provenance()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect()
+            }),
             total,
             active: active(config, &parts),
             parts,
-            plan: MemoryPlan::new(config, Precision::Bf16),
+            plan: match checkpoint.filter(|checkpoint| checkpoint.packed_file().is_some()) {
+                None => MemoryPlan::new(config, Precision::Bf16),
+                Some(packed) => MemoryPlan {
+                    weights: packed.total_bytes(),
+                    ..MemoryPlan::new(config, Precision::Bf16)
+                },
+            },
         }
     }
 
@@ -178,6 +210,9 @@ impl Facts {
             println!("  {:<14}{}", "stored", stored.join(", "));
             println!("  {:<14}{fingerprint}", "fingerprint");
         }
+        for (label, value) in self.provenance.iter().flatten() {
+            println!("  {:<14}{value}", format!("packed, {label}"));
+        }
         for (label, value) in self.shape() {
             println!("  {label:<14}{value}");
         }
@@ -187,7 +222,10 @@ impl Facts {
         }
         println!("  {:<22}{:>12}", "total", count(self.total));
         println!("  {:<22}{:>12}", "active for a token", count(self.active));
-        title("memory, weights kept in bf16");
+        title(match &self.provenance {
+            None => "memory, weights kept in bf16",
+            Some(_) => "memory, weights kept as packed",
+        });
         println!("  {:<22}{:>12}", "weights", size(self.plan.weights));
         println!("  {:<22}{:>12}", "state of a sequence", size(self.plan.state));
         println!("  {:<22}{:>12}", "each token", size(self.plan.kv_per_token));
@@ -238,6 +276,7 @@ impl Facts {
             "files": self.files.as_ref().map(|(place, fingerprint, bytes)| {
                 json!({"place": place, "fingerprint": fingerprint, "bytes_by_dtype": bytes})
             }),
+            "packed": self.provenance,
             "shape": {
                 "vocab_size": text.vocab_size,
                 "hidden_size": text.hidden_size,
@@ -259,7 +298,7 @@ impl Facts {
             },
             "parameters": {"total": self.total, "active": self.active, "parts": parts},
             "memory": {
-                "precision": "bf16",
+                "precision": if self.provenance.is_some() { "packed" } else { "bf16" },
                 "weights_bytes": self.plan.weights,
                 "state_bytes": self.plan.state,
                 "kv_bytes_per_token": self.plan.kv_per_token,

@@ -9,6 +9,8 @@ mod eval;
 mod export;
 mod inspect;
 mod policy;
+mod quality;
+mod quantize;
 mod replay;
 mod run;
 mod runs;
@@ -37,6 +39,10 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Write a checkpoint in the official layout, for other programs.
     Export(export::Args),
+    /// Pack a checkpoint in 8 or 4 bits, in one file or in shards.
+    Quantize(quantize::Args),
+    /// Compare a packed or rounded model with an exact one.
+    Quality(quality::Args),
     /// Measure tokens per second.
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
@@ -64,6 +70,8 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Export(args) => export::run(args, global),
+        Command::Quantize(args) => quantize::run(args, global),
+        Command::Quality(args) => quality::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aurore_checkpoint::Cases;
+use aurore_model::LoadOptions;
 use aurore_model::verify::{Path, Report, Status, Verifier};
-use aurore_model::{LoadOptions, Precision};
 use serde_json::json;
 
 use crate::failure::hinted;
 use crate::global::Global;
-use crate::models;
+use crate::models::{self, Kept};
 use crate::style::{Look, Style};
 
 /// Options of `aurore verify`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// `nano` or a checkpoint folder.
-    #[arg(value_name = "NAME|DIR")]
+    /// `nano`, a checkpoint folder, or a packed file, whose checksums are compared too.
+    #[arg(value_name = "NAME|PATH")]
     model: String,
     /// Folder of verification cases: index.json and a safetensors file per case.
     cases: PathBuf,
@@ -28,7 +28,7 @@ pub struct Args {
     /// The engine's own path, or the slow clear one that it is tested with.
     #[arg(long, value_enum, default_value = "fast")]
     path: Which,
-    /// How the fast path keeps weights; bf16 is judged by divergence, not by differences.
+    /// How the fast path keeps weights that are not packed; all but f32 are judged by divergence, not by differences.
     #[arg(long, value_enum, default_value = "f32")]
     precision: Kept,
     /// Threads that compute; 0 for one per processor.
@@ -42,12 +42,6 @@ enum Which {
     Reference,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Kept {
-    F32,
-    Bf16,
-}
-
 /// Runs the command. Exit code 1 when a case fails.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     if args
@@ -59,26 +53,25 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             "give the largest difference, such as 0.005",
         ));
     }
-    let path = match (args.path, args.precision) {
-        (Which::Reference, Kept::F32) => Path::Reference,
-        (Which::Reference, Kept::Bf16) => {
+    let cases = Cases::open(&args.cases)?;
+    let checkpoint = models::open(&args.model)?;
+    if let Some(packed) = checkpoint.packed_file() {
+        packed.check(|_| ())?;
+    }
+    let path = match args.path {
+        Which::Reference if args.precision != Kept::F32 || checkpoint.packed_file().is_some() => {
             return Err(hinted(
                 "the reference path computes in f32 only",
-                "leave out --precision",
+                "leave out --precision, and name a checkpoint that is not packed",
             ));
         }
-        (Which::Fast, kept) => Path::Fast(LoadOptions {
-            precision: if kept == Kept::F32 {
-                Precision::F32
-            } else {
-                Precision::Bf16
-            },
+        Which::Reference => Path::Reference,
+        Which::Fast => Path::Fast(LoadOptions {
+            precision: models::coarsest(&checkpoint).unwrap_or(args.precision.precision()),
             threads: args.threads,
             ..LoadOptions::default()
         }),
     };
-    let cases = Cases::open(&args.cases)?;
-    let checkpoint = models::open(&args.model)?;
     let mut verifier = Verifier::new(&checkpoint, checkpoint.config(), path, args.tolerance);
     let style = Style::new(global.color);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
