@@ -9,7 +9,7 @@ use aurore_kernels::Attention;
 pub(crate) struct Pages {
     /// Words of a page, as [`Attention::page_len`] says.
     page_len: usize,
-    pages: Vec<Page>,
+    taken: Vec<Page>,
     /// Pages taken ahead, zeros. Copies have none.
     spare: Vec<Page>,
 }
@@ -33,7 +33,7 @@ impl Pages {
     pub(crate) fn new(page_len: usize) -> Self {
         Self {
             page_len,
-            pages: Vec::new(),
+            taken: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -44,20 +44,20 @@ impl Pages {
 
     /// Words of all pages.
     pub(crate) fn elements(&self) -> usize {
-        (self.pages.len() + self.spare.len()) * self.page_len
+        (self.taken.len() + self.spare.len()) * self.page_len
     }
 
     /// Page `number`, which has been written.
     pub(crate) fn page(&self, number: usize) -> &[f32] {
-        &self.pages[number].0
+        &self.taken[number].0
     }
 
     /// Takes memory for `count` pages, and for one that a copy shares and that is written to.
     pub(crate) fn reserve(&mut self, count: usize) {
-        let missing = count.saturating_sub(self.pages.len());
-        self.pages.reserve(missing);
+        let missing = count.saturating_sub(self.taken.len());
+        self.taken.reserve(missing);
         let shared = self
-            .pages
+            .taken
             .last_mut()
             .is_some_and(|page| Arc::get_mut(&mut page.0).is_none());
         let spare = missing + usize::from(shared);
@@ -71,7 +71,7 @@ impl Pages {
         let (first, end) = (from / Attention::PAGE, to.div_ceil(Attention::PAGE));
         let Self {
             page_len,
-            pages,
+            taken: pages,
             spare,
         } = self;
         let mut fresh = || spare.pop().unwrap_or_else(|| Page::new(*page_len));
@@ -93,7 +93,7 @@ impl Clone for Pages {
     fn clone(&self) -> Self {
         Self {
             page_len: self.page_len,
-            pages: self.pages.clone(),
+            taken: self.taken.clone(),
             spare: Vec::new(),
         }
     }
@@ -104,6 +104,6 @@ impl Clone for Pages {
             self.spare.clear();
         }
         self.page_len = source.page_len;
-        self.pages.clone_from(&source.pages);
+        self.taken.clone_from(&source.taken);
     }
 }

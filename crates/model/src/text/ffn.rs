@@ -9,7 +9,7 @@ use crate::load::Loader;
 use crate::scratch::{Scratch, part};
 
 pub(crate) enum FeedForward {
-    Dense(SwiGlu),
+    Dense(Box<SwiGlu>),
     Moe(Box<Moe>),
 }
 
@@ -39,7 +39,7 @@ impl FeedForward {
     pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
         let Ffn::Moe { experts, top_k, .. } = config.ffn else {
             let [gate_up, down] = dense(config, prefix).ok_or_else(no_place)?;
-            return SwiGlu::load(loader, &gate_up, &down).map(Self::Dense);
+            return SwiGlu::load(loader, &gate_up, &down).map(|dense| Self::Dense(Box::new(dense)));
         };
         let (mut gate_up, mut down) = (Vec::new(), Vec::new());
         for index in 0..experts {

@@ -6,12 +6,11 @@ use aurore_checkpoint::packed::{PackPlan, Writer};
 use aurore_checkpoint::{Checkpoint, Dtype, Expert, Role, Tensor, Weights};
 use aurore_kernels::Format;
 use aurore_model::{
-    Calibration, Formats, Input, LoadOptions, Method, Model, ModelError, Packer, Packing, Precision, Quality,
-    Want,
+    Formats, Input, LoadOptions, Method, Model, ModelError, Packer, Packing, Precision, Want,
 };
 use tempfile::TempDir;
 
-use crate::goldens::{CHECKPOINTS, argmax, cases, checkpoint, prompt};
+use crate::goldens::{CHECKPOINTS, cases, checkpoint, prompt};
 
 fn packing(precision: Precision, method: Method) -> Packing<'static> {
     Packing {
@@ -82,114 +81,6 @@ fn a_packed_file_runs_like_what_it_was_packed_from() {
         let again = Packer::new(&packed, packing, None, 1).err().unwrap();
         assert!(matches!(again, ModelError::PackedAlready));
     }
-}
-
-#[test]
-fn rounding_of_random_weights_keeps_its_gates() {
-    for (precision, gate) in [(Precision::Q8, 0.03), (Precision::Q4, 0.3)] {
-        for method in [Method::Nearest, Method::Search] {
-            let (mut sum, mut rows, mut same) = (0.0, 0, 0);
-            for name in CHECKPOINTS {
-                let source = checkpoint(name);
-                let model = load(&source, &packing(precision, method));
-                for (_, case, config) in cases(name) {
-                    let Some(expected) = case.expected("logits").unwrap() else {
-                        continue;
-                    };
-                    if config != *source.config() {
-                        continue;
-                    }
-                    let prompt = prompt(&case, &config);
-                    let input = Input {
-                        ids: &prompt.ids,
-                        positions: &prompt.positions,
-                        images: &prompt.images,
-                    };
-                    let found = model
-                        .prefill(&mut model.new_sequence(), &input, Want::All)
-                        .unwrap();
-                    let pairs = expected
-                        .values
-                        .chunks(expected.columns)
-                        .zip(found.values.chunks(found.vocab_size));
-                    for (p, q) in pairs {
-                        let softmax = |row: &[f32]| {
-                            let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
-                            row.iter().map(|&x| f64::from(x) - sum.ln()).collect::<Vec<f64>>()
-                        };
-                        let (p_log, q_log) = (softmax(p), softmax(q));
-                        sum += p_log
-                            .iter()
-                            .zip(q_log)
-                            .map(|(p, q)| p.exp() * (p - q))
-                            .sum::<f64>();
-                        same += usize::from(argmax(p) == argmax(q));
-                        rows += 1;
-                    }
-                }
-            }
-            let (mean, top1) = (sum / f64::from(rows), same as f64 / f64::from(rows));
-            eprintln!(
-                "{precision:?} {method:?}: mean divergence {mean:.5}, top-1 {top1:.3}, {rows} positions"
-            );
-            assert!(mean <= gate, "{precision:?} {method:?}: {mean}");
-        }
-    }
-}
-
-#[test]
-fn calibration_brings_a_network_nearer() {
-    let source = checkpoint("moe");
-    let exact = load(&source, &Packing::new(Precision::F32));
-    let calibration = Calibration::new(1024);
-    let watched = Model::load_with(
-        &source,
-        source.config(),
-        &options(),
-        &Packing::new(Precision::F32),
-        Some(&calibration),
-    )
-    .unwrap();
-    let prompts: Vec<_> = cases("moe")
-        .iter()
-        .filter(|(_, _, config)| config == source.config())
-        .map(|(_, case, config)| prompt(case, config))
-        .collect();
-    let inputs = || {
-        prompts.iter().map(|prompt| Input {
-            ids: &prompt.ids,
-            positions: &prompt.positions,
-            images: &prompt.images,
-        })
-    };
-    for input in inputs() {
-        watched
-            .prefill(&mut watched.new_sequence(), &input, Want::All)
-            .unwrap();
-    }
-    let quality = |packing: &Packing<'_>| {
-        let model = load(&source, packing);
-        let mut quality = Quality::default();
-        for input in inputs() {
-            quality.add(&exact, &model, &input, 1).unwrap();
-        }
-        quality
-    };
-    let nearest = quality(&packing(Precision::Q4, Method::Nearest));
-    let search = quality(&packing(Precision::Q4, Method::Search));
-    let calibrated = quality(&Packing {
-        calibration: Some(&calibration),
-        ..packing(Precision::Q4, Method::Search)
-    });
-    eprintln!("{} {} {}", nearest.mean(), search.mean(), calibrated.mean());
-    assert!(search.mean() < nearest.mean());
-    assert!(calibrated.mean() < 0.8 * search.mean());
-    assert!(
-        calibrated.max() >= calibrated.quantile(0.99)
-            && calibrated.quantile(0.99) >= calibrated.quantile(0.5)
-    );
-    let itself = quality(&Packing::new(Precision::F32));
-    assert_eq!((itself.max(), itself.top1()), (0.0, 1.0));
 }
 
 /// A checkpoint that stands for one with a broken tensor.
