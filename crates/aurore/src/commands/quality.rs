@@ -95,7 +95,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         );
     }
     Ok(match args.max_mean {
-        Some(limit) if !(mean <= limit) => ExitCode::FAILURE,
+        Some(limit) if mean > limit || mean.is_nan() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
 }

@@ -50,7 +50,8 @@ fn a_search_is_better_than_the_nearest_and_the_same_everywhere() {
             let nearest = pack(&cpus()[0], columns, format, &weights, Rounding::Nearest);
             let [searched, nearest] = [&found[0], &nearest].map(|matrix| error(matrix, &weights, alike));
             assert!(searched <= nearest, "{format:?} {columns}: {searched} {nearest}");
-            if columns >= 255 {
+            // Eight bits leave a search little to win.
+            if columns >= 255 && format == Format::Q4 {
                 assert!(
                     searched < 0.95 * nearest,
                     "{format:?} {columns}: {searched} {nearest}"
