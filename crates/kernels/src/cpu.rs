@@ -18,10 +18,10 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// `isa` (the best one when `None`) with `threads` threads (0: one per available processor).
+    /// `isa` (when `None`, the one that `AURORE_ISA` names, else the best one) with `threads` threads (0: one per available processor).
     pub fn new(isa: Option<Isa>, threads: usize) -> Self {
         Self {
-            isa: isa.unwrap_or_else(Isa::best),
+            isa: isa.unwrap_or_else(|| Isa::chosen().unwrap_or_else(|_| Isa::best())),
             pool: Pool::new(threads),
             share_from: SHARE_FROM,
             activations: Mutex::default(),

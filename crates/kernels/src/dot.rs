@@ -18,13 +18,25 @@ pub(crate) struct BlockRows<const R: usize> {
     pub(crate) offsets: [*const [i16; 2]; R],
     /// One per row.
     pub(crate) scales: *const f32,
+    /// -128 times the sum of the block's values, one per row.
+    pub(crate) starts: *const i32,
 }
 
-/// Integer products. `steps` counts groups of four columns, a multiple of 16, at most 64.
+/// An algorithm for any set of integer products.
+pub(crate) trait DotKernel {
+    /// What it returns.
+    type Output;
+
+    /// Runs it; implementations are `#[inline(always)]`.
+    fn run<D: Dot>(self, d: D) -> Self::Output;
+}
+
+/// Integer products. A value of the type proves that the processor has what they are made of.
+/// `steps` counts groups of four columns, a multiple of 16, at most 64.
 ///
 /// # Safety
 /// Pointers must be valid for what the shapes say; they need no alignment beyond their element's.
-pub(crate) trait Dot: Copy {
+pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// 16 i32.
     type Sums: Copy;
 
@@ -62,6 +74,16 @@ pub(crate) trait Dot: Copy {
         steps: usize,
         rows: BlockRows<R>,
     ) -> [Self::Sums; R];
+
+    /// Makes of nibbles the int8 `factor · (n - 8)` (modulo 256), `[steps][16][4]`.
+    #[inline(always)]
+    unsafe fn q4_int8(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut i8) {
+        // SAFETY: the caller's.
+        unsafe { scalar::q4_int8(nibbles, factors, steps, to) }
+    }
+
+    /// Reads 16 sums.
+    unsafe fn load(self, from: *const i32) -> Self::Sums;
 
     /// `to[o] += sums[o] as f32 · (scales[o] · scale)`, three roundings.
     /// `scales`: 16 bf16; `to`: 16 f32
@@ -136,6 +158,24 @@ pub(crate) mod scalar {
         sums
     }
 
+    /// As [`super::Dot::q4_int8`].
+    #[inline(always)]
+    pub(crate) unsafe fn q4_int8(nibbles: *const u8, factors: *const i8, steps: usize, to: *mut i8) {
+        for step in 0..steps {
+            for o in 0..PANEL {
+                for j in 0..4 {
+                    // SAFETY: the caller's.
+                    unsafe {
+                        let byte = *nibbles.add((step / 2 * PANEL + o) * 4 + j);
+                        let nibble = if step % 2 == 0 { byte & 15 } else { byte >> 4 };
+                        let factor = *factors.add(4 * step / GROUP * PANEL + o);
+                        *to.add((step * PANEL + o) * 4 + j) = factor.wrapping_mul(nibble as i8 - 8);
+                    }
+                }
+            }
+        }
+    }
+
     /// As [`super::Dot::combine`].
     #[inline(always)]
     pub(crate) unsafe fn combine(sums: [i32; PANEL], scales: *const u16, scale: f32, to: *mut f32) {
@@ -200,6 +240,12 @@ macro_rules! scalar_dot {
         ) -> [Self::Sums; R] {
             // SAFETY: the caller's; nibbles are what this unpacks to.
             unsafe { $crate::dot::scalar::q4(unpacked, factors, steps, rows) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(self, from: *const i32) -> Self::Sums {
+            // SAFETY: the caller's.
+            unsafe { from.cast::<Self::Sums>().read() }
         }
 
         #[inline(always)]

@@ -1,16 +1,32 @@
 //! Which instruction set computes: found at run time, never by the build.
+//!
+//! It is made of three choices: floating-point vectors, integer products, and tiles where there are
+//! any. What has vectors of its own need not have integer products of its own.
 
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon::{Neon, NeonDot};
 use crate::arch::portable::Portable;
 #[cfg(target_arch = "x86_64")]
-use crate::arch::{avx2::Avx2, avx512::Avx512};
+use crate::arch::{
+    amx::Amx,
+    avx2::{Avx2, AvxVnni},
+    avx512::{Avx512, Vnni512},
+};
+use crate::dot::DotKernel;
 use crate::simd::{Kernel, Simd};
+use crate::tiles::{Emulated, TileKernel};
 
 /// An instruction set that this processor has.
 #[derive(Clone, Copy)]
-pub struct Isa(Token);
+pub struct Isa {
+    name: &'static str,
+    vectors: Vectors,
+    products: Products,
+    tiles: Option<TileSet>,
+}
 
 #[derive(Clone, Copy)]
-enum Token {
+enum Vectors {
     Portable(Portable<8>),
     #[cfg(test)]
     Wide(Portable<16>),
@@ -18,23 +34,130 @@ enum Token {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
 }
 
+#[derive(Clone, Copy)]
+enum Products {
+    Portable(Portable<8>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
+    #[cfg(target_arch = "x86_64")]
+    Vnni512(Vnni512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(NeonDot),
+}
+
+#[derive(Clone, Copy)]
+enum TileSet {
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests multiply with tiles on every machine")
+    )]
+    Emulated(Emulated),
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
+}
+
+/// `AURORE_ISA` names an instruction set that this processor does not have, or that there is none of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownIsa {
+    name: String,
+}
+
+impl std::fmt::Display for UnknownIsa {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let here: Vec<_> = Isa::available().iter().map(|isa| isa.name).collect();
+        write!(
+            formatter,
+            "AURORE_ISA is `{}`, which this processor does not have; it has {}",
+            self.name,
+            here.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownIsa {}
+
 impl Isa {
-    /// The fastest one here.
+    /// The fastest one here of those that were tested on a processor that has them. AMX tiles and the
+    /// dot products of VNNI were not: `AURORE_ISA` asks for them by name.
     pub fn best() -> Self {
-        Self::available()[0]
+        let all = Self::available();
+        let tested = |isa: &&Self| !matches!(isa.name, "amx" | "avx512vnni" | "avxvnni");
+        *all.iter().find(tested).unwrap_or(&all[0])
+    }
+
+    /// The one that the environment variable `AURORE_ISA` names, else the fastest one here.
+    ///
+    /// # Errors
+    /// When the variable names none of [`available`](Self::available).
+    pub fn chosen() -> Result<Self, UnknownIsa> {
+        match std::env::var_os("AURORE_ISA").filter(|name| !name.is_empty()) {
+            None => Ok(Self::best()),
+            Some(name) => {
+                let name = name.to_string_lossy().into_owned();
+                Self::named(&name).ok_or(UnknownIsa { name })
+            }
+        }
     }
 
     /// All that this processor has, the fastest first; `portable` is always the last.
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(Avx512::new().map(|token| Self(Token::Avx512(token))));
-            all.extend(Avx2::new().map(|token| Self(Token::Avx2(token))));
+        if let Some(avx2) = Avx2::new() {
+            if let Some(avx512) = Avx512::new() {
+                let isa = Self {
+                    name: "avx512",
+                    vectors: Vectors::Avx512(avx512),
+                    products: Products::Avx2(avx2),
+                    tiles: None,
+                };
+                if let Some(vnni) = Vnni512::new() {
+                    let isa = Self {
+                        name: "avx512vnni",
+                        products: Products::Vnni512(vnni),
+                        ..isa
+                    };
+                    all.extend(Amx::new().map(|amx| Self {
+                        name: "amx",
+                        tiles: Some(TileSet::Amx(amx)),
+                        ..isa
+                    }));
+                    all.push(isa);
+                }
+                all.push(isa);
+            }
+            let isa = Self {
+                name: "avx2",
+                vectors: Vectors::Avx2(avx2),
+                products: Products::Avx2(avx2),
+                tiles: None,
+            };
+            all.extend(AvxVnni::new().map(|vnni| Self {
+                name: "avxvnni",
+                products: Products::AvxVnni(vnni),
+                ..isa
+            }));
+            all.push(isa);
         }
-        all.push(Self(Token::Portable(Portable)));
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self {
+            name: "neon",
+            vectors: Vectors::Neon(Neon),
+            products: NeonDot::new().map_or(Products::Portable(Portable), Products::Neon),
+            tiles: None,
+        });
+        all.push(Self {
+            name: "portable",
+            vectors: Vectors::Portable(Portable),
+            products: Products::Portable(Portable),
+            tiles: None,
+        });
         all
     }
 
@@ -43,23 +166,25 @@ impl Isa {
         Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// The portable one at the width of AVX-512.
+    /// The portable one at the width of AVX-512, with tiles in plain Rust.
     #[cfg(test)]
     pub(crate) fn wide() -> Self {
-        Self(Token::Wide(Portable))
+        Self {
+            name: "wide",
+            vectors: Vectors::Wide(Portable),
+            products: Products::Portable(Portable),
+            tiles: Some(TileSet::Emulated(Emulated)),
+        }
     }
 
-    /// `avx512`, `avx2` or `portable`.
+    /// `amx`, `avx512vnni`, `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Token::Portable(_) => "portable",
-            #[cfg(test)]
-            Token::Wide(_) => "wide",
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(_) => "avx512",
-        }
+        self.name
+    }
+
+    /// Whether products of many rows are made on tiles.
+    pub(crate) fn has_tiles(self) -> bool {
+        self.tiles.is_some()
     }
 
     /// Elements per vector.
@@ -75,17 +200,46 @@ impl Isa {
         self.run(Lanes)
     }
 
-    /// Runs an algorithm with this instruction set.
+    /// Runs an algorithm with this instruction set's vectors.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
-            Token::Portable(token) => token.vectorize(kernel),
+        match self.vectors {
+            Vectors::Portable(token) => token.vectorize(kernel),
             #[cfg(test)]
-            Token::Wide(token) => token.vectorize(kernel),
+            Vectors::Wide(token) => token.vectorize(kernel),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => token.vectorize(kernel),
+            Vectors::Avx2(token) => token.vectorize(kernel),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => token.vectorize(kernel),
+            Vectors::Avx512(token) => token.vectorize(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon(token) => token.vectorize(kernel),
+        }
+    }
+
+    /// Runs an algorithm with this instruction set's integer products.
+    #[inline]
+    pub(crate) fn run_dot<K: DotKernel>(self, kernel: K) -> K::Output {
+        match self.products {
+            Products::Portable(token) => kernel.run(token),
+            #[cfg(target_arch = "x86_64")]
+            Products::Avx2(token) => token.vectorize_dot(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Products::AvxVnni(token) => token.vectorize(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Products::Vnni512(token) => token.vectorize(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Products::Neon(token) => token.vectorize(kernel),
+        }
+    }
+
+    /// Runs an algorithm with this instruction set's tiles, where it has any.
+    #[inline]
+    pub(crate) fn run_tiles<K: TileKernel>(self, kernel: K) {
+        match self.tiles {
+            #[cfg(target_arch = "x86_64")]
+            Some(TileSet::Amx(tiles)) => tiles.with(|tiles| kernel.run(self, tiles)),
+            Some(TileSet::Emulated(tiles)) => kernel.run(self, tiles),
+            None => {}
         }
     }
 }

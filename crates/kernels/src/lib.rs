@@ -35,12 +35,13 @@ mod steer;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod tiles;
 
 pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation};
 pub use cpu::Cpu;
 pub use delta::{Delta, DeltaKind, DeltaRun, GatedDelta};
 pub use elementwise::Gelu;
-pub use isa::Isa;
+pub use isa::{Isa, UnknownIsa};
 pub use limits::Limits;
 pub use math::softplus;
 pub use matmul::Group;

@@ -3,9 +3,13 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::Cpu;
+use crate::dot::{BlockRows, Dot, DotKernel};
+use crate::matrix::PANEL;
 use crate::memory::Buffer;
+use crate::quant::{BLOCK, GROUPS};
 use crate::simd::{Kernel, Simd};
+use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
+use crate::{Cpu, Isa};
 
 /// Measured limits of all threads together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +18,10 @@ pub struct Limits {
     pub read_bytes_per_second: f64,
     /// f32 operations per second in registers; a multiply-add counts as two.
     pub operations_per_second: f64,
+    /// int8 operations per second of vectors, from the first-level cache; a multiply-add counts as two.
+    pub int8_operations_per_second: f64,
+    /// The same on tiles, where there are any.
+    pub tile_operations_per_second: Option<f64>,
 }
 
 /// Elements that are read: far more than caches hold.
@@ -35,6 +43,8 @@ impl Cpu {
         let mut limits = Limits {
             read_bytes_per_second: 0.0,
             operations_per_second: 0.0,
+            int8_operations_per_second: 0.0,
+            tile_operations_per_second: None,
         };
         for _ in 0..5 {
             let start = Instant::now();
@@ -55,6 +65,23 @@ impl Cpu {
             let operations = tasks * ROUNDS * 12 * lanes * 2;
             let speed = operations as f64 / start.elapsed().as_secs_f64();
             limits.operations_per_second = limits.operations_per_second.max(speed);
+
+            let start = Instant::now();
+            self.pool.run(tasks, |_| {
+                self.isa.run_dot(MultiplyBytes);
+            });
+            let operations = tasks * BLOCKS * INT8_ROWS * BLOCK * PANEL * 2;
+            let speed = operations as f64 / start.elapsed().as_secs_f64();
+            limits.int8_operations_per_second = limits.int8_operations_per_second.max(speed);
+
+            if self.isa.has_tiles() {
+                let start = Instant::now();
+                self.pool.run(tasks, |_| self.isa.run_tiles(MultiplyTiles));
+                let operations = tasks * BLOCKS * 2 * ROWS * BLOCK * 2 * PANEL * 2;
+                let speed = operations as f64 / start.elapsed().as_secs_f64();
+                let best = limits.tile_operations_per_second.unwrap_or_default().max(speed);
+                limits.tile_operations_per_second = Some(best);
+            }
         }
         limits
     }
@@ -105,6 +132,62 @@ impl Kernel for Multiply {
     }
 }
 
+/// Rows that a block of q8 is multiplied with at once.
+const INT8_ROWS: usize = 4;
+/// Blocks of q8 that a task multiplies.
+const BLOCKS: usize = 5_000;
+
+struct MultiplyBytes;
+
+impl DotKernel for MultiplyBytes {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<D: Dot>(self, d: D) {
+        let weights = [1_i8; BLOCK * PANEL];
+        let input = [1_i8; BLOCK];
+        let (offsets, scales, starts) = ([[0; 2]; GROUPS], [1.0; INT8_ROWS], [0; INT8_ROWS]);
+        for _ in 0..BLOCKS {
+            let rows = BlockRows::<INT8_ROWS> {
+                values: [input.as_ptr(); INT8_ROWS],
+                offsets: [offsets.as_ptr(); INT8_ROWS],
+                scales: scales.as_ptr(),
+                starts: starts.as_ptr(),
+            };
+            // SAFETY: a whole block of weights and inputs.
+            unsafe {
+                black_box(d.q8([black_box(weights.as_ptr())], BLOCK / 4, rows));
+            }
+        }
+    }
+}
+
+struct MultiplyTiles;
+
+impl TileKernel for MultiplyTiles {
+    #[inline(always)]
+    fn run<T: Tiles>(self, _: Isa, tiles: T) {
+        let input = [1_u8; 2 * ROWS * BLOCK];
+        let weights = [1_u8; BLOCK * PANEL];
+        let mut sums = [0_u8; 2 * ROWS * 2 * ROW];
+        for _ in 0..BLOCKS {
+            // SAFETY: 32 rows of a block of inputs, a panel's block, and 32 rows of two panels.
+            unsafe {
+                tiles.int8(MacroTile {
+                    input: black_box(input.as_ptr()),
+                    input_stride: BLOCK,
+                    panels: [weights.as_ptr(); 2],
+                    steps: BLOCK / ROW,
+                    sums: sums.as_mut_ptr(),
+                    sums_stride: 2 * ROW,
+                    two: true,
+                });
+            }
+        }
+        black_box(&sums);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::cpus;
@@ -114,5 +197,6 @@ mod tests {
         let limits = cpus()[0].limits();
         assert!(limits.read_bytes_per_second > 1e6 && limits.read_bytes_per_second.is_finite());
         assert!(limits.operations_per_second > 1e6 && limits.operations_per_second.is_finite());
+        assert!(limits.int8_operations_per_second > 1e6 && limits.int8_operations_per_second.is_finite());
     }
 }

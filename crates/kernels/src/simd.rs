@@ -5,15 +5,13 @@
 //! set adds nothing but an implementation of [`Simd`], so what is tested with one set is the same
 //! algorithm on the others.
 
-use crate::dot::Dot;
-
 /// A vector of `LANES` f32 and what can be done with it. A value of the type proves that the
 /// processor has the instruction set.
 ///
 /// # Safety
 /// The pointer arguments must be valid for the number of elements that a method names. They need
 /// no alignment beyond their element's.
-pub(crate) trait Simd: Dot + Send + Sync + 'static {
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Elements per vector, a multiple of 8.
     const LANES: usize;
 

@@ -5,10 +5,18 @@ use crate::{Cpu, Isa};
 /// Sizes around every vector width, and a large odd one.
 pub(crate) const SIZES: [usize; 14] = [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 1027];
 
-/// Every implementation that can run here, each with one and with three threads.
+/// Every implementation that can run here, each with one and with three threads; only portable and the one that
+/// `AURORE_ISA` names, where it is set: an emulator is slow.
 pub(crate) fn cpus() -> Vec<Cpu> {
     let mut isas = Isa::available();
     isas.push(Isa::wide());
+    if let Some(name) = std::env::var_os("AURORE_ISA") {
+        isas.retain(|isa| *isa.name() == *name || isa.name() == "portable");
+        assert!(
+            isas.iter().any(|isa| *isa.name() == *name),
+            "AURORE_ISA is {name:?}, which is not here"
+        );
+    }
     let cpu = |isa, threads| {
         let mut cpu = Cpu::new(Some(isa), threads);
         // However little there is, threads share it.

@@ -4,10 +4,9 @@
 //! row's bits depend on nothing else in the call.
 
 use super::Piece;
-use crate::dot::UNPACKED;
+use crate::dot::{Dot, DotKernel, UNPACKED};
 use crate::matrix::{PANEL, Q4_SCALES};
 use crate::quant::{BLOCK, GROUPS, Rows};
-use crate::simd::{Kernel, Simd};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
@@ -45,7 +44,7 @@ pub(super) struct Integer<'a> {
 
 /// A block of a panel.
 #[derive(Clone, Copy)]
-enum Block {
+pub(super) enum Block {
     Q8 { values: *const i8 },
     Q4 { nibbles: *const u8, factors: *const i8 },
     Unpacked { bytes: *const u8, factors: *const i8 },
@@ -55,11 +54,11 @@ enum Block {
 #[repr(align(64))]
 struct Aligned<T>(T);
 
-impl Kernel for Integer<'_> {
+impl DotKernel for Integer<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<D: Dot>(self, d: D) {
         let rows = self.piece.rows;
         let panels = self.piece.panels.clone();
         // Sums of some panels, `[panels][rows][16]`: the output's rows may lie at powers of two from
@@ -73,9 +72,9 @@ impl Kernel for Integer<'_> {
                 let mut panel = panels.start;
                 while panel < panels.end {
                     panel += if panels.end - panel >= STREAMS {
-                        self.one_row::<S, STREAMS>(s, panel)
+                        self.one_row::<D, STREAMS>(d, panel)
                     } else {
-                        self.one_row::<S, 1>(s, panel)
+                        self.one_row::<D, 1>(d, panel)
                     };
                 }
                 return;
@@ -94,10 +93,10 @@ impl Kernel for Integer<'_> {
                         for i in 0..here {
                             let mut weights = self.block(panel + i, block);
                             if count > FEW {
-                                weights = self.unpack(s, weights, block, unpacked.0.as_mut_ptr());
+                                weights = self.unpack(d, weights, block, unpacked.0.as_mut_ptr());
                             }
                             let sums = sums[i * count * PANEL..].as_mut_ptr();
-                            self.times(s, panel + i, block, weights, row, count, sums);
+                            self.times(d, panel + i, block, weights, row, count, sums);
                         }
                     }
                     for i in 0..here {
@@ -118,7 +117,7 @@ impl Integer<'_> {
     /// # Safety
     /// The panels must be the piece's.
     #[inline(always)]
-    unsafe fn one_row<S: Simd, const P: usize>(&self, s: S, panel: usize) -> usize {
+    unsafe fn one_row<D: Dot, const P: usize>(&self, d: D, panel: usize) -> usize {
         let mut sums = [[0.0; PANEL]; P];
         // SAFETY: the caller's.
         unsafe {
@@ -136,7 +135,7 @@ impl Integer<'_> {
                                 values[p] = from;
                             }
                         }
-                        for (found, sums) in found.iter_mut().zip(s.q8::<1, P>(values, steps, rows)) {
+                        for (found, sums) in found.iter_mut().zip(d.q8::<1, P>(values, steps, rows)) {
                             *found = Some(sums[0]);
                         }
                     }
@@ -152,7 +151,7 @@ impl Integer<'_> {
                                 (nibbles[p], factors[p]) = (n, f);
                             }
                         }
-                        let all = s.q4::<1, P>(nibbles, factors, steps, rows);
+                        let all = d.q4::<1, P>(nibbles, factors, steps, rows);
                         for (found, sums) in found.iter_mut().zip(all) {
                             *found = Some(sums[0]);
                         }
@@ -161,7 +160,7 @@ impl Integer<'_> {
                 for p in 0..P {
                     if let Some(found) = found[p] {
                         let to = sums[p].as_mut_ptr();
-                        s.combine(found, self.scales(panel + p, block), *rows.scales, to);
+                        d.combine(found, self.scales(panel + p, block), *rows.scales, to);
                     }
                 }
             }
@@ -177,7 +176,7 @@ impl Integer<'_> {
     /// # Safety
     /// The rows must be the piece's.
     #[inline(always)]
-    unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
+    pub(super) unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
         let Piece {
             n, out, accumulate, ..
         } = self.piece;
@@ -200,7 +199,7 @@ impl Integer<'_> {
     /// # Safety
     /// The rows must be the piece's.
     #[inline(always)]
-    unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
+    pub(super) unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
         let Piece { n, out, .. } = self.piece;
         let columns = PANEL.min(n - panel * PANEL);
         for (r, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
@@ -218,12 +217,12 @@ impl Integer<'_> {
 
     /// Groups of four columns in a block.
     #[inline(always)]
-    fn steps(&self, block: usize) -> usize {
+    pub(super) fn steps(&self, block: usize) -> usize {
         self.input.width(block) / 4
     }
 
     #[inline(always)]
-    fn block(&self, panel: usize, block: usize) -> Block {
+    pub(super) fn block(&self, panel: usize, block: usize) -> Block {
         let elements = panel * PANEL * self.input.k + block * BLOCK * PANEL;
         match self.weights {
             Weights::Q8 { values, .. } => Block::Q8 {
@@ -241,13 +240,13 @@ impl Integer<'_> {
     /// # Safety
     /// The block must be one of the matrix, `to` must have room for [`UNPACKED`] bytes.
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(&self, s: S, weights: Block, block: usize, to: *mut u8) -> Block {
+    unsafe fn unpack<D: Dot>(&self, d: D, weights: Block, block: usize, to: *mut u8) -> Block {
         let steps = self.steps(block);
         // SAFETY: the caller's.
         unsafe {
             match weights {
                 Block::Q4 { nibbles, factors } => {
-                    s.q4_unpack(nibbles, factors, steps, to);
+                    d.q4_unpack(nibbles, factors, steps, to);
                     Block::Unpacked { bytes: to, factors }
                 }
                 other => other,
@@ -257,7 +256,7 @@ impl Integer<'_> {
 
     /// 16 bf16.
     #[inline(always)]
-    fn scales(&self, panel: usize, block: usize) -> *const u16 {
+    pub(super) fn scales(&self, panel: usize, block: usize) -> *const u16 {
         let number = panel * self.input.blocks() + block;
         match self.weights {
             Weights::Q8 { scales, .. } => scales[number * PANEL..][..PANEL].as_ptr(),
@@ -272,9 +271,9 @@ impl Integer<'_> {
     /// # Safety
     /// The rows must be the piece's, and the block one of the matrix.
     #[inline(always)]
-    unsafe fn times<S: Simd>(
+    unsafe fn times<D: Dot>(
         &self,
-        s: S,
+        d: D,
         panel: usize,
         block: usize,
         weights: Block,
@@ -283,8 +282,8 @@ impl Integer<'_> {
         sums: *mut f32,
     ) {
         let tile = match weights {
-            Block::Q8 { .. } => S::Q8_ROWS,
-            Block::Q4 { .. } | Block::Unpacked { .. } => S::Q4_ROWS,
+            Block::Q8 { .. } => D::Q8_ROWS,
+            Block::Q4 { .. } | Block::Unpacked { .. } => D::Q4_ROWS,
         };
         let scales = self.scales(panel, block);
         let steps = self.steps(block);
@@ -294,10 +293,11 @@ impl Integer<'_> {
             unsafe {
                 let (row, to) = (self.first + row + done, sums.add(done * PANEL));
                 done += match tile.min(count - done) {
-                    1 => self.tile::<S, 1>(s, block, weights, steps, row, scales, to),
-                    2 => self.tile::<S, 2>(s, block, weights, steps, row, scales, to),
-                    3 => self.tile::<S, 3>(s, block, weights, steps, row, scales, to),
-                    _ => self.tile::<S, 4>(s, block, weights, steps, row, scales, to),
+                    1 => self.tile::<D, 1>(d, block, weights, steps, row, scales, to),
+                    2 => self.tile::<D, 2>(d, block, weights, steps, row, scales, to),
+                    3 => self.tile::<D, 3>(d, block, weights, steps, row, scales, to),
+                    8 => self.tile::<D, 8>(d, block, weights, steps, row, scales, to),
+                    _ => self.tile::<D, 4>(d, block, weights, steps, row, scales, to),
                 };
             }
         }
@@ -308,9 +308,9 @@ impl Integer<'_> {
     /// # Safety
     /// As for [`times`](Self::times).
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize>(
+    unsafe fn tile<D: Dot, const R: usize>(
         &self,
-        s: S,
+        d: D,
         block: usize,
         weights: Block,
         steps: usize,
@@ -323,17 +323,17 @@ impl Integer<'_> {
             let rows = self.input.block::<R>(block, row);
             let sums = match weights {
                 Block::Q8 { values } => {
-                    let [sums] = s.q8([values], steps, rows);
+                    let [sums] = d.q8([values], steps, rows);
                     sums
                 }
                 Block::Q4 { nibbles, factors } => {
-                    let [sums] = s.q4([nibbles], [factors], steps, rows);
+                    let [sums] = d.q4([nibbles], [factors], steps, rows);
                     sums
                 }
-                Block::Unpacked { bytes, factors } => s.q4_unpacked(bytes, factors, steps, rows),
+                Block::Unpacked { bytes, factors } => d.q4_unpacked(bytes, factors, steps, rows),
             };
             for r in 0..R {
-                s.combine(sums[r], scales, *rows.scales.add(r), to.add(r * PANEL));
+                d.combine(sums[r], scales, *rows.scales.add(r), to.add(r * PANEL));
             }
         }
         R

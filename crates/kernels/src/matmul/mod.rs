@@ -2,9 +2,11 @@
 
 mod float;
 mod integer;
+mod tiled;
 
 use self::float::Float;
 use self::integer::{Integer, Weights};
+use self::tiled::TiledInteger;
 use crate::matrix::{Elements, Format, Matrix, PANEL};
 use crate::pool::Share;
 use crate::quant::Rows;
@@ -161,7 +163,11 @@ impl Cpu {
             let matrix = &matrices[group.matrix];
             let block = if quantised(matrix) {
                 integer = true;
-                integer::ROW_BLOCK
+                if self.isa.has_tiles() {
+                    tiled::ROW_BLOCK
+                } else {
+                    integer::ROW_BLOCK
+                }
             } else {
                 float = true;
                 float::ROW_BLOCK
@@ -276,26 +282,38 @@ impl Piece {
                 input,
                 weights: buffer.as_slice(),
             }),
-            (Elements::Q8 { values, scales }, Some((input, first))) => isa.run(Integer {
-                piece: self,
-                input,
-                first,
-                weights: Weights::Q8 {
+            (Elements::Q8 { values, scales }, Some((input, first))) => {
+                let weights = Weights::Q8 {
                     values: values.as_slice(),
                     scales: scales.as_slice(),
-                },
-            }),
-            (Elements::Q4 { nibbles, scales }, Some((input, first))) => isa.run(Integer {
-                piece: self,
-                input,
-                first,
-                weights: Weights::Q4 {
+                };
+                self.multiply_integers(isa, input, first, weights);
+            }
+            (Elements::Q4 { nibbles, scales }, Some((input, first))) => {
+                let weights = Weights::Q4 {
                     nibbles: nibbles.as_slice(),
                     scales: scales.as_slice(),
-                },
-            }),
+                };
+                self.multiply_integers(isa, input, first, weights);
+            }
             // `multiply` rounds the input for every quantised matrix.
             (Elements::Q8 { .. } | Elements::Q4 { .. }, None) => {}
+        }
+    }
+
+    /// Tiles or vectors: the results are the same bits.
+    fn multiply_integers(self, isa: Isa, input: Rows, first: usize, weights: Weights<'_>) {
+        let on_tiles = isa.has_tiles() && self.rows >= tiled::FROM_ROWS;
+        let product = Integer {
+            piece: self,
+            input,
+            first,
+            weights,
+        };
+        if on_tiles {
+            isa.run_tiles(TiledInteger(product));
+        } else {
+            isa.run_dot(product);
         }
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Activations {
     /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
     pub(super) offsets: Vec<[i16; 2]>,
+    /// `[blocks][rows]`: -128 times the sum of the values, which turns sums over w + 128 into sums
+    /// over w.
+    starts: Vec<i32>,
     /// The same of rows in another order.
     indexed: Option<Box<Activations>>,
     /// f32 rows in another order.
@@ -35,6 +38,7 @@ pub(crate) struct Rows {
     values: *const i8,
     scales: *const f32,
     offsets: *const [i16; 2],
+    starts: *const i32,
     count: usize,
     /// Padded k.
     pub(crate) k: usize,
@@ -72,6 +76,7 @@ impl Rows {
                 values: [self.values.add(start); R],
                 offsets: [self.offsets.add(start / GROUP); R],
                 scales: self.scales.add(block * self.count + row),
+                starts: self.starts.add(block * self.count + row),
             };
             for r in 0..R {
                 rows.values[r] = rows.values[r].add(r * width);
@@ -88,8 +93,10 @@ impl Activations {
         let rows = input.len() / k.max(1);
         let padded = padded(k);
         let blocks = padded.div_ceil(BLOCK);
-        grow(&mut self.values, rows * padded);
+        // A tile reads 16 rows, however few are left.
+        grow(&mut self.values, rows * padded + 15 * BLOCK);
         grow(&mut self.scales, rows * blocks);
+        grow(&mut self.starts, rows * blocks);
         grow(&mut self.offsets, rows * padded / GROUP);
         let to = Share(&raw mut *self);
         let round = |row: usize| {
@@ -106,6 +113,7 @@ impl Activations {
                         values: to.values.as_ptr().cast_mut().add(start),
                         scale: to.scales.as_ptr().cast_mut().add(block * rows + row),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
+                        start: to.starts.as_ptr().cast_mut().add(block * rows + row),
                     });
                 }
             }
@@ -119,6 +127,7 @@ impl Activations {
             values: self.values.as_ptr(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
+            starts: self.starts.as_ptr(),
             count: rows,
             k: padded,
         }
@@ -134,13 +143,15 @@ impl Activations {
             ..rounded
         };
         let padded = rows.k;
-        grow(&mut to.values, rows.count * padded);
+        grow(&mut to.values, rows.count * padded + 15 * BLOCK);
         grow(&mut to.scales, rows.count * rows.blocks());
         grow(&mut to.offsets, rows.count * padded / GROUP);
-        let (values, offsets, scales) = (
+        grow(&mut to.starts, rows.count * rows.blocks());
+        let (values, offsets, scales, starts) = (
             Share(to.values.as_mut_ptr()),
             Share(to.offsets.as_mut_ptr()),
             Share(to.scales.as_mut_ptr()),
+            Share(to.starts.as_mut_ptr()),
         );
         let copy = |row: usize| {
             let old = index[row] as usize;
@@ -158,6 +169,7 @@ impl Activations {
                     let from = self.offsets.as_ptr().add(old_place);
                     from.copy_to_nonoverlapping(offsets.get().add(place), width / GROUP);
                     scales.get().add(scale).write(self.scales[old_scale]);
+                    starts.get().add(scale).write(self.starts[old_scale]);
                 }
             }
         };
@@ -170,6 +182,7 @@ impl Activations {
             values: to.values.as_ptr(),
             scales: to.scales.as_ptr(),
             offsets: to.offsets.as_ptr(),
+            starts: to.starts.as_ptr(),
             ..rows
         };
         self.indexed = Some(to);
@@ -193,6 +206,7 @@ struct Round<'a> {
     scale: *mut f32,
     /// `[width / 32]`
     offsets: *mut [i16; 2],
+    start: *mut i32,
 }
 
 impl Kernel for Round<'_> {
@@ -204,15 +218,18 @@ impl Kernel for Round<'_> {
         // SAFETY: whoever made this vouches for the sizes.
         unsafe {
             *self.scale = round_block(s, input.as_ptr(), input.len(), values, width);
+            let mut total = 0;
             for group in 0..width / GROUP {
                 let from = values.add(group * GROUP);
                 let mut sums = [0_i32; 2];
                 for i in 0..GROUP {
                     sums[i / 2 % 2] += i32::from(*from.add(i));
                 }
+                total += sums[0] + sums[1];
                 // At most 8 · 16 · 127 in magnitude.
                 *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
             }
+            *self.start = -128 * total;
         }
     }
 }

@@ -22,18 +22,18 @@ use crate::matrix::PANEL;
 use crate::quant::{BLOCK, GROUP};
 
 /// Steps of four columns in a group that shares a factor.
-const STEPS: usize = GROUP / 4;
+pub(super) const STEPS: usize = GROUP / 4;
 /// Where an unpacked block's factors begin.
 const FACTORS: usize = BLOCK * PANEL;
 /// How far ahead of its use packed memory is asked for, in bytes: the processor's own prefetching
 /// stops at the end of each page of 4 KiB.
-const AHEAD: usize = 8192;
+pub(super) const AHEAD: usize = 8192;
 /// Bytes of a step: 16 outputs of 4 columns.
-const STEP: usize = 64;
+pub(super) const STEP: usize = 64;
 
 /// Four columns of a row, in all lanes.
 #[inline(always)]
-unsafe fn broadcast(x: *const i8) -> __m256i {
+pub(super) unsafe fn broadcast(x: *const i8) -> __m256i {
     // SAFETY: the caller's.
     unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
 }
@@ -304,6 +304,17 @@ impl Dot for Avx2 {
                 }
             }
             sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> Self::Sums {
+        // SAFETY: as above.
+        unsafe {
+            [
+                _mm256_loadu_si256(from.cast()),
+                _mm256_loadu_si256(from.add(8).cast()),
+            ]
         }
     }
 

@@ -1,6 +1,9 @@
 //! AVX2 with FMA: 8 lanes.
 
 mod dot;
+mod vnni;
+
+pub(crate) use vnni::AvxVnni;
 
 use std::arch::x86_64::{
     __m256, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadl_epi64, _mm_packs_epi16, _mm_packs_epi32,
@@ -11,6 +14,7 @@ use std::arch::x86_64::{
     _mm256_storeu_ps, _mm256_sub_ps,
 };
 
+use crate::dot::DotKernel;
 use crate::simd::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
@@ -27,6 +31,18 @@ impl Avx2 {
         #[target_feature(enable = "avx2,fma")]
         fn with_features<K: Kernel>(kernel: K, s: Avx2) -> K::Output {
             kernel.run(s)
+        }
+        // SAFETY: `new` made this value, so the processor has the features.
+        unsafe { with_features(kernel, self) }
+    }
+}
+
+impl Avx2 {
+    #[inline]
+    pub(crate) fn vectorize_dot<K: DotKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn with_features<K: DotKernel>(kernel: K, d: Avx2) -> K::Output {
+            kernel.run(d)
         }
         // SAFETY: `new` made this value, so the processor has the features.
         unsafe { with_features(kernel, self) }

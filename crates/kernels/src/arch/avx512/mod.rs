@@ -1,13 +1,17 @@
 //! AVX-512 (F and BW): 16 lanes. The same operations as AVX2, in wider registers.
 
+mod vnni;
+
 use std::arch::x86_64::{
-    __m512, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512,
-    _mm512_castsi512_ps, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtps_epi32, _mm512_div_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 
-use crate::dot::{Dot, scalar_dot};
+pub(crate) use vnni::Vnni512;
+
 use crate::simd::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
@@ -79,6 +83,12 @@ impl Simd for Avx512 {
         }
     }
 
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, v: __m512) {
+        // SAFETY: the token proves the features, the caller gives 16 writable bytes.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v))) };
+    }
+
     intrinsic!(add(a, b) _mm512_add_ps(a, b));
     intrinsic!(sub(a, b) _mm512_sub_ps(a, b));
     intrinsic!(mul(a, b) _mm512_mul_ps(a, b));
@@ -91,8 +101,4 @@ impl Simd for Avx512 {
         let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
         _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
     });
-}
-
-impl Dot for Avx512 {
-    scalar_dot!();
 }

@@ -1,0 +1,189 @@
+//! AMX: matrix tiles, with AVX-512 around them.
+//!
+//! A thread's tiles are set up for each task and released at its end: some tens of cycles, against
+//! the tens of thousands of a task, and no sleeping thread holds 8 KiB of state that the system would
+//! have to save. Tile registers never live across `asm!` blocks; only their configuration does, which
+//! nothing else in this process uses.
+
+use std::arch::asm;
+use std::arch::x86_64::__cpuid_count;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use crate::tiles::{MacroTile, ROW, ROWS, Tiles};
+
+/// A processor with AMX int8 and bf16 whose system lets this process use it.
+#[derive(Clone, Copy)]
+pub(crate) struct Amx(());
+
+/// Tiles that are set up on this thread, which is why it stays there.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready<'a>(Amx, PhantomData<&'a *mut u8>);
+
+/// All eight tiles: 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct Configuration([u8; 64]);
+
+static CONFIGURATION: Configuration = {
+    let mut bytes = [0; 64];
+    bytes[0] = 1;
+    let mut tile = 0;
+    while tile < 8 {
+        bytes[16 + 2 * tile] = 64;
+        bytes[48 + tile] = ROWS as u8;
+        tile += 1;
+    }
+    Configuration(bytes)
+};
+
+impl Amx {
+    /// The token, where processor and system have AMX. The system is asked once.
+    pub(crate) fn new() -> Option<Self> {
+        static FOUND: OnceLock<bool> = OnceLock::new();
+        FOUND
+            .get_or_init(|| processor_has_it() && system_allows_it())
+            .then_some(Self(()))
+    }
+
+    /// Runs `task` with this thread's tiles.
+    pub(crate) fn with<R>(self, task: impl FnOnce(Ready<'_>) -> R) -> R {
+        /// Releases them, also when the task panics.
+        struct Release;
+        impl Drop for Release {
+            fn drop(&mut self) {
+                // SAFETY: AMX is there, or the tiles could not have been set up.
+                unsafe { asm!("tilerelease", options(nostack, nomem)) };
+            }
+        }
+        // SAFETY: the token proves AMX; the configuration is 64 readable bytes of a valid palette.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly)) };
+        let _release = Release;
+        task(Ready(self, PhantomData))
+    }
+}
+
+/// AMX-TILE, AMX-INT8 and AMX-BF16, with their state switched on by the system.
+fn processor_has_it() -> bool {
+    const BF16_TILE_INT8: u32 = 1 << 22 | 1 << 24 | 1 << 25;
+    const OSXSAVE: u32 = 1 << 27;
+    const TILE_STATE: u32 = 0b11 << 17;
+    if __cpuid_count(0, 0).eax < 7
+        || __cpuid_count(1, 0).ecx & OSXSAVE == 0
+        || __cpuid_count(7, 0).edx & BF16_TILE_INT8 != BF16_TILE_INT8
+    {
+        return false;
+    }
+    let state: u32;
+    // SAFETY: OSXSAVE says that the instruction is there.
+    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") state, out("edx") _, options(nostack, nomem)) };
+    state & TILE_STATE == TILE_STATE
+}
+
+/// Linux saves tiles only for processes that asked for it.
+#[cfg(target_os = "linux")]
+fn system_allows_it() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const REQUEST_PERMISSION: i64 = 0x1023;
+    const TILE_DATA: i64 = 18;
+    unsafe extern "C" {
+        fn syscall(number: i64, ...) -> i64;
+    }
+    // SAFETY: the call takes two numbers and touches no memory of this process.
+    unsafe { syscall(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_allows_it() -> bool {
+    false
+}
+
+/// A macro-tile of 32 rows in one block: tmm0 to tmm3 are sums, tmm4 and tmm5 rows, tmm6 and tmm7
+/// panels. `$start` makes the sums, `$product` multiplies.
+macro_rules! two_by_two {
+    ($operands:expr, $product:literal, $($start:literal)+) => {
+        asm!(
+            $($start,)+
+            "2:",
+            "tileloadd tmm4, [{above} + {input_stride}]",
+            "tileloadd tmm6, [{left} + {row}]",
+            concat!($product, " tmm0, tmm4, tmm6"),
+            "tileloadd tmm7, [{right} + {row}]",
+            concat!($product, " tmm1, tmm4, tmm7"),
+            "tileloadd tmm5, [{below} + {input_stride}]",
+            concat!($product, " tmm2, tmm5, tmm6"),
+            concat!($product, " tmm3, tmm5, tmm7"),
+            "add {above}, 64",
+            "add {below}, 64",
+            "add {left}, 1024",
+            "add {right}, 1024",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{sums} + {sums_stride}], tmm0",
+            "tilestored [{sums} + {sums_stride} + 64], tmm1",
+            "tilestored [{sums_below} + {sums_stride}], tmm2",
+            "tilestored [{sums_below} + {sums_stride} + 64], tmm3",
+            above = inout(reg) $operands.input => _,
+            below = inout(reg) $operands.input.add(ROWS * $operands.input_stride) => _,
+            input_stride = in(reg) $operands.input_stride,
+            left = inout(reg) $operands.panels[0] => _,
+            right = inout(reg) $operands.panels[1] => _,
+            row = in(reg) ROW,
+            steps = inout(reg) $operands.steps => _,
+            sums = in(reg) $operands.sums,
+            sums_below = in(reg) $operands.sums.add(ROWS * $operands.sums_stride),
+            sums_stride = in(reg) $operands.sums_stride,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
+/// The same for 16 rows.
+macro_rules! one_by_two {
+    ($operands:expr, $product:literal, $($start:literal)+) => {
+        asm!(
+            $($start,)+
+            "2:",
+            "tileloadd tmm4, [{above} + {input_stride}]",
+            "tileloadd tmm6, [{left} + {row}]",
+            concat!($product, " tmm0, tmm4, tmm6"),
+            "tileloadd tmm7, [{right} + {row}]",
+            concat!($product, " tmm1, tmm4, tmm7"),
+            "add {above}, 64",
+            "add {left}, 1024",
+            "add {right}, 1024",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{sums} + {sums_stride}], tmm0",
+            "tilestored [{sums} + {sums_stride} + 64], tmm1",
+            above = inout(reg) $operands.input => _,
+            input_stride = in(reg) $operands.input_stride,
+            left = inout(reg) $operands.panels[0] => _,
+            right = inout(reg) $operands.panels[1] => _,
+            row = in(reg) ROW,
+            steps = inout(reg) $operands.steps => _,
+            sums = in(reg) $operands.sums,
+            sums_stride = in(reg) $operands.sums_stride,
+            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
+impl Tiles for Ready<'_> {
+    #[inline]
+    unsafe fn int8(self, operands: MacroTile) {
+        if operands.steps == 0 {
+            return;
+        }
+        // SAFETY: `with` has set the tiles up; the caller vouches for the operands.
+        unsafe {
+            if operands.two {
+                two_by_two!(operands, "tdpbssd", "tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3");
+            } else {
+                one_by_two!(operands, "tdpbssd", "tilezero tmm0" "tilezero tmm1");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Integer products of AVX-512 with VNNI.
+//!
+//! `vpdpbusd` multiplies unsigned by signed bytes and adds four products to an i32 without saturation.
+//! - q8: w + 128 is the unsigned side, and the sums start from -128 Σ x.
+//! - q4, one or few rows: nibbles are the unsigned side, and a group's sum starts from -8 Σ x, which
+//!   makes nibbles n - 8. It is then within 32 · 8 · 127 < 2¹⁵, so `vpdpwssd` multiplies it by the
+//!   group's factor and adds it in one instruction.
+//! - q4, many rows: a block is unpacked to int8 once and multiplied as q8.
+
+use std::arch::x86_64::{
+    __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
+    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_madd_epi16,
+    _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16, _mm512_or_si512, _mm512_set1_epi8,
+    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_slli_epi16,
+    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm512_xor_si512,
+};
+
+use crate::dot::{BlockRows, Dot, DotKernel};
+use crate::quant::GROUP;
+
+/// Steps of four columns in a group that shares a factor.
+const STEPS: usize = GROUP / 4;
+/// How far ahead of its use packed memory is asked for, in bytes.
+const AHEAD: usize = 8192;
+/// Bytes of a step: 16 outputs of 4 columns.
+const STEP: usize = 64;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Vnni512(());
+
+impl Vnni512 {
+    /// The token, where the processor has AVX-512 F, BW and VNNI.
+    pub(crate) fn new() -> Option<Self> {
+        (super::Avx512::new().is_some() && is_x86_feature_detected!("avx512vnni")).then_some(Self(()))
+    }
+
+    #[inline]
+    pub(crate) fn vectorize<K: DotKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+        fn with_features<K: DotKernel>(kernel: K, d: Vnni512) -> K::Output {
+            kernel.run(d)
+        }
+        // SAFETY: `new` made this value, so the processor has the features.
+        unsafe { with_features(kernel, self) }
+    }
+}
+
+/// Four columns of a row, or a group's two offsets, in all lanes.
+#[inline(always)]
+unsafe fn broadcast<T>(x: *const T) -> __m512i {
+    // SAFETY: the caller's: 4 readable bytes.
+    unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
+}
+
+/// 16 int8 as i32.
+#[inline(always)]
+unsafe fn widen(factors: *const i8) -> __m512i {
+    // SAFETY: the caller's.
+    unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(factors.cast())) }
+}
+
+impl Dot for Vnni512 {
+    type Sums = __m512i;
+    const Q8_ROWS: usize = 8;
+    const Q4_ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn q8<const R: usize, const P: usize>(
+        self,
+        values: [*const i8; P],
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [[Self::Sums; R]; P] {
+        // Enough chains of additions to hide their latency, however few rows there are.
+        let chains = if R * P < 4 { 2 } else { 1 };
+        // SAFETY: the token proves the features, the caller vouches for the pointers.
+        unsafe {
+            let sign = _mm512_set1_epi8(-128);
+            let mut sums = [[[_mm512_setzero_si512(); 2]; R]; P];
+            for r in 0..R {
+                let start = _mm512_set1_epi32(*rows.starts.add(r));
+                for p in 0..P {
+                    sums[p][r][0] = start;
+                }
+            }
+            for pair in 0..steps / 2 {
+                for part in 0..2 {
+                    let step = 2 * pair + part;
+                    for p in 0..P {
+                        let from = values[p].add(step * STEP);
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                        let w = _mm512_xor_si512(_mm512_loadu_si512(from.cast()), sign);
+                        for r in 0..R {
+                            let sum = &mut sums[p][r][part % chains];
+                            *sum = _mm512_dpbusd_epi32(*sum, w, broadcast(rows.values[r].add(4 * step)));
+                        }
+                    }
+                }
+            }
+            sums.map(|sums| {
+                sums.map(|[a, b]| {
+                    if chains == 1 {
+                        return a;
+                    }
+                    _mm512_add_epi32(a, b)
+                })
+            })
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn q4<const R: usize, const P: usize>(
+        self,
+        nibbles: [*const u8; P],
+        factors: [*const i8; P],
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [[Self::Sums; R]; P] {
+        // SAFETY: as above.
+        unsafe {
+            let low = _mm512_set1_epi8(15);
+            let ones = _mm512_set1_epi16(1);
+            let mut sums = [[_mm512_setzero_si512(); R]; P];
+            for group in 0..steps / STEPS {
+                let mut short = [[_mm512_setzero_si512(); R]; P];
+                for r in 0..R {
+                    let offset = _mm512_madd_epi16(broadcast(rows.offsets[r].add(group)), ones);
+                    for p in 0..P {
+                        short[p][r] = offset;
+                    }
+                }
+                for pair in 0..STEPS / 2 {
+                    let step = group * STEPS + 2 * pair;
+                    for p in 0..P {
+                        let from = nibbles[p].add(step / 2 * STEP);
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                        let bytes = _mm512_loadu_si512(from.cast());
+                        let first = _mm512_and_si512(bytes, low);
+                        let second = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low);
+                        for r in 0..R {
+                            let x = rows.values[r].add(4 * step);
+                            let sum = &mut short[p][r];
+                            *sum = _mm512_dpbusd_epi32(*sum, first, broadcast(x));
+                            *sum = _mm512_dpbusd_epi32(*sum, second, broadcast(x.add(4)));
+                        }
+                    }
+                }
+                for p in 0..P {
+                    // The upper halves are zero: what they multiply is but the sign of a sum.
+                    let factor = widen(factors[p].add(16 * group));
+                    let factor = _mm512_and_si512(factor, _mm512_set1_epi32(0xffff));
+                    for r in 0..R {
+                        sums[p][r] = _mm512_dpwssd_epi32(sums[p][r], short[p][r], factor);
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn q4_unpack(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { self.q4_int8(nibbles, factors, steps, to.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn q4_unpacked<const R: usize>(
+        self,
+        unpacked: *const u8,
+        _factors: *const i8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: the caller's.
+        let [sums] = unsafe { self.q8([unpacked.cast()], steps, rows) };
+        sums
+    }
+
+    /// Each nibble times its factor in 16 bits, of which the low byte counts: bytes at even places
+    /// there, bytes at odd places (their factor 256-fold) above; then minus 8 factors, bytewise.
+    #[inline(always)]
+    unsafe fn q4_int8(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut i8) {
+        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+        // SAFETY: as above.
+        unsafe {
+            let low = _mm512_set1_epi16(15);
+            for group in 0..steps / STEPS {
+                let factor = _mm512_and_si512(widen(factors.add(16 * group)), _mm512_set1_epi32(0xff));
+                let even = _mm512_or_si512(factor, _mm512_slli_epi32::<16>(factor));
+                let odd = _mm512_slli_epi16::<8>(even);
+                let eight = _mm512_slli_epi16::<3>(even);
+                let eight = _mm512_mask_blend_epi8(ODD, eight, _mm512_slli_epi16::<8>(eight));
+                for pair in 0..STEPS / 2 {
+                    let step = group * STEPS + 2 * pair;
+                    let bytes = _mm512_loadu_si512(nibbles.add(step / 2 * STEP).cast());
+                    let digits = [
+                        bytes,
+                        _mm512_srli_epi16::<8>(bytes),
+                        _mm512_srli_epi16::<4>(bytes),
+                        _mm512_srli_epi16::<12>(bytes),
+                    ];
+                    let digits = digits.map(|digits| _mm512_and_si512(digits, low));
+                    for half in 0..2 {
+                        let a = _mm512_mullo_epi16(digits[2 * half], even);
+                        let b = _mm512_mullo_epi16(digits[2 * half + 1], odd);
+                        let product = _mm512_sub_epi8(_mm512_mask_blend_epi8(ODD, a, b), eight);
+                        _mm512_storeu_si512(to.add((step + half) * STEP).cast(), product);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> Self::Sums {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(scales.cast()));
+            let scales = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits));
+            let scales = _mm512_mul_ps(scales, _mm512_set1_ps(scale));
+            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales);
+            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), product));
+        }
+    }
+}
