@@ -61,8 +61,21 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     log_on_request();
-    let outcome = Global::new(cli.json).and_then(|global| commands::run(command, &global));
+    let outcome = known_instruction_set()
+        .and_then(|()| Global::new(cli.json))
+        .and_then(|global| commands::run(command, &global));
     outcome.unwrap_or_else(|error| failure::report(&error, cli.json))
+}
+
+/// A misspelt `AURORE_ISA` is told before anything is loaded with another one.
+fn known_instruction_set() -> anyhow::Result<()> {
+    match aurore_kernels::Isa::chosen() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failure::hinted(
+            error.to_string(),
+            "leave AURORE_ISA empty for the fastest one",
+        )),
+    }
 }
 
 /// What happens inside goes to standard error if `AURORE_LOG` asks for it (`AURORE_LOG=aurore_agent=debug`).

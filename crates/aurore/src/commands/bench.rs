@@ -2,6 +2,7 @@
 
 mod beside;
 mod image;
+mod kernels;
 mod start;
 
 use std::process::ExitCode;
@@ -20,7 +21,10 @@ use crate::models;
 
 /// Options of `aurore bench`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
     #[command(flatten)]
     choice: models::ModelChoice,
     /// Build the official shape that --model names (0.8B, 35B-A3B, …) with random weights, without files.
@@ -44,7 +48,8 @@ pub struct Args {
     /// Threads that compute; 0 for one per processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Instruction set: avx512, avx2 or portable; the best one when not given.
+    /// Instruction set: amx, avx512, avxvnni, avx2, neon or portable; when not given, the one that
+    /// AURORE_ISA names, else the best one.
     #[arg(long)]
     isa: Option<String>,
     /// Only the first layers of a shape with random weights: a large shape's layers on a small machine.
@@ -67,6 +72,12 @@ pub struct Args {
     repeat: u32,
 }
 
+#[derive(clap::Subcommand)]
+enum Part {
+    /// Each matrix product alone, with every instruction set of this processor.
+    Kernels(kernels::Args),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Quant {
     Bf16,
@@ -78,6 +89,9 @@ enum Quant {
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
+    if let Some(Part::Kernels(args)) = &args.part {
+        return kernels::run(args, global);
+    }
     if args.spin {
         beside::spin();
         return Ok(ExitCode::SUCCESS);

@@ -113,7 +113,7 @@ fn processor() -> Finding {
 }
 
 fn instructions() -> Finding {
-    let best = Isa::best().name();
+    let best = Isa::chosen().unwrap_or_else(|_| Isa::best()).name();
     let all: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
     let found = format!("{best} is used (here: {})", all.join(", "));
     if best == "portable" {
