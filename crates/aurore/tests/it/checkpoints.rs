@@ -18,8 +18,8 @@ fn official_shapes_are_described_without_files() {
     assert!((billions - 0.8734).abs() < 1e-4, "{billions}");
     assert_eq!(facts["files"], serde_json::Value::Null);
     assert_eq!(facts["shape"]["full_layers"], 6);
-    // Six layers of two key-value heads of 256, keys and values, f32.
-    assert_eq!(facts["memory"]["kv_bytes_per_token"], 6 * 2 * 256 * 2 * 4);
+    // Six layers of two key-value heads of 256, keys and values, bf16.
+    assert_eq!(facts["memory"]["kv_bytes_per_token"], 6 * 2 * 256 * 2 * 2);
     let text = Program::new().run(&["inspect", "35B-A3B"]).out;
     for part in [
         "256 experts of 512, 8 a token",
