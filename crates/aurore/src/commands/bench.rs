@@ -90,7 +90,7 @@ enum Quant {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     if let Some(Part::Kernels(args)) = &args.part {
-        return kernels::run(args, global);
+        return Ok(kernels::run(args, global));
     }
     if args.spin {
         beside::spin();

@@ -49,7 +49,7 @@ struct Measured {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, global: &Global) -> ExitCode {
     let cpus: Vec<Cpu> = Isa::available()
         .into_iter()
         .map(|isa| Cpu::new(Some(isa), args.threads))
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         );
     }
     let Some(packer) = cpus.first() else {
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     };
     let weights: Vec<u8> = (0..TALL * COLUMNS)
         .flat_map(|i| {
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
                 print(&found, limits, name, rows, global);
                 measured.push(found);
                 if global.is_interrupted() {
-                    return Ok(ExitCode::FAILURE);
+                    return ExitCode::FAILURE;
                 }
             }
             let fastest = measured.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -113,11 +113,11 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     for line in &wrong {
         eprintln!("not the fastest: {line}");
     }
-    Ok(if args.assert && !wrong.is_empty() {
+    if args.assert && !wrong.is_empty() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    })
+    }
 }
 
 fn measure(cpu: &Cpu, matrix: &Matrix, rows: usize, repeat: u32) -> Measured {
