@@ -20,8 +20,8 @@ impl Formats {
         formats
     }
 
-    /// 4 bits where most of the weights are and errors matter least, 8 bits elsewhere (docs/quantisation.md
-    /// has the measurements): the mixers' inputs, whose errors stay in a state or a cache, their outputs, and the
+    /// 4 bits where most of the weights are, 8 bits elsewhere: a reasoned choice, whose roles were not measured
+    /// one by one (docs/quantisation.md measures the whole). 8 bits keep the mixers' inputs, whose errors stay in a state or a cache, their outputs, and the
     /// vision tower, through which every screenshot passes.
     pub fn mixed() -> Self {
         let mut formats = Self::new(Precision::Q8);
