@@ -83,12 +83,12 @@ impl std::fmt::Display for UnknownIsa {
 impl std::error::Error for UnknownIsa {}
 
 impl Isa {
-    /// The fastest one here of those that were tested on a processor that has them. AMX tiles and the
-    /// dot products of VNNI were not: `AURORE_ISA` asks for them by name.
+    /// The fastest one here whose integer products were executed somewhere. Those of AMX and VNNI were
+    /// not: `AURORE_ISA` asks for them by name.
     pub fn best() -> Self {
         let all = Self::available();
-        let tested = |isa: &&Self| !matches!(isa.name, "amx" | "avx512vnni" | "avxvnni");
-        *all.iter().find(tested).unwrap_or(&all[0])
+        let executed = |isa: &&Self| !matches!(isa.name, "amx" | "avx512vnni" | "avxvnni");
+        *all.iter().find(executed).unwrap_or(&all[0])
     }
 
     /// The one that the environment variable `AURORE_ISA` names, else the fastest one here.
