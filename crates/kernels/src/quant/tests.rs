@@ -71,6 +71,20 @@ fn inputs_round_alike_everywhere() {
                     let found = f32::from(buffer.values[at]) * scale;
                     assert!((found - x).abs() <= (scale * 0.5001).max(1e-36));
                 }
+                for block in 0..rows.blocks() {
+                    let width = rows.width(block);
+                    let start = block * BLOCK * 3 + row * width;
+                    let values = &buffer.values[start..start + width];
+                    let sum = |values: &[i8]| values.iter().map(|&x| i32::from(x)).sum::<i32>();
+                    assert_eq!(buffer.starts[block * 3 + row], -128 * sum(values));
+                    for (group, values) in values.chunks(GROUP).enumerate() {
+                        let half = |half: usize| {
+                            -8 * values.chunks(4).map(|x| sum(&x[2 * half..][..2])).sum::<i32>()
+                        };
+                        let offsets = buffer.offsets[start / GROUP + group].map(i32::from);
+                        assert_eq!(offsets, [half(0), half(1)]);
+                    }
+                }
             }
             let values = buffer.values.clone();
             assert_eq!(*first.get_or_insert(values.clone()), values);
