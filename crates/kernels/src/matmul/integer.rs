@@ -87,7 +87,7 @@ impl DotKernel for Integer<'_> {
                     let here = PANELS.min(panels.end - panel);
                     for i in 0..here {
                         let sums = &mut sums[i * count * PANEL..][..count * PANEL];
-                        self.read(panel + i, row, sums);
+                        self.piece.read(panel + i, row, sums);
                     }
                     for block in 0..self.input.blocks() {
                         for i in 0..here {
@@ -100,7 +100,8 @@ impl DotKernel for Integer<'_> {
                         }
                     }
                     for i in 0..here {
-                        self.write(panel + i, row, &sums[i * count * PANEL..][..count * PANEL]);
+                        self.piece
+                            .write(panel + i, row, &sums[i * count * PANEL..][..count * PANEL]);
                     }
                     panel += here;
                 }
@@ -122,7 +123,7 @@ impl Integer<'_> {
         // SAFETY: the caller's.
         unsafe {
             for p in 0..P {
-                self.read(panel + p, 0, &mut sums[p]);
+                self.piece.read(panel + p, 0, &mut sums[p]);
             }
             for block in 0..self.input.blocks() {
                 let (steps, rows) = (self.steps(block), self.input.block::<1>(block, self.first));
@@ -165,54 +166,10 @@ impl Integer<'_> {
                 }
             }
             for p in 0..P {
-                self.write(panel + p, 0, &sums[p]);
+                self.piece.write(panel + p, 0, &sums[p]);
             }
         }
         P
-    }
-
-    /// What a panel's sums start from.
-    ///
-    /// # Safety
-    /// The rows must be the piece's.
-    #[inline(always)]
-    pub(super) unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
-        let Piece {
-            n, out, accumulate, ..
-        } = self.piece;
-        if !accumulate {
-            sums.fill(0.0);
-            return;
-        }
-        let columns = PANEL.min(n - panel * PANEL);
-        for (r, sums) in sums.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let from = out.add((row + r) * n + panel * PANEL);
-                from.copy_to_nonoverlapping(sums.as_mut_ptr(), columns);
-            }
-        }
-    }
-
-    /// Puts a panel's sums where they belong.
-    ///
-    /// # Safety
-    /// The rows must be the piece's.
-    #[inline(always)]
-    pub(super) unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
-        let Piece { n, out, .. } = self.piece;
-        let columns = PANEL.min(n - panel * PANEL);
-        for (r, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let to = out.add((row + r) * n + panel * PANEL);
-                if columns == PANEL {
-                    sums.as_ptr().copy_to_nonoverlapping(to, PANEL);
-                } else {
-                    sums.as_ptr().copy_to_nonoverlapping(to, columns);
-                }
-            }
-        }
     }
 
     /// Groups of four columns in a block.

@@ -72,7 +72,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
                     room.write_bytes(0, (last - first) * size);
                     let sums = std::slice::from_raw_parts_mut(room, (last - first) * size);
                     for (panel, sums) in (first..last).zip(sums.chunks_mut(size)) {
-                        self.product.read(panel, row, sums);
+                        self.product.piece.read(panel, row, sums);
                     }
                     for block in 0..self.product.input.blocks() {
                         for panel in (first..last).step_by(2) {
@@ -82,7 +82,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
                         }
                     }
                     for (panel, sums) in (first..last).zip(sums.chunks(size)) {
-                        self.product.write(panel, row, sums);
+                        self.product.piece.write(panel, row, sums);
                     }
                 }
             }

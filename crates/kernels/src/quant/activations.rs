@@ -26,6 +26,8 @@ pub(crate) struct Activations {
     indexed: Option<Box<Activations>>,
     /// f32 rows in another order.
     pub(crate) gathered: Vec<f32>,
+    /// Rows in bf16.
+    pub(crate) pairs: Vec<[u16; 2]>,
     /// Rows and matrices of a product's tasks.
     pub(crate) chunks: Vec<Group>,
     /// Panels of a product of some outputs.
