@@ -1,0 +1,100 @@
+"""Programs as processes: run to their end, with what they cost, or a reason why not."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+
+# What a program says about a failure, among much else.
+TELLING = re.compile(r"error|fail|not |unknown|invalid|cannot", re.IGNORECASE)
+
+
+class NotRun(Exception):
+    """Why a cell cannot be measured with a tool."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A program that ended well."""
+
+    out: str
+    seconds: float
+    # Most memory that it had resident at once.
+    peak_bytes: int
+
+
+def run(command, limit, **options):
+    """Runs a program and gives its output and cost; one that fails or hangs is a reason, not an end."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL, **options)
+        except OSError as error:
+            raise NotRun(f"cannot be started: {error.strerror}") from None
+        late = threading.Event()
+
+        def end():
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit, end)
+        timer.start()
+        try:
+            # Not `process.wait`: only this gives the memory of this one child.
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            timer.cancel()
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if late.is_set():
+            raise NotRun(f"no result after {limit} s")
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+        if process.returncode != 0:
+            errors.seek(0)
+            raise NotRun(f"{ended(process.returncode)}: {last_words(errors.read().decode(errors='replace') or text)}")
+    return Done(text, seconds, usage.ru_maxrss * 1024)
+
+
+def ended(code):
+    return f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+
+
+def last_words(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if TELLING.search(line)]
+    found = (telling or lines or ["no message"])[0]
+    return " ".join(without_places(found.split()))[:200]
+
+
+class Beside:
+    """Processes that want the cores while the block runs."""
+
+    # Each ends by itself after an hour at the latest.
+    CODE = "import time; end = time.monotonic() + 3600\nwhile time.monotonic() < end: pass"
+
+    def __init__(self, count):
+        self.count, self.processes = count, []
+
+    def __enter__(self):
+        for _ in range(self.count):
+            self.processes.append(subprocess.Popen([sys.executable, "-c", self.CODE]))
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def without_places(command):
+    """A command as others can read it: where files lie on this machine says nothing to them."""
+    return [os.path.basename(part.rstrip("/")) if os.sep in part else part for part in command]

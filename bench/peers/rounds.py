@@ -1,0 +1,115 @@
+"""One cell: all contestants in turns."""
+
+import os
+import statistics
+
+from process import NotRun, without_places
+
+# An earlier look that shows a setting slower than its tool's best by this much is not taken again.
+OF_ITS_TOOL = 1.1
+# A contestant this far behind the best rival after one round cannot become the best rival.
+OUT_OF_REACH = 1.5
+
+
+def title(tool, variant):
+    return tool.name if tool.name == "aurore" else f"{tool.name} {variant}"
+
+
+def contestants(cell, there, earlier):
+    """(tool, variant) that run, and {name: why} of the rest. `earlier` is this cell in an earlier receipt."""
+    chosen, reasons = [], {}
+    for tool in there:
+        variants = tool.variants(cell)
+        if not variants:
+            reasons[tool.name] = f"no model or mode of about the same bits ({cell.quant})"
+        chosen += [(tool, variant) for variant in variants]
+    if not earlier:
+        return chosen, reasons
+    seen = {name: result["median"] for name, result in earlier["results"].items()}
+    kept = []
+    for tool, variant in chosen:
+        own = [seen[title(tool, one)] for other, one in chosen if other is tool and title(tool, one) in seen]
+        figure = seen.get(title(tool, variant))
+        if own and (figure is None or behind(cell, figure, own) > OF_ITS_TOOL):
+            reasons[title(tool, variant)] = "another setting of it was faster in an earlier look"
+        else:
+            kept.append((tool, variant))
+    return kept, reasons
+
+
+def behind(cell, figure, others):
+    """How many times the best of the others is better."""
+    best = min(others) if cell.lower_is_better else max(others)
+    return figure / best if cell.lower_is_better else best / max(figure, 1e-9)
+
+
+def measure(cell, there, rounds, earlier=None, wrong=()):
+    """All in turns, `rounds` times; one that fails is out, with the reason. `wrong` names contestants whose
+    output was found wrong: their speed means nothing."""
+    rounds = min(rounds, cell.rounds or rounds)
+    running, reasons = contestants(cell, there, earlier)
+    for tool, variant in list(running):
+        base = " ".join(filter(None, [variant.quant, variant.note]))
+        if f"{tool.name} {base}" in wrong or f"{tool.name} server {base}" in wrong:
+            reasons[title(tool, variant)] = "its output is wrong: see `outputs`"
+            running.remove((tool, variant))
+    results = {}
+    for number in range(rounds):
+        for tool, variant in list(running):
+            name = title(tool, variant)
+            load = os.getloadavg()[0]
+            try:
+                measured = tool.measure(cell, variant)
+            except NotRun as reason:
+                reasons[name] = str(reason)
+                running.remove((tool, variant))
+                results.pop(name, None)
+                continue
+            result = results.setdefault(name, {"command": without_places(measured.command), "values": [],
+                                               "load": [], "seconds": [], "limits": []})
+            result["values"] += [round(value, 4) for value in measured.values]
+            result["load"].append(round(load, 2))
+            result["seconds"].append(round(measured.seconds, 1))
+            if measured.limit:
+                result["limits"].append(round(measured.limit, 2))
+            result["last"] = measured.raw
+            print(f"{cell.key:18} {number + 1}/{rounds}  {name:34} {statistics.median(measured.values):10.2f} "
+                  f"{cell.unit}  (load {load:.1f}, took {measured.seconds:.0f} s)", flush=True)
+        if number == 0:
+            leave_out_of_reach(cell, running, results)
+    for result in results.values():
+        values = result["values"]
+        result |= {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+        limits = result.pop("limits")
+        if limits:
+            result["limit"] = statistics.median(limits)
+    for name, reason in reasons.items():
+        print(f"{cell.key:18} not run: {name}: {reason}", flush=True)
+    return {"title": cell.title, "unit": cell.unit, "bar": cell.bar, "of": cell.of, "rounds": rounds,
+            "results": results, "not_run": reasons}
+
+
+def leave_out_of_reach(cell, running, results):
+    """After one round: who is far behind the best rival keeps that one figure, marked."""
+    firsts = {name: result["values"][0] for name, result in results.items() if name != "aurore"}
+    for tool, variant in list(running):
+        name = title(tool, variant)
+        if tool.name != "aurore" and behind(cell, firsts[name], firsts.values()) > OUT_OF_REACH:
+            running.remove((tool, variant))
+            results[name]["one_round"] = "too far behind the best rival to become it"
+
+
+def seconds(cell, there, rounds, earlier):
+    """How long this cell will take, from what an earlier look took; none where there was none."""
+    if not earlier:
+        return None
+    rounds = min(rounds, cell.rounds or rounds)
+    kept, _ = contestants(cell, there, earlier)
+    names = {title(tool, variant) for tool, variant in kept}
+    results = {name: result for name, result in earlier["results"].items() if name in names}
+    rivals = [result["median"] for name, result in results.items() if name != "aurore"]
+    total = 0
+    for name, result in results.items():
+        once = name != "aurore" and rivals and behind(cell, result["median"], rivals) > OUT_OF_REACH
+        total += statistics.mean(result["seconds"]) * (1 if once else rounds)
+    return total
