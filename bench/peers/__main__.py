@@ -9,7 +9,6 @@ See bench/README.md for how the models come about.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import shutil
@@ -23,6 +22,7 @@ from table import LIMITED, LIMITED_BAR, cells
 from tools import tools
 
 HERE = pathlib.Path(__file__).parent
+OUTPUTS = "outputs"
 
 
 def parse():
@@ -47,12 +47,11 @@ def parse():
     add("--threads", type=int, default=os.cpu_count())
     add("--rounds", type=int, default=5)
     add("--quick", action="store_true", help="one round of every setting: a look, not a receipt to quote")
-    add("--best-of", type=pathlib.Path, metavar="RECEIPT",
-        help="take only settings that an earlier look (--quick) found to be their tool's best or near it")
+    add("--best-of", type=pathlib.Path, nargs="+", metavar="RECEIPT", default=[],
+        help="take only settings that earlier looks (--quick) found to be their tool's best or near it")
     add("--resume", type=pathlib.Path, metavar="RECEIPT", help="go on with this receipt: its cells are not run again")
     add("--estimate", action="store_true", help="with --best-of: say how long it will take, and end")
-    add("--no-outputs", action="store_true", help="do not look at the rivals' output first")
-    add("--cells", help="only these, by key, separated by commas")
+    add("--cells", help="only these, by key, separated by commas; `outputs` is the look at the rivals' output")
     add("--timeout", type=int, default=1800, help="seconds that one measurement may take")
     add("--gap", action="append", default=[], help="a known gap to write into the receipt")
     add("--out", type=pathlib.Path, default=HERE.parent / "receipts")
@@ -65,12 +64,15 @@ def parse():
 
 
 def wanted(parser, arguments):
+    """The cells to run, and whether the rivals' output is looked at first."""
     known = {cell.key: cell for cell in cells()}
-    keys = arguments.cells.split(",") if arguments.cells else LIMITED if arguments.isa else known
-    unknown = set(keys) - set(known)
+    keys = set(arguments.cells.split(",") if arguments.cells else LIMITED if arguments.isa else known)
+    if not arguments.cells:
+        keys.add(OUTPUTS)
+    unknown = keys - set(known) - {OUTPUTS}
     if unknown:
         parser.error(f"no such cells: {', '.join(sorted(unknown))}; --list names them")
-    return [cell for cell in cells() if cell.key in set(keys)]
+    return [cell for cell in cells() if cell.key in keys], OUTPUTS in keys
 
 
 def estimate(chosen, there, count, earlier):
@@ -86,22 +88,23 @@ def main():
     parser, arguments = parse()
     if arguments.list:
         print("\n".join(f"{cell.key:18} {cell.title}" for cell in cells()))
+        print(f"{OUTPUTS:18} a look at what the rivals compute")
         return
     if arguments.render:
         render.main(arguments.render, arguments.readme, arguments.svg)
         return
     if not arguments.aurore or not pathlib.Path(arguments.aurore).is_file():
         parser.error("--aurore must name the program: build it with `cargo build --release -p aurore`")
-    chosen = wanted(parser, arguments)
+    chosen, looking = wanted(parser, arguments)
     there, absent = tools(arguments)
     count = 1 if arguments.quick else arguments.rounds
-    earlier = json.loads(arguments.best_of.read_text())["cells"] if arguments.best_of else {}
+    earlier = receipt.cells_of(arguments.best_of)
     if earlier:
         estimate(chosen, there, count, earlier)
     if arguments.estimate:
         return
     path, found = receipt.begin(arguments, there, absent, count)
-    if "outputs" not in found and not arguments.no_outputs:
+    if looking and OUTPUTS not in found:
         official = next((tool for tool in there if tool.name == "transformers"), None)
         found["outputs"] = outputs.look([tool for tool in there if isinstance(tool, LlamaServer)], official)
         for name, judged in found["outputs"].items():

@@ -76,6 +76,15 @@ def begin(arguments, there, absent, rounds):
     return arguments.out / f"peers{kind}-{found['date']}.json", found
 
 
+def cells_of(paths):
+    """The cells of several receipts together: different looks may have had different tools."""
+    cells = {}
+    for path in paths:
+        for key, cell in json.loads(path.read_text())["cells"].items():
+            cells.setdefault(key, {"results": {}})["results"] |= cell["results"]
+    return cells
+
+
 def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H%M%SZ")
 
