@@ -75,7 +75,9 @@ class Llama:
         else:
             values = line["samples_ts"]
         kept = ("build_commit", "model_type", "n_threads", "flash_attn", "n_prompt", "n_gen", "avg_ts", "samples_ts")
-        return Measured(values, command, done.seconds, [{key: line[key] for key in kept if key in line}])
+        others = None if done.others is None else max(0.0, done.others - cell.beside)
+        return Measured(values, command, done.seconds, [{key: line[key] for key in kept if key in line}],
+                        others=others)
 
     def together(self, cell, variant, model):
         """Sequences decoded together; the figure is of all of them."""
@@ -87,9 +89,9 @@ class Llama:
         else:
             options = [] if options == ["--repack", "1"] else ["--no-repack"]
         command = [self.batched, *model, *options, "-c", "4096", "-npp", "16", "-ntg", str(GENERATE),
-                   "-npl", str(cell.batch), "-fa", *([] if self.ik else ["on"])]
-        done = run(command, self.limit, **({} if self.ik else {}))
+                   "-npl", str(cell.batch), "-fa", "on"]
+        done = run(command, self.limit)
         rows = [row for row in ROW.findall(done.out) if int(row[2]) == cell.batch]
         if not rows:
             raise NotRun("its table was not found in what it printed")
-        return Measured([float(rows[-1][7])], command, done.seconds, rows[-1:])
+        return Measured([float(rows[-1][7])], command, done.seconds, rows[-1:], others=done.others)

@@ -39,9 +39,9 @@ class Transformers:
         if cell.what == "image" and not self.folder(cell.shape):
             raise NotRun(f"needs the folder {cell.shape}-hf in that of --models")
         # Each token takes long: half as many give as good a figure.
-        line, command, seconds = self.ask(cell.what, variant, cell.tokens or GENERATE // 2, cell.shape, cell.beside)
+        line, command, done = self.ask(cell.what, variant, cell.tokens or GENERATE // 2, cell.shape, cell.beside)
         figure = line["seconds"] if cell.what == "image" else line["tokens_per_second"]
-        return Measured([figure], command, seconds, [line])
+        return Measured([figure], command, done.seconds, [line], others=done.others)
 
     def ask(self, what, variant, tokens, shape, beside=0):
         script = pathlib.Path(__file__).with_name("in_transformers.py")
@@ -51,4 +51,4 @@ class Transformers:
             command += ["--folder", str(folder)]
         with Beside(beside):
             done = run(command, self.limit, env=self.environment)
-        return json.loads(done.out.splitlines()[-1]), command, done.seconds
+        return json.loads(done.out.splitlines()[-1]), command, done

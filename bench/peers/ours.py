@@ -56,20 +56,21 @@ class Aurore:
                         "--batch", str(cell.batch)]
         with Beside(cell.beside):
             done = run(command, self.limit)
+        others = None if done.others is None else max(0.0, done.others - cell.beside)
         lines = [json.loads(line) for line in done.out.splitlines()]
         if cell.what == "start":
             # From outside, the process's own start and end included.
-            return Measured([done.seconds], command, done.seconds, lines)
+            return Measured([done.seconds], command, done.seconds, lines, others=others)
         if cell.what == "memory":
-            return Measured([done.peak_bytes / 1e6], command, done.seconds, lines)
+            return Measured([done.peak_bytes / 1e6], command, done.seconds, lines, others=others)
         kind = cell.what if cell.what in ("prefill", "image") else "decode"
         line = next((line for line in lines if line["kind"] == kind), None)
         if line is None or line.get("batch", 1) != cell.batch:
             raise NotRun(f"said nothing about {kind} of {cell.batch}")
         if kind == "image":
-            return Measured([line["seconds"]], command, done.seconds, lines)
+            return Measured([line["seconds"]], command, done.seconds, lines, others=others)
         limit = None
         if kind == "decode" and line.get("bandwidth_share") and not cell.beside:
             # Tokens a second if memory were read at its measured rate all the time.
             limit = line["tokens_per_second"] / line["bandwidth_share"]
-        return Measured([line["tokens_per_second"]], command, done.seconds, lines, limit)
+        return Measured([line["tokens_per_second"]], command, done.seconds, lines, limit, others)

@@ -26,12 +26,14 @@ class Done:
     seconds: float
     # Most memory that it had resident at once.
     peak_bytes: int
+    # Cores that anything else kept busy meanwhile, on average; none where the system does not say.
+    others: float | None
 
 
 def run(command, limit, **options):
     """Runs a program and gives its output and cost; one that fails or hangs is a reason, not an end."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        started = time.monotonic()
+        started, before = time.monotonic(), busy_seconds()
         try:
             process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL, **options)
         except OSError as error:
@@ -53,7 +55,7 @@ def run(command, limit, **options):
             raise
         finally:
             timer.cancel()
-        seconds = time.monotonic() - started
+        seconds, after = time.monotonic() - started, busy_seconds()
         process.returncode = os.waitstatus_to_exitcode(status)
         if late.is_set():
             raise NotRun(f"no result after {limit} s")
@@ -62,7 +64,21 @@ def run(command, limit, **options):
         if process.returncode != 0:
             errors.seek(0)
             raise NotRun(f"{ended(process.returncode)}: {last_words(errors.read().decode(errors='replace') or text)}")
-    return Done(text, seconds, usage.ru_maxrss * 1024)
+    others = None
+    if before is not None and after is not None:
+        others = max(0.0, (after - before - usage.ru_utime - usage.ru_stime) / max(seconds, 0.01))
+    return Done(text, seconds, usage.ru_maxrss * 1024, others)
+
+
+def busy_seconds():
+    """Processor time that all programs together have used, of all cores."""
+    try:
+        with open("/proc/stat") as lines:
+            numbers = [int(number) for number in lines.readline().split()[1:]]
+    except (OSError, ValueError):
+        return None
+    user, nice, system, _idle, _wait, interrupts, soft = numbers[:7]
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def ended(code):

@@ -7,6 +7,9 @@ from process import NotRun, without_places
 
 # An earlier look that shows a setting slower than its tool's best by this much is not taken again.
 OF_ITS_TOOL = 1.1
+# Cores that others may keep busy before a figure is taken again, and how often that is tried at the most; one that
+# takes long is not: on a machine that is never quiet it would take hours.
+OTHERS, TRIES, LONG = 0.15, 3, 60
 # A contestant this far behind the best rival after one round cannot become the best rival.
 OUT_OF_REACH = 1.5
 
@@ -59,22 +62,23 @@ def measure(cell, there, rounds, earlier=None, wrong=()):
             name = title(tool, variant)
             load = os.getloadavg()[0]
             try:
-                measured = tool.measure(cell, variant)
+                measured = undisturbed(tool, cell, variant)
             except NotRun as reason:
                 reasons[name] = str(reason)
                 running.remove((tool, variant))
                 results.pop(name, None)
                 continue
             result = results.setdefault(name, {"command": without_places(measured.command), "values": [],
-                                               "load": [], "seconds": [], "limits": []})
+                                               "load": [], "others": [], "seconds": [], "limits": []})
             result["values"] += [round(value, 4) for value in measured.values]
             result["load"].append(round(load, 2))
+            result["others"].append(None if measured.others is None else round(measured.others, 2))
             result["seconds"].append(round(measured.seconds, 1))
             if measured.limit:
                 result["limits"].append(round(measured.limit, 2))
             result["last"] = measured.raw
             print(f"{cell.key:18} {number + 1}/{rounds}  {name:34} {statistics.median(measured.values):10.2f} "
-                  f"{cell.unit}  (load {load:.1f}, took {measured.seconds:.0f} s)", flush=True)
+                  f"{cell.unit}  (others {measured.others or 0:.2f} cores, took {measured.seconds:.0f} s)", flush=True)
         if number == 0:
             leave_out_of_reach(cell, running, results)
     for result in results.values():
@@ -87,6 +91,19 @@ def measure(cell, there, rounds, earlier=None, wrong=()):
         print(f"{cell.key:18} not run: {name}: {reason}", flush=True)
     return {"title": cell.title, "unit": cell.unit, "bar": cell.bar, "of": cell.of, "rounds": rounds,
             "results": results, "not_run": reasons}
+
+
+def undisturbed(tool, cell, variant):
+    """One measurement; where something else wanted the cores meanwhile the least disturbed of a few."""
+    best = None
+    for _ in range(TRIES):
+        measured = tool.measure(cell, variant)
+        if best is None or (measured.others or 0) < best.others:
+            best = measured
+        if (measured.others or 0) <= OTHERS or measured.seconds > LONG:
+            break
+        print(f"{cell.key:18} disturbed: {title(tool, variant)}: others kept {measured.others:.2f} cores busy", flush=True)
+    return best
 
 
 def leave_out_of_reach(cell, running, results):

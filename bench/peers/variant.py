@@ -30,3 +30,5 @@ class Measured:
     raw: list = field(default_factory=list)
     # The memory-bandwidth limit in the cell's unit, where it is known.
     limit: float | None = None
+    # Cores that anything else kept busy meanwhile.
+    others: float | None = None
