@@ -19,7 +19,7 @@ class Aurore:
         self.models = models
 
     def version(self):
-        return run([self.program, "--version"], 30).out.strip()
+        return run([self.program, "--version"], 30).out.strip().removeprefix("aurore ")
 
     def variants(self, cell):
         return [Variant(cell.quant)]

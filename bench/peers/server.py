@@ -26,7 +26,8 @@ class LlamaServer:
     def version(self):
         done = subprocess.run([*self.program, "--version"], capture_output=True, text=True, timeout=60)
         text = (done.stdout + done.stderr).strip().splitlines()
-        return next((line for line in text if "version" in line), text[-1] if text else "?")
+        line = next((line for line in text if "version" in line), text[-1] if text else "?")
+        return line.removeprefix("version: ")
 
     def variants(self, cell):
         if cell.what != "image" and not self.everything:
