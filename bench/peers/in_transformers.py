@@ -49,7 +49,8 @@ def image(model, folder, repeat=2):
     """The second picture counts: the first one warms up, as with the other tools."""
     from transformers import AutoImageProcessor
 
-    processor = AutoImageProcessor.from_pretrained(folder)
+    # The official sizes: a small tokeniser's folder may ask for smaller pictures.
+    processor = AutoImageProcessor.from_pretrained(folder, size={"shortest_edge": 65536, "longest_edge": 16777216})
     pixels = torch.randint(0, 256, (3, 1080, 1920), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     config = model.config
     for _ in range(repeat):

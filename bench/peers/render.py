@@ -116,9 +116,9 @@ def chart(receipts):
     """Ratios to the best rival as bars."""
     bars = [(row.cell["title"] + ("" if isa == BEST else f", {isa} only"), row.ratio, row.best)
             for isa, group in by_isa(receipts).items() for row in rows(group) if row.ratio]
-    width, left, step = 960, 360, 26
+    width, left, step = 980, 360, 26
     longest = max([ratio for _, ratio, _ in bars] + [1.0])
-    scale = (width - left - 240) / longest
+    scale = (width - left - 275) / longest
     height = 56 + step * max(len(bars), 1)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '

@@ -51,7 +51,8 @@ class LlamaServer:
             tower = self.models / f"{cell.shape}-mmproj.gguf"
             if not tower.is_file():
                 raise NotRun(f"needs {tower.name}")
-            command += ["--mmproj", str(tower)]
+            # Its warming up reads a picture of that size: half a minute that changes nothing.
+            command += ["--mmproj", str(tower), "--no-warmup"]
         started = time.monotonic()
         with Server(command, self.limit) as server:
             with Beside(cell.beside):
