@@ -46,7 +46,7 @@ def behind(cell, figure, others):
     return figure / best if cell.lower_is_better else best / max(figure, 1e-9)
 
 
-def measure(cell, there, rounds, earlier=None, wrong=()):
+def measure(cell, there, rounds, earlier=None, wrong=(), tries=TRIES):
     """All in turns, `rounds` times; one that fails is out, with the reason. `wrong` names contestants whose
     output was found wrong: their speed means nothing."""
     rounds = min(rounds, cell.rounds or rounds)
@@ -62,7 +62,7 @@ def measure(cell, there, rounds, earlier=None, wrong=()):
             name = title(tool, variant)
             load = os.getloadavg()[0]
             try:
-                measured = undisturbed(tool, cell, variant)
+                measured = undisturbed(tool, cell, variant, tries)
             except NotRun as reason:
                 reasons[name] = str(reason)
                 running.remove((tool, variant))
@@ -93,10 +93,10 @@ def measure(cell, there, rounds, earlier=None, wrong=()):
             "results": results, "not_run": reasons}
 
 
-def undisturbed(tool, cell, variant):
+def undisturbed(tool, cell, variant, tries):
     """One measurement; where something else wanted the cores meanwhile the least disturbed of a few."""
     best = None
-    for _ in range(TRIES):
+    for _ in range(tries):
         measured = tool.measure(cell, variant)
         if best is None or (measured.others or 0) < best.others:
             best = measured
