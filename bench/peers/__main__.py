@@ -96,6 +96,9 @@ def main():
     if not arguments.aurore or not pathlib.Path(arguments.aurore).is_file():
         parser.error("--aurore must name the program: build it with `cargo build --release -p aurore`")
     chosen, looking = wanted(parser, arguments)
+    # Programs run in folders of their own.
+    arguments.models = arguments.models and arguments.models.resolve()
+    arguments.transformers = arguments.transformers and os.path.abspath(shutil.which(arguments.transformers) or "-")
     there, absent = tools(arguments)
     count = 1 if arguments.quick else arguments.rounds
     earlier = receipt.cells_of(arguments.best_of)

@@ -88,10 +88,11 @@ class Llama:
             options = ["-rtr"] if options == ["-rtr", "1"] else []
         else:
             options = [] if options == ["--repack", "1"] else ["--no-repack"]
-        command = [self.batched, *model, *options, "-c", "4096", "-npp", "16", "-ntg", str(GENERATE),
+        command = [self.batched, *model, *options, "-c", "4096", "-npp", "1", "-ntg", str(GENERATE),
                    "-npl", str(cell.batch), "-fa", "on"]
         done = run(command, self.limit)
-        rows = [row for row in ROW.findall(done.out) if int(row[2]) == cell.batch]
+        # One prints it as its output, the other among its messages.
+        rows = [row for row in ROW.findall(done.out + done.errors) if int(row[2]) == cell.batch]
         if not rows:
             raise NotRun("its table was not found in what it printed")
         return Measured([float(rows[-1][7])], command, done.seconds, rows[-1:], others=done.others)

@@ -44,7 +44,7 @@ class Transformers:
         return Measured([figure], command, done.seconds, [line], others=done.others)
 
     def ask(self, what, variant, tokens, shape, beside=0):
-        script = pathlib.Path(__file__).with_name("in_transformers.py")
+        script = pathlib.Path(__file__).resolve().with_name("in_transformers.py")
         command = [self.python, str(script), "--dtype", variant.quant, "--what", what, "--threads",
                    str(self.threads), "--tokens", str(tokens)]
         if folder := self.folder(shape):

@@ -23,6 +23,7 @@ class Done:
     """A program that ended well."""
 
     out: str
+    errors: str
     seconds: float
     # Most memory that it had resident at once.
     peak_bytes: int
@@ -32,10 +33,14 @@ class Done:
 
 def run(command, limit, **options):
     """Runs a program and gives its output and cost; one that fails or hangs is a reason, not an end."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+    if os.sep in command[0]:
+        command = [os.path.abspath(command[0]), *command[1:]]
+    # In a folder of its own: some write logs to where they stand.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory() as folder:
         started, before = time.monotonic(), busy_seconds()
         try:
-            process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL, **options)
+            process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL,
+                                       cwd=folder, **options)
         except OSError as error:
             raise NotRun(f"cannot be started: {error.strerror}") from None
         late = threading.Event()
@@ -59,15 +64,18 @@ def run(command, limit, **options):
         process.returncode = os.waitstatus_to_exitcode(status)
         if late.is_set():
             raise NotRun(f"no result after {limit} s")
-        out.seek(0)
-        text = out.read().decode(errors="replace")
+        text, said = (read(file) for file in (out, errors))
         if process.returncode != 0:
-            errors.seek(0)
-            raise NotRun(f"{ended(process.returncode)}: {last_words(errors.read().decode(errors='replace') or text)}")
+            raise NotRun(f"{ended(process.returncode)}: {last_words(said or text)}")
     others = None
     if before is not None and after is not None:
         others = max(0.0, (after - before - usage.ru_utime - usage.ru_stime) / max(seconds, 0.01))
-    return Done(text, seconds, usage.ru_maxrss * 1024, others)
+    return Done(text, said, seconds, usage.ru_maxrss * 1024, others)
+
+
+def read(file):
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def busy_seconds():

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import pathlib
 import random
 import socket
@@ -92,11 +93,14 @@ class Server:
         self.command, self.limit, self.answers = command, limit, []
 
     def __enter__(self):
-        self.log = tempfile.TemporaryFile()
+        self.log, self.folder = tempfile.TemporaryFile(), tempfile.TemporaryDirectory()
+        if os.sep in self.command[0]:
+            self.command[0] = os.path.abspath(self.command[0])
         self.started = time.monotonic()
         try:
             self.process = subprocess.Popen([*self.command, "--host", "127.0.0.1", "--port", str(self.port)],
-                                            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+                                            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+                                            cwd=self.folder.name)
         except OSError as error:
             raise NotRun(f"cannot be started: {error.strerror}") from None
         try:
@@ -119,6 +123,7 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.folder.cleanup()
 
     def said(self):
         self.log.seek(0)
