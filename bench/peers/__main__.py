@@ -117,7 +117,11 @@ def main():
     for cell in chosen:
         if cell.key in found["cells"]:
             continue
-        measured = rounds.measure(cell, there, count, earlier.get(cell.key), wrong,
+        # From a shorter cell of this run only the one best setting of each tool.
+        look, near = earlier.get(cell.key), rounds.OF_ITS_TOOL
+        if not look:
+            look, near = found["cells"].get(cell.like), 1.0
+        measured = rounds.measure(cell, there, count, look, near, wrong,
                                   tries=1 if arguments.quick else rounds.TRIES)
         if arguments.isa:
             measured["bar"] = LIMITED_BAR

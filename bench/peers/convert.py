@@ -1,4 +1,4 @@
-"""llama.cpp's converter on an exported shape: its own code, with the pre-tokeniser named.
+"""llama.cpp's converter on an exported shape: its own code, with the pre-tokeniser named and all tokens in use.
 
     python bench/peers/convert.py LLAMA_CPP_SOURCE 0.8B-hf --no-mtp --outtype bf16 --outfile 0.8B-BF16.gguf
 
@@ -20,9 +20,19 @@ def main():
     if not script.is_file():
         sys.exit(f"{script} is not there: the first argument is the folder of llama.cpp's source")
     sys.path[:0] = [str(source), str(source / "gguf-py")]
+    import gguf
     from conversion.base import TextModel
 
+    vocabulary = TextModel.get_vocab_base
+
+    def all_in_use(model):
+        """Tokens beyond the small vocabulary are ordinary ones: an unused token has no text to be told by."""
+        tokens, kinds, name = vocabulary(model)
+        unused, normal = gguf.TokenType.UNUSED, gguf.TokenType.NORMAL
+        return tokens, [normal if kind == unused else kind for kind in kinds], name
+
     TextModel.get_vocab_base_pre = lambda _self, _tokenizer: "qwen35"
+    TextModel.get_vocab_base = all_in_use
     sys.argv = [str(script), *sys.argv[2:]]
     runpy.run_path(str(script), run_name="__main__")
 

@@ -2,6 +2,7 @@
 implementation computes from the same weights."""
 
 import math
+import re
 
 from process import NotRun
 from server import LlamaServer, Server
@@ -10,6 +11,7 @@ from variant import Variant
 # Longer than the pieces that rivals cut a prompt into (512): what is carried over is looked at too.
 TOKENS = 640
 TOP = 100
+PADDED = re.compile(r"\[PAD(\d+)\]")
 
 
 def look(servers, official, shape="0.8B"):
@@ -73,7 +75,11 @@ def likeliest(answer):
         if value is None:
             chance = row.get("prob", 0)
             value = math.log(chance) if chance > 0 else -math.inf
-        token = row.get("id", row.get("tok_str", index))
+        token = row.get("id")
+        if token is None:
+            # `convert.py` makes every token beyond the small vocabulary tell its number.
+            named = PADDED.fullmatch(row.get("tok_str", ""))
+            token = int(named[1]) if named else f"{index}: {row.get('tok_str')}"
         if value > -math.inf:
             found[token] = value
     return found

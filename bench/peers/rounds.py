@@ -1,11 +1,12 @@
 """One cell: all contestants in turns."""
 
 import os
+import re
 import statistics
 
 from process import NotRun, without_places
 
-# An earlier look that shows a setting slower than its tool's best by this much is not taken again.
+# A setting that one look has shown to be slower than its tool's best by this much is not taken again.
 OF_ITS_TOOL = 1.1
 # Cores that others may keep busy before a figure is taken again, and how often that is tried at the most; one that
 # takes long is not: on a machine that is never quiet it would take hours.
@@ -18,8 +19,14 @@ def title(tool, variant):
     return tool.name if tool.name == "aurore" else f"{tool.name} {variant}"
 
 
-def contestants(cell, there, earlier):
-    """(tool, variant) that run, and {name: why} of the rest. `earlier` is this cell in an earlier receipt."""
+def setting(name):
+    """What two cells call the same: a title without the server's and the threads' part."""
+    return re.sub(r" \d+ thread$", "", name.replace(" server ", " "))
+
+
+def contestants(cell, there, earlier, near=OF_ITS_TOOL):
+    """(tool, variant) that run, and {name: why} of the rest. `earlier` has results of an earlier look at this cell,
+    or of this run at a shorter one; `near` is how far a setting may be behind its tool's best."""
     chosen, reasons = [], {}
     for tool in there:
         variants = tool.variants(cell)
@@ -28,29 +35,33 @@ def contestants(cell, there, earlier):
         chosen += [(tool, variant) for variant in variants]
     if not earlier:
         return chosen, reasons
-    seen = {name: result["median"] for name, result in earlier["results"].items()}
+    seen = {}
+    for name, result in earlier["results"].items():
+        # Of several numbers of threads the first is that of the run.
+        seen.setdefault(setting(name), result["median"])
+    lower = earlier.get("unit", cell.unit) != "tokens/s"
     kept = []
     for tool, variant in chosen:
-        own = [seen[title(tool, one)] for other, one in chosen if other is tool and title(tool, one) in seen]
-        figure = seen.get(title(tool, variant))
-        if own and (figure is None or behind(cell, figure, own) > OF_ITS_TOOL):
+        own = {setting(title(tool, one)) for other, one in chosen if other is tool} & set(seen)
+        name = setting(title(tool, variant))
+        if own and (name not in seen or behind(lower, seen[name], [seen[one] for one in own]) > near):
             reasons[title(tool, variant)] = "another setting of it was faster in an earlier look"
         else:
             kept.append((tool, variant))
     return kept, reasons
 
 
-def behind(cell, figure, others):
+def behind(lower_is_better, figure, others):
     """How many times the best of the others is better."""
-    best = min(others) if cell.lower_is_better else max(others)
-    return figure / best if cell.lower_is_better else best / max(figure, 1e-9)
+    best = min(others) if lower_is_better else max(others)
+    return figure / best if lower_is_better else best / max(figure, 1e-9)
 
 
-def measure(cell, there, rounds, earlier=None, wrong=(), tries=TRIES):
+def measure(cell, there, rounds, earlier=None, near=OF_ITS_TOOL, wrong=(), tries=TRIES):
     """All in turns, `rounds` times; one that fails is out, with the reason. `wrong` names contestants whose
     output was found wrong: their speed means nothing."""
     rounds = min(rounds, cell.rounds or rounds)
-    running, reasons = contestants(cell, there, earlier)
+    running, reasons = contestants(cell, there, earlier, near)
     for tool, variant in list(running):
         base = " ".join(filter(None, [variant.quant, variant.note]))
         if f"{tool.name} {base}" in wrong or f"{tool.name} server {base}" in wrong:
@@ -107,13 +118,18 @@ def undisturbed(tool, cell, variant, tries):
 
 
 def leave_out_of_reach(cell, running, results):
-    """After one round: who is far behind the best rival keeps that one figure, marked."""
-    firsts = {name: result["values"][0] for name, result in results.items() if name != "aurore"}
+    """After one round: who is far behind the best rival, or behind another setting of its own, keeps that one figure."""
+    firsts = {name: statistics.median(result["values"]) for name, result in results.items() if name != "aurore"}
     for tool, variant in list(running):
         name = title(tool, variant)
-        if tool.name != "aurore" and behind(cell, firsts[name], firsts.values()) > OUT_OF_REACH:
-            running.remove((tool, variant))
+        if tool.name == "aurore":
+            continue
+        own = [firsts[title(other, one)] for other, one in running if other is tool]
+        if behind(cell.lower_is_better, firsts[name], firsts.values()) > OUT_OF_REACH:
             results[name]["one_round"] = "too far behind the best rival to become it"
+        elif behind(cell.lower_is_better, firsts[name], own) > OF_ITS_TOOL:
+            results[name]["one_round"] = "another setting of it was faster"
+    running[:] = [(tool, variant) for tool, variant in running if "one_round" not in results[title(tool, variant)]]
 
 
 def seconds(cell, there, rounds, earlier):
@@ -127,6 +143,6 @@ def seconds(cell, there, rounds, earlier):
     rivals = [result["median"] for name, result in results.items() if name != "aurore"]
     total = 0
     for name, result in results.items():
-        once = name != "aurore" and rivals and behind(cell, result["median"], rivals) > OUT_OF_REACH
+        once = name != "aurore" and rivals and behind(cell.lower_is_better, result["median"], rivals) > OUT_OF_REACH
         total += statistics.mean(result["seconds"]) * (1 if once else rounds)
     return total
