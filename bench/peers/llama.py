@@ -39,7 +39,7 @@ class Llama:
 
     def variants(self, cell):
         if cell.what == "image":
-            return []
+            return None
         found = same_bits(self.models, cell, IK_QUANTS if self.ik else QUANTS, IK_PACKING if self.ik else PACKING)
         if cell.beside and self.threads > 1:
             # Its own best answer to company may be to leave a core to it.

@@ -98,10 +98,14 @@ def one_table(receipts):
     lines += [
         "",
         f"{processor}, {last['threads']} threads, {', '.join(last['machine']['flags'])}; medians of "
-        f"{last['rounds']} rounds (lowest–highest), {last['date'][:10]}, commit {last['commit'][:7]}, load "
+        f"{last['rounds']} round{'s' * (last['rounds'] > 1)} (lowest–highest), {last['date'][:10]}, commit {last['commit'][:7]}, load "
         f"{last['load_before'][0]:.1f} before and {last.get('load_after', [0])[0]:.1f} after. "
         + "; ".join(f"{name} {version}" for name, version in last["versions"].items()) + ".",
     ]
+    others = [busy for row in found for result in (row.own, row.rival) if result
+              for busy in result.get("others", []) if busy is not None]
+    if others:
+        lines[-1] += f" Other programs kept {max(others):.2f} cores busy at the most during any figure shown."
     # What another setting was better at is in the receipt; here stands what was not measured at all.
     notes = [f"{row.cell['title']}: {name}: {reason}" for row in found
              for name, reason in row.cell["not_run"].items()

@@ -30,6 +30,9 @@ def contestants(cell, there, earlier, near=OF_ITS_TOOL):
     chosen, reasons = [], {}
     for tool in there:
         variants = tool.variants(cell)
+        if variants is None:
+            # Another program of the same project answers here.
+            continue
         if not variants:
             reasons[tool.name] = f"no model or mode of about the same bits ({cell.quant})"
         chosen += [(tool, variant) for variant in variants]

@@ -32,7 +32,7 @@ class LlamaServer:
 
     def variants(self, cell):
         if cell.what != "image" and not self.everything:
-            return []
+            return None
         quants, packing = (llama.IK_QUANTS, llama.IK_PACKING) if self.ik else (llama.QUANTS, llama.PACKING)
         return llama.same_bits(self.models, cell, quants, packing)
 
