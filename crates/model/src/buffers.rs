@@ -1,0 +1,89 @@
+//! Bytes of the buffers that passes grow: those of [`crate::scratch`], of products' rounded inputs, and
+//! of the logits.
+
+use aurore_checkpoint::{Config, Ffn, LayerType};
+use aurore_kernels::{Group, KvFormat};
+
+use crate::sequence::attention;
+
+const FLOAT: usize = size_of::<f32>();
+const BLOCK: usize = 256;
+const PER_BLOCK: usize = 8;
+const GROUP: usize = 32;
+const PER_GROUP: usize = 4;
+const TILE_ROWS: usize = 15;
+
+/// Bytes of all buffers after a pass over `given` tokens of prompts and one step of each of `steps`
+/// sequences, and the logits of those. `rounds_inputs`: whether there are matrices in 8 or 4 bits.
+pub(crate) fn bytes(config: &Config, kv: KvFormat, given: usize, steps: usize, rounds_inputs: bool) -> u64 {
+    let text = &config.text;
+    let hidden = text.hidden_size;
+    let rows = given + steps;
+    let wanted = steps.max(1);
+    let sizes = attention(text, kv);
+    let has = |kind| text.layer_types.contains(&kind);
+    // Widths of the joined inputs and of the outputs' inputs, of mixers and feed-forward layers, in rows
+    // of a pass.
+    let (mut projected, mut mixed) = (0, 0);
+    // Bytes of a product's inputs, rounded: the most of all products, and a copy in the experts' order.
+    let (mut rounded, mut copied) = (integers(rows, hidden), 0);
+    let mut floats = (wanted + 2 * rows) * hidden;
+    if has(LayerType::LinearAttention) {
+        let value = text.linear_value_dim();
+        projected = rows * (text.linear_conv_dim() + value + 2 * text.linear_num_value_heads);
+        mixed = rows * value;
+        rounded = rounded.max(integers(rows, value));
+    }
+    if has(LayerType::FullAttention) {
+        let keys = sizes.kv_heads * sizes.head_dim;
+        let queries = keys * sizes.group;
+        projected = projected.max(rows * 2 * (queries + keys));
+        mixed = mixed.max(rows * queries);
+        rounded = rounded.max(integers(rows, queries));
+        // One kind of rows at a time goes through attention.
+        let most = given.max(steps);
+        floats += 2 * sizes.queries_len(most) + most * keys + sizes.pieces_len(steps);
+    }
+    floats += rows * text.rotary_dim();
+    let mut routing = 0;
+    match text.ffn {
+        Ffn::Dense { intermediate } => {
+            projected = projected.max(rows * 2 * intermediate);
+            mixed = mixed.max(rows * intermediate);
+            rounded = rounded.max(integers(rows, intermediate));
+        }
+        Ffn::Moe {
+            experts,
+            top_k,
+            intermediate,
+            shared_intermediate,
+        } => {
+            let alike = usize::from(shared_intermediate == intermediate);
+            let routed = rows * (top_k + alike);
+            let inner = (routed * intermediate).max(rows * shared_intermediate);
+            projected = projected.max(2 * inner);
+            mixed = mixed.max(inner);
+            rounded = rounded
+                .max(integers(routed, intermediate))
+                .max(integers(rows, shared_intermediate));
+            // Rows of one token to several experts are copied, rounded or as they are.
+            copied = integers(routed, hidden);
+            if !rounds_inputs {
+                floats += routed * hidden;
+            }
+            floats += rows * (experts + 1 + hidden) + routed * hidden;
+            let words = 3 * rows * top_k + routed + experts;
+            routing += words * FLOAT + 2 * (experts + 1) * size_of::<Group>();
+        }
+    }
+    floats += projected + mixed + wanted * text.vocab_size;
+    let rounded = if rounds_inputs { rounded + copied } else { 0 };
+    (floats * FLOAT + routing + rounded) as u64
+}
+
+/// Bytes of so many rows of inputs, rounded: int8 in blocks of 256 with a scale and a sum each, and two i16 for
+/// every 32. A tile reads 15 rows more than there are.
+fn integers(rows: usize, columns: usize) -> usize {
+    let padded = columns.next_multiple_of(64);
+    rows * (padded + padded.div_ceil(BLOCK) * PER_BLOCK + padded / GROUP * PER_GROUP) + TILE_ROWS * BLOCK
+}
