@@ -139,7 +139,8 @@ impl Sequence {
     #[must_use]
     pub fn repeated(&self, len: usize) -> Option<Self> {
         let page = Attention::PAGE;
-        if self.is_empty() || self.pending > 0 || self.len % page > 0 || len % page > 0 {
+        let whole = self.len.is_multiple_of(page) && len.is_multiple_of(page);
+        if self.is_empty() || self.pending > 0 || !whole {
             return None;
         }
         let position = i64::from(self.next_position) - self.len as i64 + len as i64;
