@@ -92,7 +92,7 @@ def new_receipt(arguments):
                      for name, command in commands(arguments, kind)},
         "known_gaps": [
             "random weights: cost only, nothing about quality",
-            "depths hold 4,096 computed tokens' keys and values again and again: as much memory is read as for "
+            "depths hold 512 computed tokens' keys and values again and again: as much memory is read as for "
             "computed ones",
             "resident memory of many sequences holds one more, which the others are copies of",
             *arguments.gap,

@@ -29,14 +29,11 @@ pub struct ModelChoice {
     pub kv: Option<Kv>,
 }
 
-/// How keys and values are kept.
+/// How keys and values are kept. (A line of its own for each value would make every command's help twice as long.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kv {
-    /// 32 bits.
     F32,
-    /// 16 bits.
     Bf16,
-    /// 8 bits, a scale for each token and head.
     Int8,
 }
 

@@ -44,7 +44,7 @@ pub struct Args {
     /// Tokens already in the sequence, each timed for prefill and decoding.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     depth: Vec<usize>,
-    /// How a depth comes about: computed, or 4,096 computed tokens' keys and values again and again, which costs
+    /// How a depth comes about: computed, or 512 computed tokens' keys and values again and again, which costs
     /// the same to go on from and takes seconds where a prefill takes hours.
     #[arg(long, value_enum, default_value = "prefill")]
     fill: Fill,

@@ -66,6 +66,8 @@ fn sequences_together_at_a_depth() {
             "repeat",
             "--kv",
             "int8",
+            "--context",
+            "6000",
             "--layer-types",
             layers,
         ]);
@@ -92,7 +94,7 @@ fn lengths_beyond_the_context_or_memory_are_refused_with_what_helps() {
     for (options, hint) in [
         (&["--depth", "262144", "--model", "0.8B"][..], "--context 262656"),
         (
-            &["--batch", "4000", "--depth", "200000", "--model", "0.8B"],
+            &["--batch", "40", "--depth", "200000", "--model", "0.8B"],
             "would fit: --context",
         ),
         (&["--model", "397B-A17B", "--quant", "f32"], "fewer bits"),

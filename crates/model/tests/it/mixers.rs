@@ -1,7 +1,8 @@
 //! Networks whose layers are all of one kind: every path takes them.
 
 use aurore_checkpoint::packed::Writer;
-use aurore_checkpoint::{Checkpoint, Config, LayerType, RandomWeights, export};
+use aurore_checkpoint::{Cases, Checkpoint, Config, LayerType, RandomWeights, export};
+use aurore_model::verify::{Path, Status, Verifier};
 use aurore_model::{
     Input, KvFormat, LoadOptions, MemoryPlan, Model, Packer, Packing, Precision, Want, reference,
 };
@@ -106,6 +107,45 @@ fn one_kind_of_layers_is_exported_packed_and_planned() {
             assert_eq!(plan.weights, model.memory_bytes() as u64);
             assert_eq!(plan.weights_per_token, model.bytes_per_token() as u64);
             assert!(MemoryPlan::packed(&exported, KvFormat::Bf16).is_none());
+        }
+    }
+}
+
+#[test]
+fn one_kind_of_layers_is_verified() {
+    for kind in [LayerType::FullAttention, LayerType::LinearAttention] {
+        for config in with_all(kind) {
+            let weights = RandomWeights::new(&config, 3);
+            let ids: Vec<u32> = (0..TOKENS as u32).collect();
+            let positions: Vec<[u32; 3]> = (0..TOKENS as u32).map(|i| [i; 3]).collect();
+            let input = Input {
+                ids: &ids,
+                positions: &positions,
+                images: &[],
+            };
+            let slow = reference::Model::load(&weights, &config).unwrap();
+            let logits = slow.forward(&input).unwrap().0.logits;
+            let folder = TempDir::new().unwrap();
+            let ids: Vec<u8> = ids.iter().flat_map(|id| i64::from(*id).to_le_bytes()).collect();
+            let values: Vec<u8> = logits.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let header = format!(
+                r#"{{"input_ids":{{"dtype":"I64","shape":[{TOKENS}],"data_offsets":[0,{}]}},"logits":{{"dtype":"F32","shape":[{TOKENS},{}],"data_offsets":[{},{}]}}}}"#,
+                ids.len(),
+                config.text.vocab_size,
+                ids.len(),
+                ids.len() + values.len(),
+            );
+            let length = (header.len() as u64).to_le_bytes();
+            let file = [length.as_slice(), header.as_bytes(), &ids, &values].concat();
+            std::fs::write(folder.path().join("case.safetensors"), file).unwrap();
+            let index = r#"{"cases":[{"case":"case","file":"case.safetensors","kind":"text"}]}"#;
+            std::fs::write(folder.path().join("index.json"), index).unwrap();
+            let cases = Cases::open(folder.path()).unwrap();
+            for path in [Path::Reference, Path::Fast(options(Precision::F32))] {
+                let report = Verifier::new(&weights, &config, path, None).run(&cases, &cases.entries()[0]);
+                assert_eq!(report.status, Status::Pass, "{kind:?}: {:?}", report.reason);
+                assert!(report.comparison.is_some());
+            }
         }
     }
 }

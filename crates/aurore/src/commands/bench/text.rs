@@ -14,7 +14,7 @@ use crate::global::Global;
 use crate::models::kv_name;
 
 /// Tokens whose keys and values are repeated to make a depth.
-const REPEATED: usize = 4096;
+const REPEATED: usize = 512;
 /// Sequences are copied in whole pages.
 const PAGE: usize = MemoryPlan::PAGE as usize;
 
