@@ -150,13 +150,12 @@ impl Sequence {
             },
             LayerState::Linear { .. } => layer.clone(),
         };
-        Some(Self {
-            len,
-            next_position: u32::try_from(position).ok()?,
-            pending: 0,
-            kv: self.kv,
-            layers: self.layers.iter().map(layer).collect(),
-        })
+        let layers = self.layers.iter().map(layer).collect();
+        let mut repeated = self.fork();
+        repeated.len = len;
+        repeated.next_position = u32::try_from(position).ok()?;
+        repeated.layers = layers;
+        Some(repeated)
     }
 
     /// Takes memory for `tokens` more tokens now, so that feeding them takes none.
