@@ -51,7 +51,7 @@ fn held<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = HELD.load(Ordering::Relaxed);
     let made = work();
     let more = HELD.load(Ordering::Relaxed) - before;
-    (usize::try_from(more).unwrap(), made)
+    (more.max(0) as usize, made)
 }
 
 // One test: tests of one program run side by side, and would count one another.
@@ -107,7 +107,7 @@ fn planned(model: &Model, plan: &MemoryPlan, steps: usize, what: &str) {
                 among: None,
             });
         }
-        model.forward(&mut batch, &mut logits).unwrap();
+        assert!(model.forward(&mut batch, &mut logits).is_ok(), "{what}");
     });
     let state: usize = sequences.iter().map(Sequence::memory_bytes).sum();
     // An unfinished chunk takes memory until it is finished.
@@ -131,7 +131,7 @@ fn planned(model: &Model, plan: &MemoryPlan, steps: usize, what: &str) {
             want: Want::None,
             among: None,
         };
-        model.forward(&mut [segment], &mut logits).unwrap();
+        assert!(model.forward(&mut [segment], &mut logits).is_ok(), "{what}");
     });
     assert_eq!(sequence.memory_bytes() as u64, plan.sequence(70), "{what}");
     assert!(more < plan.sequence(70) as usize, "{more}, {what}");
