@@ -11,6 +11,9 @@ pub struct Cpu {
     pub isa: Isa,
     /// The threads.
     pub pool: Pool,
+    /// Inputs of bf16 weights are not rounded to bf16, even where the processor could then multiply two columns
+    /// at once.
+    pub exact_inputs: bool,
     /// Operations from which on threads share the work.
     pub(crate) share_from: usize,
     /// Buffers of products that are over: they grow once and are used again.
@@ -23,6 +26,7 @@ impl Cpu {
         Self {
             isa: isa.unwrap_or_else(|| Isa::chosen().unwrap_or_else(|_| Isa::best())),
             pool: Pool::new(threads),
+            exact_inputs: false,
             share_from: SHARE_FROM,
             activations: Mutex::default(),
         }

@@ -1,15 +1,15 @@
-//! Integer sums of one panel and one block along K: what an instruction set adds for q8 and q4.
+//! Integer sums of one panel and one span along K: what an instruction set adds for q8 and q4.
 //!
 //! All of them are exact, so every instruction set gives the same sums; how they become f32 is fixed
-//! in [`Dot::combine`]. A row may therefore be served by any kernel.
+//! in [`Dot::scaled`] and [`Dot::add_to`]. A row may therefore be served by any kernel.
 
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, GROUP, GROUPS, bf16_value};
+use crate::quant::{GROUP, SPAN, bf16_value};
 
-/// Bytes of an unpacked block at most: 256 columns of 16 outputs, and eight groups' factors as i16, twice.
-pub(crate) const UNPACKED: usize = BLOCK * PANEL + GROUPS * PANEL * 4;
+/// Bytes of an unpacked span at most: 64 columns of 16 outputs, and the groups' factors as i16, twice.
+pub(crate) const UNPACKED: usize = SPAN * PANEL + SPAN / GROUP * PANEL * 4;
 
-/// Inputs of `R` rows at the start of a block.
+/// Inputs of `R` rows at the start of a span.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockRows<const R: usize> {
     /// int8, `4 · steps` of each row.
@@ -17,9 +17,9 @@ pub(crate) struct BlockRows<const R: usize> {
     /// Per group, as [`crate::quant::Activations`] says.
     pub(crate) offsets: [*const [i16; 2]; R],
     /// One per row.
-    pub(crate) scales: *const f32,
-    /// -128 times the sum of the block's values, one per row.
-    pub(crate) starts: *const i32,
+    pub(crate) scales: [*const f32; R],
+    /// -128 times the sum of the span's values, one per row.
+    pub(crate) starts: [*const i32; R],
 }
 
 /// An algorithm for any set of integer products.
@@ -32,13 +32,15 @@ pub(crate) trait DotKernel {
 }
 
 /// Integer products. A value of the type proves that the processor has what they are made of.
-/// `steps` counts groups of four columns, a multiple of 16, at most 64.
+/// `steps` counts groups of four columns; sums over several spans are of use where nobody scales them.
 ///
 /// # Safety
 /// Pointers must be valid for what the shapes say; they need no alignment beyond their element's.
 pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// 16 i32.
     type Sums: Copy;
+    /// 16 f32.
+    type Totals: Copy;
 
     /// Rows that [`q8`](Self::q8) takes at once when there are many.
     const Q8_ROWS: usize;
@@ -63,10 +65,10 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
         rows: BlockRows<R>,
     ) -> [[Self::Sums; R]; P];
 
-    /// Makes of nibbles what [`q4_unpacked`](Self::q4_unpacked) reads: [`UNPACKED`] bytes at most.
+    /// Makes of a span's nibbles what [`q4_unpacked`](Self::q4_unpacked) reads: [`UNPACKED`] bytes at most.
     unsafe fn q4_unpack(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut u8);
 
-    /// As [`q4`](Self::q4), from an unpacked block.
+    /// As [`q4`](Self::q4), from an unpacked span.
     unsafe fn q4_unpacked<const R: usize>(
         self,
         unpacked: *const u8,
@@ -85,9 +87,15 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// Reads 16 sums.
     unsafe fn load(self, from: *const i32) -> Self::Sums;
 
-    /// `to[o] += sums[o] as f32 · (scales[o] · scale)`, three roundings.
+    /// Zeros.
+    fn totals(self) -> Self::Totals;
+
+    /// `totals[o] + sums[o] as f32 · scale`, fused. A span's sum is below 2²⁴, so an f32 holds it.
+    fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals;
+
+    /// `to[o] += totals[o] · scales[o]`, two roundings.
     /// `scales`: 16 bf16; `to`: 16 f32
-    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32);
+    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32);
 }
 
 /// The scalar twin, and what instruction sets without integer products use.
@@ -176,13 +184,22 @@ pub(crate) mod scalar {
         }
     }
 
-    /// As [`super::Dot::combine`].
+    /// As [`super::Dot::scaled`].
     #[inline(always)]
-    pub(crate) unsafe fn combine(sums: [i32; PANEL], scales: *const u16, scale: f32, to: *mut f32) {
-        for (o, sum) in sums.into_iter().enumerate() {
+    pub(crate) fn scaled(mut totals: [f32; PANEL], sums: [i32; PANEL], scale: f32) -> [f32; PANEL] {
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total = (sum as f32).mul_add(scale, *total);
+        }
+        totals
+    }
+
+    /// As [`super::Dot::add_to`].
+    #[inline(always)]
+    pub(crate) unsafe fn add_to(totals: [f32; PANEL], scales: *const u16, to: *mut f32) {
+        for (o, total) in totals.into_iter().enumerate() {
             // SAFETY: the caller's.
             unsafe {
-                let product = sum as f32 * (bf16_value(scales.add(o).read_unaligned()) * scale);
+                let product = total * bf16_value(scales.add(o).read_unaligned());
                 *to.add(o) += product;
             }
         }
@@ -193,6 +210,7 @@ pub(crate) mod scalar {
 macro_rules! scalar_dot {
     () => {
         type Sums = [i32; $crate::matrix::PANEL];
+        type Totals = [f32; $crate::matrix::PANEL];
         const Q8_ROWS: usize = 2;
         const Q4_ROWS: usize = 2;
 
@@ -249,9 +267,19 @@ macro_rules! scalar_dot {
         }
 
         #[inline(always)]
-        unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+        fn totals(self) -> Self::Totals {
+            [0.0; $crate::matrix::PANEL]
+        }
+
+        #[inline(always)]
+        fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals {
+            $crate::dot::scalar::scaled(totals, sums, scale)
+        }
+
+        #[inline(always)]
+        unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
             // SAFETY: the caller's.
-            unsafe { $crate::dot::scalar::combine(sums, scales, scale, to) }
+            unsafe { $crate::dot::scalar::add_to(totals, scales, to) }
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Which instruction set computes: found at run time, never by the build.
 //!
-//! It is made of three choices: floating-point vectors, integer products, and tiles where there are
-//! any. What has vectors of its own need not have integer products of its own.
+//! It is made of four choices: floating-point vectors, integer products, and products of bf16 pairs and tiles
+//! where there are any. What has vectors of its own need not have integer products of its own.
 
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::{Neon, NeonDot};
@@ -10,9 +10,10 @@ use crate::arch::portable::Portable;
 use crate::arch::{
     amx::Amx,
     avx2::{Avx2, AvxVnni},
-    avx512::{Avx512, Vnni512},
+    avx512::{Avx512, Bf16x512, Vnni512},
 };
 use crate::dot::DotKernel;
+use crate::pairs::{EmulatedPairs, PairKernel};
 use crate::simd::{Kernel, Simd};
 use crate::tiles::{Emulated, TileKernel};
 
@@ -22,6 +23,7 @@ pub struct Isa {
     name: &'static str,
     vectors: Vectors,
     products: Products,
+    pairs: Option<PairSet>,
     tiles: Option<TileSet>,
 }
 
@@ -49,6 +51,18 @@ enum Products {
     Vnni512(Vnni512),
     #[cfg(target_arch = "aarch64")]
     Neon(NeonDot),
+}
+
+/// Products of bf16 pairs.
+#[derive(Clone, Copy)]
+enum PairSet {
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests multiply pairs on every machine")
+    )]
+    Emulated(EmulatedPairs),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Bf16x512),
 }
 
 #[derive(Clone, Copy)]
@@ -83,11 +97,11 @@ impl std::fmt::Display for UnknownIsa {
 impl std::error::Error for UnknownIsa {}
 
 impl Isa {
-    /// The fastest one here whose integer products were executed somewhere. Those of AMX and VNNI were
-    /// not: `AURORE_ISA` asks for them by name.
+    /// The fastest one here whose integer products were executed on such a processor. Those of AMX and
+    /// AVX-VNNI were not: `AURORE_ISA` asks for them by name.
     pub fn best() -> Self {
         let all = Self::available();
-        let executed = |isa: &&Self| !matches!(isa.name, "amx" | "avx512vnni" | "avxvnni");
+        let executed = |isa: &&Self| !matches!(isa.name, "amx" | "avxvnni");
         *all.iter().find(executed).unwrap_or(&all[0])
     }
 
@@ -115,6 +129,7 @@ impl Isa {
                     name: "avx512",
                     vectors: Vectors::Avx512(avx512),
                     products: Products::Avx2(avx2),
+                    pairs: None,
                     tiles: None,
                 };
                 if let Some(vnni) = Vnni512::new() {
@@ -123,9 +138,16 @@ impl Isa {
                         products: Products::Vnni512(vnni),
                         ..isa
                     };
+                    let pairs = Bf16x512::new().map(PairSet::Avx512);
                     all.extend(Amx::new().map(|amx| Self {
                         name: "amx",
+                        pairs,
                         tiles: Some(TileSet::Amx(amx)),
+                        ..isa
+                    }));
+                    all.extend(pairs.map(|_| Self {
+                        name: "avx512bf16",
+                        pairs,
                         ..isa
                     }));
                     all.push(isa);
@@ -136,6 +158,7 @@ impl Isa {
                 name: "avx2",
                 vectors: Vectors::Avx2(avx2),
                 products: Products::Avx2(avx2),
+                pairs: None,
                 tiles: None,
             };
             all.extend(AvxVnni::new().map(|vnni| Self {
@@ -150,12 +173,14 @@ impl Isa {
             name: "neon",
             vectors: Vectors::Neon(Neon),
             products: NeonDot::new().map_or(Products::Portable(Portable), Products::Neon),
+            pairs: None,
             tiles: None,
         });
         all.push(Self {
             name: "portable",
             vectors: Vectors::Portable(Portable),
             products: Products::Portable(Portable),
+            pairs: None,
             tiles: None,
         });
         all
@@ -173,11 +198,12 @@ impl Isa {
             name: "wide",
             vectors: Vectors::Wide(Portable),
             products: Products::Portable(Portable),
+            pairs: Some(PairSet::Emulated(EmulatedPairs)),
             tiles: Some(TileSet::Emulated(Emulated)),
         }
     }
 
-    /// `amx`, `avx512vnni`, `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
+    /// `amx`, `avx512bf16`, `avx512vnni`, `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         self.name
     }
@@ -185,6 +211,11 @@ impl Isa {
     /// Whether products of many rows are made on tiles.
     pub(crate) fn has_tiles(self) -> bool {
         self.tiles.is_some()
+    }
+
+    /// Whether bf16 weights are multiplied by inputs rounded to bf16.
+    pub(crate) fn has_pairs(self) -> bool {
+        self.pairs.is_some()
     }
 
     /// Elements per vector.
@@ -229,6 +260,17 @@ impl Isa {
             Products::Vnni512(token) => token.vectorize(kernel),
             #[cfg(target_arch = "aarch64")]
             Products::Neon(token) => token.vectorize(kernel),
+        }
+    }
+
+    /// Runs an algorithm with this instruction set's pair products, where it has any.
+    #[inline]
+    pub(crate) fn run_pairs<K: PairKernel>(self, kernel: K) {
+        match self.pairs {
+            #[cfg(target_arch = "x86_64")]
+            Some(PairSet::Avx512(token)) => token.vectorize(kernel),
+            Some(PairSet::Emulated(token)) => kernel.run(token),
+            None => {}
         }
     }
 

@@ -6,8 +6,8 @@
 //! - **A result never depends on what else is computed.** Every sum has a fixed order: a row's
 //!   numbers are the same to the bit alone or among a thousand, with one thread or with many.
 //! - Nothing here allocates but constructors.
-//! - AVX-512's vector operations are tested wherever the processor has it. They were written without
-//!   one at hand: what runs on every machine are the same algorithms at its width, over plain Rust.
+//! - An instruction set is tested wherever the processor has it; the algorithms at its width are tested on
+//!   every machine, over plain Rust.
 //!
 //! This crate knows no network and no file.
 
@@ -25,6 +25,7 @@ mod matmul;
 mod matrix;
 mod memory;
 mod norm;
+mod pairs;
 mod pool;
 #[cfg(test)]
 mod pool_tests;

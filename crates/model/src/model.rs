@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use aurore_checkpoint::{Config, Weights};
+use aurore_checkpoint::{Config, Ffn, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat, Limits};
 
 use crate::batch::{self, Cursor, Pass};
@@ -140,7 +140,9 @@ impl Model {
         packing: &Packing<'_>,
         watch: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
-        let cpu = Cpu::new(options.isa, options.threads);
+        let mut cpu = Cpu::new(options.isa, options.threads);
+        // A router decides by small differences: what rounding changes in its input becomes other experts.
+        cpu.exact_inputs = matches!(config.text.ffn, Ffn::Moe { .. });
         let loader = Loader {
             weights,
             cpu: &cpu,

@@ -63,7 +63,15 @@ fn a_step_takes_no_memory_and_neither_does_a_piece_of_a_prompt() {
     }
 }
 
+/// What takes memory, takes it each time. Once it may be someone else: the test's own main thread, or a thread
+/// of the pool that begins late on a busy machine.
 fn check(model: &Model, what: &str) {
+    let most = (0..3).map(|_| memory_of_a_run(model, what)).min();
+    assert_eq!(most, Some([0, 0]), "20 tokens of a prompt and 70 steps, {what}");
+}
+
+/// How often 20 tokens of a prompt take memory, and 70 steps.
+fn memory_of_a_run(model: &Model, what: &str) -> [usize; 2] {
     let ids: Vec<u32> = (1..=40).collect();
     let positions: Vec<[u32; 3]> = (0..80).map(|i| [i; 3]).collect();
     let mut sequence = model.new_sequence();
@@ -87,11 +95,10 @@ fn check(model: &Model, what: &str) {
     feed(piece(0, 30), Want::Last);
     feed(piece(30, 40), Want::Last);
     let pieces = taken(|| feed(piece(40, 60), Want::Last));
-    assert_eq!(pieces, 0, "20 tokens of a prompt, {what}");
     for _ in 60..70 {
         feed(Tokens::Generated(3), Want::Last);
     }
     // A new page of 64 keys and values is begun on the way.
     let steps = taken(|| (70..140).for_each(|_| feed(Tokens::Generated(3), Want::Last)));
-    assert_eq!(steps, 0, "70 steps, {what}");
+    [pieces, steps]
 }

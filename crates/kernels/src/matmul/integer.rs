@@ -1,12 +1,13 @@
 //! Products with q8 and q4 weights.
 //!
-//! Blocks of 256 columns are summed exactly in integers and added in ascending order as f32, so a
-//! row's bits depend on nothing else in the call.
+//! Spans of 64 columns are summed exactly in integers; scaled, they are added in ascending order as f32 to the
+//! total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend on nothing else in the
+//! call.
 
 use super::Piece;
-use crate::dot::{Dot, DotKernel, UNPACKED};
+use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
 use crate::matrix::{PANEL, Q4_SCALES};
-use crate::quant::{BLOCK, GROUPS, Rows};
+use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
@@ -42,7 +43,12 @@ pub(super) struct Integer<'a> {
     pub(super) weights: Weights<'a>,
 }
 
-/// A block of a panel.
+/// Steps of four columns in a span.
+const STEPS: usize = SPAN / 4;
+/// Spans of a whole block.
+const SPANS: usize = BLOCK / SPAN;
+
+/// A block of a panel, or what is left of it from a span on.
 #[derive(Clone, Copy)]
 pub(super) enum Block {
     Q8 { values: *const i8 },
@@ -65,7 +71,7 @@ impl DotKernel for Integer<'_> {
         // one another, where they would push each other out of the caches.
         let mut sums = Aligned([0.0; PANELS * ROW_BLOCK * PANEL]);
         let sums = &mut sums.0;
-        let mut unpacked = Aligned([0; UNPACKED]);
+        let mut unpacked = Aligned([0; SPANS * UNPACKED]);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
             if rows == 1 {
@@ -87,7 +93,7 @@ impl DotKernel for Integer<'_> {
                     let here = PANELS.min(panels.end - panel);
                     for i in 0..here {
                         let sums = &mut sums[i * count * PANEL..][..count * PANEL];
-                        self.read(panel + i, row, sums);
+                        self.piece.read(panel + i, row, sums);
                     }
                     for block in 0..self.input.blocks() {
                         for i in 0..here {
@@ -100,7 +106,8 @@ impl DotKernel for Integer<'_> {
                         }
                     }
                     for i in 0..here {
-                        self.write(panel + i, row, &sums[i * count * PANEL..][..count * PANEL]);
+                        self.piece
+                            .write(panel + i, row, &sums[i * count * PANEL..][..count * PANEL]);
                     }
                     panel += here;
                 }
@@ -122,103 +129,33 @@ impl Integer<'_> {
         // SAFETY: the caller's.
         unsafe {
             for p in 0..P {
-                self.read(panel + p, 0, &mut sums[p]);
+                self.piece.read(panel + p, 0, &mut sums[p]);
             }
             for block in 0..self.input.blocks() {
-                let (steps, rows) = (self.steps(block), self.input.block::<1>(block, self.first));
-                let mut found = [None; P];
-                match self.weights {
-                    Weights::Q8 { .. } => {
-                        let mut values = [std::ptr::null(); P];
-                        for p in 0..P {
-                            if let Block::Q8 { values: from } = self.block(panel + p, block) {
-                                values[p] = from;
-                            }
-                        }
-                        for (found, sums) in found.iter_mut().zip(d.q8::<1, P>(values, steps, rows)) {
-                            *found = Some(sums[0]);
-                        }
-                    }
-                    Weights::Q4 { .. } => {
-                        let mut nibbles = [std::ptr::null(); P];
-                        let mut factors = [std::ptr::null(); P];
-                        for p in 0..P {
-                            if let Block::Q4 {
-                                nibbles: n,
-                                factors: f,
-                            } = self.block(panel + p, block)
-                            {
-                                (nibbles[p], factors[p]) = (n, f);
-                            }
-                        }
-                        let all = d.q4::<1, P>(nibbles, factors, steps, rows);
-                        for (found, sums) in found.iter_mut().zip(all) {
-                            *found = Some(sums[0]);
-                        }
+                let blocks: [Block; P] = std::array::from_fn(|p| self.block(panel + p, block));
+                let mut totals = [d.totals(); P];
+                for span in 0..self.spans(block) {
+                    let rows = self.input.span::<1>(block, span, self.first);
+                    let found = multiply(d, blocks.map(|block| block.from(span)), rows);
+                    for p in 0..P {
+                        totals[p] = d.scaled(totals[p], found[p][0], *rows.scales[0]);
                     }
                 }
                 for p in 0..P {
-                    if let Some(found) = found[p] {
-                        let to = sums[p].as_mut_ptr();
-                        d.combine(found, self.scales(panel + p, block), *rows.scales, to);
-                    }
+                    d.add_to(totals[p], self.scales(panel + p, block), sums[p].as_mut_ptr());
                 }
             }
             for p in 0..P {
-                self.write(panel + p, 0, &sums[p]);
+                self.piece.write(panel + p, 0, &sums[p]);
             }
         }
         P
     }
 
-    /// What a panel's sums start from.
-    ///
-    /// # Safety
-    /// The rows must be the piece's.
+    /// Spans of a block.
     #[inline(always)]
-    pub(super) unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
-        let Piece {
-            n, out, accumulate, ..
-        } = self.piece;
-        if !accumulate {
-            sums.fill(0.0);
-            return;
-        }
-        let columns = PANEL.min(n - panel * PANEL);
-        for (r, sums) in sums.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let from = out.add((row + r) * n + panel * PANEL);
-                from.copy_to_nonoverlapping(sums.as_mut_ptr(), columns);
-            }
-        }
-    }
-
-    /// Puts a panel's sums where they belong.
-    ///
-    /// # Safety
-    /// The rows must be the piece's.
-    #[inline(always)]
-    pub(super) unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
-        let Piece { n, out, .. } = self.piece;
-        let columns = PANEL.min(n - panel * PANEL);
-        for (r, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let to = out.add((row + r) * n + panel * PANEL);
-                if columns == PANEL {
-                    sums.as_ptr().copy_to_nonoverlapping(to, PANEL);
-                } else {
-                    sums.as_ptr().copy_to_nonoverlapping(to, columns);
-                }
-            }
-        }
-    }
-
-    /// Groups of four columns in a block.
-    #[inline(always)]
-    pub(super) fn steps(&self, block: usize) -> usize {
-        self.input.width(block) / 4
+    pub(super) fn spans(&self, block: usize) -> usize {
+        self.input.width(block) / SPAN
     }
 
     #[inline(always)]
@@ -238,20 +175,19 @@ impl Integer<'_> {
     }
 
     /// # Safety
-    /// The block must be one of the matrix, `to` must have room for [`UNPACKED`] bytes.
+    /// The block must be one of the matrix, `to` must have room for a block's spans of [`UNPACKED`] bytes.
     #[inline(always)]
     unsafe fn unpack<D: Dot>(&self, d: D, weights: Block, block: usize, to: *mut u8) -> Block {
-        let steps = self.steps(block);
-        // SAFETY: the caller's.
-        unsafe {
-            match weights {
-                Block::Q4 { nibbles, factors } => {
-                    d.q4_unpack(nibbles, factors, steps, to);
-                    Block::Unpacked { bytes: to, factors }
-                }
-                other => other,
+        let Block::Q4 { factors, .. } = weights else {
+            return weights;
+        };
+        for span in 0..self.spans(block) {
+            if let Block::Q4 { nibbles, factors } = weights.from(span) {
+                // SAFETY: the caller's.
+                unsafe { d.q4_unpack(nibbles, factors, STEPS, to.add(span * UNPACKED)) };
             }
         }
+        Block::Unpacked { bytes: to, factors }
     }
 
     /// 16 bf16.
@@ -286,18 +222,17 @@ impl Integer<'_> {
             Block::Q4 { .. } | Block::Unpacked { .. } => D::Q4_ROWS,
         };
         let scales = self.scales(panel, block);
-        let steps = self.steps(block);
         let mut done = 0;
         while done < count {
             // SAFETY: the caller's.
             unsafe {
                 let (row, to) = (self.first + row + done, sums.add(done * PANEL));
                 done += match tile.min(count - done) {
-                    1 => self.tile::<D, 1>(d, block, weights, steps, row, scales, to),
-                    2 => self.tile::<D, 2>(d, block, weights, steps, row, scales, to),
-                    3 => self.tile::<D, 3>(d, block, weights, steps, row, scales, to),
-                    8 => self.tile::<D, 8>(d, block, weights, steps, row, scales, to),
-                    _ => self.tile::<D, 4>(d, block, weights, steps, row, scales, to),
+                    1 => self.tile::<D, 1>(d, block, weights, row, scales, to),
+                    2 => self.tile::<D, 2>(d, block, weights, row, scales, to),
+                    3 => self.tile::<D, 3>(d, block, weights, row, scales, to),
+                    8 => self.tile::<D, 8>(d, block, weights, row, scales, to),
+                    _ => self.tile::<D, 4>(d, block, weights, row, scales, to),
                 };
             }
         }
@@ -313,29 +248,81 @@ impl Integer<'_> {
         d: D,
         block: usize,
         weights: Block,
-        steps: usize,
         row: usize,
         scales: *const u16,
         to: *mut f32,
     ) -> usize {
         // SAFETY: the caller's.
         unsafe {
-            let rows = self.input.block::<R>(block, row);
-            let sums = match weights {
-                Block::Q8 { values } => {
-                    let [sums] = d.q8([values], steps, rows);
-                    sums
+            let mut totals = [d.totals(); R];
+            for span in 0..self.spans(block) {
+                let rows = self.input.span::<R>(block, span, row);
+                let [sums] = multiply(d, [weights.from(span)], rows);
+                for r in 0..R {
+                    totals[r] = d.scaled(totals[r], sums[r], *rows.scales[r]);
                 }
-                Block::Q4 { nibbles, factors } => {
-                    let [sums] = d.q4([nibbles], [factors], steps, rows);
-                    sums
-                }
-                Block::Unpacked { bytes, factors } => d.q4_unpacked(bytes, factors, steps, rows),
-            };
+            }
             for r in 0..R {
-                d.combine(sums[r], scales, *rows.scales.add(r), to.add(r * PANEL));
+                d.add_to(totals[r], scales, to.add(r * PANEL));
             }
         }
         R
+    }
+}
+
+impl Block {
+    /// What begins at a span.
+    #[inline(always)]
+    pub(super) fn from(self, span: usize) -> Self {
+        let bytes = span * SPAN * PANEL;
+        let further = |factors: *const i8| factors.wrapping_add(span * SPAN / GROUP * PANEL);
+        match self {
+            Self::Q8 { values } => Self::Q8 {
+                values: values.wrapping_add(bytes),
+            },
+            Self::Q4 { nibbles, factors } => Self::Q4 {
+                nibbles: nibbles.wrapping_add(bytes / 2),
+                factors: further(factors),
+            },
+            Self::Unpacked { bytes, factors } => Self::Unpacked {
+                bytes: bytes.wrapping_add(span * UNPACKED),
+                factors: further(factors),
+            },
+        }
+    }
+}
+
+/// A span of some rows and panels. The panels' blocks are of one kind.
+///
+/// # Safety
+/// There must be such a span.
+#[inline(always)]
+unsafe fn multiply<D: Dot, const R: usize, const P: usize>(
+    d: D,
+    blocks: [Block; P],
+    rows: BlockRows<R>,
+) -> [[D::Sums; R]; P] {
+    let factors = blocks.map(|block| match block {
+        Block::Q8 { .. } => std::ptr::null(),
+        Block::Q4 { factors, .. } | Block::Unpacked { factors, .. } => factors,
+    });
+    let elements = blocks.map(|block| match block {
+        Block::Q8 { values } => values.cast(),
+        Block::Q4 { nibbles, .. } => nibbles,
+        Block::Unpacked { bytes, .. } => bytes,
+    });
+    // SAFETY: the caller's.
+    unsafe {
+        match blocks[0] {
+            Block::Q8 { .. } => d.q8(elements.map(<*const u8>::cast), STEPS, rows),
+            Block::Q4 { .. } => d.q4(elements, factors, STEPS, rows),
+            Block::Unpacked { .. } => {
+                let mut all = [d.q4_unpacked(elements[0], factors[0], STEPS, rows); P];
+                for p in 1..P {
+                    all[p] = d.q4_unpacked(elements[p], factors[p], STEPS, rows);
+                }
+                all
+            }
+        }
     }
 }

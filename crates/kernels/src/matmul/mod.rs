@@ -2,10 +2,12 @@
 
 mod float;
 mod integer;
+mod paired;
 mod tiled;
 
 use self::float::Float;
 use self::integer::{Integer, Weights};
+use self::paired::Paired;
 use self::tiled::TiledInteger;
 use crate::matrix::{Elements, Format, Matrix, PANEL};
 use crate::pool::Share;
@@ -93,7 +95,15 @@ impl Cpu {
         }
         panels.sort_unstable();
         panels.dedup();
-        let rounded = quantised(matrix).then(|| (workspace.quantise(self, input, k), 0));
+        let mut pairs = std::mem::take(&mut workspace.pairs);
+        let inputs = Inputs {
+            float: input.as_ptr(),
+            rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k), 0)),
+            paired: self.paired(matrix).then(|| {
+                self.round_pairs(input, k, &mut pairs);
+                pairs.as_ptr()
+            }),
+        };
         let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
         let out = Share(out.as_mut_ptr());
         let task = |index: usize| {
@@ -110,7 +120,7 @@ impl Cpu {
                         out: out.get(),
                         accumulate: false,
                     };
-                    piece.compute(self.isa, matrix, input.as_ptr(), rounded);
+                    piece.compute(self.isa, matrix, inputs);
                 }
             }
         };
@@ -121,6 +131,7 @@ impl Cpu {
             self.pool.run(tasks, task);
         }
         workspace.panels = panels;
+        workspace.pairs = pairs;
         self.give_activations(workspace);
     }
 
@@ -153,7 +164,7 @@ impl Cpu {
         chunks.reserve(groups.len().max(matrices.len()) + rows / integer::ROW_BLOCK.min(float::ROW_BLOCK));
         // What is read or computed, whichever is more.
         let (mut after, mut total, mut bytes) = (0, 0, 0);
-        let (mut float, mut integer) = (false, false);
+        let (mut float, mut integer, mut paired) = (false, false, false);
         for group in groups {
             assert!(
                 after <= group.start && group.start <= group.end && group.end <= rows,
@@ -170,6 +181,7 @@ impl Cpu {
                 }
             } else {
                 float = true;
+                paired |= self.paired(matrix);
                 float::ROW_BLOCK
             };
             for start in (group.start..group.end).step_by(block) {
@@ -201,6 +213,10 @@ impl Cpu {
             }
             _ => input,
         };
+        let mut pairs = std::mem::take(&mut workspace.pairs);
+        if paired {
+            self.round_pairs(input, k, &mut pairs);
+        }
         // Rows of an index are in the groups' order only where they were gathered for floating point,
         // which is what calibration runs on.
         if float || index.is_none() {
@@ -231,11 +247,16 @@ impl Cpu {
                     out: out.get().add(start * n),
                     accumulate,
                 };
-                let rounded = rounded.map(|rows| (rows, start));
                 let matrix = &matrices[chunk.matrix];
-                // Only float matrices read it.
-                let input = input.as_ptr().wrapping_add(start * k);
-                piece.compute(self.isa, matrix, input, rounded);
+                let inputs = Inputs {
+                    // Only float matrices read it.
+                    float: input.as_ptr().wrapping_add(start * k),
+                    rounded: rounded.map(|rows| (rows, start)),
+                    paired: self
+                        .paired(matrix)
+                        .then(|| pairs.as_ptr().wrapping_add(start * paired::pairs(k))),
+                };
+                piece.compute(self.isa, matrix, inputs);
             }
         };
         let tasks = panel_tasks * chunks.len();
@@ -246,14 +267,36 @@ impl Cpu {
         }
         workspace.chunks = chunks;
         workspace.gathered = gathered;
+        workspace.pairs = pairs;
         self.give_activations(workspace);
     }
 }
 
-/// Whether the product rounds its input.
+impl Cpu {
+    /// Whether the product rounds its input to bf16.
+    fn paired(&self, matrix: &Matrix) -> bool {
+        matrix.format() == Format::Bf16 && self.isa.has_pairs() && !self.exact_inputs
+    }
+}
+
+/// Whether the product rounds its input to 8 bits.
 fn quantised(matrix: &Matrix) -> bool {
     matches!(matrix.format(), Format::Q8 | Format::Q4)
 }
+
+/// A row's numbers as the kernels of a product want them.
+#[derive(Clone, Copy)]
+struct Inputs {
+    /// `[rows, k]`, from the piece's first row on.
+    float: *const f32,
+    /// Rounded for q8 and q4, and the piece's first row there.
+    rounded: Option<(Rows, usize)>,
+    /// `[rows, pairs]`, rounded to bf16, from the piece's first row on.
+    paired: Option<*const [u16; 2]>,
+}
+
+// SAFETY: a view of numbers that nobody changes while it lives.
+unsafe impl Sync for Inputs {}
 
 /// Some rows times some panels of a matrix.
 #[derive(Clone)]
@@ -270,13 +313,21 @@ struct Piece {
 impl Piece {
     /// # Safety
     /// The pointers must be valid for their sizes, and nobody else uses those panels of `out`.
-    unsafe fn compute(self, isa: Isa, matrix: &Matrix, input: *const f32, rounded: Option<(Rows, usize)>) {
-        match (&matrix.elements, rounded) {
-            (Elements::Bf16(buffer), _) => isa.run(Float {
-                piece: self,
-                input,
-                weights: buffer.as_slice(),
-            }),
+    unsafe fn compute(self, isa: Isa, matrix: &Matrix, inputs: Inputs) {
+        let input = inputs.float;
+        match (&matrix.elements, inputs.rounded) {
+            (Elements::Bf16(buffer), _) => match inputs.paired {
+                Some(input) => isa.run_pairs(Paired {
+                    piece: self,
+                    input,
+                    weights: buffer.as_slice(),
+                }),
+                None => isa.run(Float {
+                    piece: self,
+                    input,
+                    weights: buffer.as_slice(),
+                }),
+            },
             (Elements::F32(buffer), _) => isa.run(Float {
                 piece: self,
                 input,
@@ -298,6 +349,50 @@ impl Piece {
             }
             // `multiply` rounds the input for every quantised matrix.
             (Elements::Q8 { .. } | Elements::Q4 { .. }, None) => {}
+        }
+    }
+
+    /// What a panel's sums start from.
+    ///
+    /// # Safety
+    /// The rows must be the piece's.
+    #[inline(always)]
+    pub(super) unsafe fn read(&self, panel: usize, row: usize, sums: &mut [f32]) {
+        let Piece {
+            n, out, accumulate, ..
+        } = *self;
+        if !accumulate {
+            sums.fill(0.0);
+            return;
+        }
+        let columns = PANEL.min(n - panel * PANEL);
+        for (r, sums) in sums.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let from = out.add((row + r) * n + panel * PANEL);
+                from.copy_to_nonoverlapping(sums.as_mut_ptr(), columns);
+            }
+        }
+    }
+
+    /// Puts a panel's sums where they belong.
+    ///
+    /// # Safety
+    /// The rows must be the piece's.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, panel: usize, row: usize, sums: &[f32]) {
+        let Piece { n, out, .. } = *self;
+        let columns = PANEL.min(n - panel * PANEL);
+        for (r, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let to = out.add((row + r) * n + panel * PANEL);
+                if columns == PANEL {
+                    sums.as_ptr().copy_to_nonoverlapping(to, PANEL);
+                } else {
+                    sums.as_ptr().copy_to_nonoverlapping(to, columns);
+                }
+            }
         }
     }
 

@@ -50,9 +50,15 @@ fn products_equal_the_twin_at_all_sizes() {
                         rounded(&weights)
                     };
                     let what = format!("{:?} {format:?} {rows}x{k}x{n}", cpu.isa);
+                    // Pair products round the input as well.
+                    let seen = if format == Format::Bf16 && cpu.isa.has_pairs() {
+                        rounded(&input)
+                    } else {
+                        input.clone()
+                    };
                     assert_close(
                         &multiply(&cpu, &matrix, &input),
-                        &twin(&weights, &input, k),
+                        &twin(&weights, &seen, k),
                         1e-5,
                         &what,
                     );
@@ -221,7 +227,7 @@ fn nan_and_infinity_stay_in_their_row_and_column() {
     }
 }
 
-/// `Σ_blocks (Σ w x) · (dw · dx)` with the matrix's own rounded weights: the definition of the product.
+/// `Σ_spans (Σ w x) · dw · dx` with the matrix's own rounded weights: the definition of the product.
 fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
     let k = matrix.columns();
     let mut weights = vec![0.0; k];
@@ -230,7 +236,7 @@ fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
         matrix.copy_row(o, &mut weights);
         for (row, x) in input.chunks(k).enumerate() {
             let mut sum = f64::from(start);
-            for (w, x) in weights.chunks(256).zip(x.chunks(256)) {
+            for (w, x) in weights.chunks(64).zip(x.chunks(64)) {
                 let most = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
                 let factor = if most == 0.0 { 0.0 } else { 127.0 / most };
                 let products = w.iter().zip(x).map(|(w, x)| {
@@ -354,5 +360,30 @@ fn what_is_not_finite_shows_in_quantised_products() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn inputs_round_to_the_nearest_bf16() {
+    let mut input: Vec<f32> = noise(21, 200);
+    input.extend([
+        0.0,
+        -0.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::MAX,
+        f32::MIN_POSITIVE,
+    ]);
+    // Halfway between two, to the even one, and around it.
+    input.extend([0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x3f80_7fff].map(f32::from_bits));
+    input.extend([0x7fc0_0000, 0x7f80_0001, 0xffff_ffff].map(f32::from_bits));
+    for cpu in cpus() {
+        let mut pairs = Vec::new();
+        cpu.round_pairs(&input, input.len(), &mut pairs);
+        assert_eq!((pairs.len(), input.len() % 2), (input.len().div_ceil(2), 1));
+        let found: Vec<u16> = pairs.into_iter().flatten().collect();
+        let expected: Vec<u16> = input.iter().map(|&x| bf16::from_f32(x).to_bits()).collect();
+        assert_eq!(found[..input.len()], expected);
+        assert_eq!(found[input.len()], 0);
     }
 }

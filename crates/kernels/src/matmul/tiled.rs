@@ -10,7 +10,7 @@ use super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
 use crate::matrix::PANEL;
-use crate::quant::BLOCK;
+use crate::quant::{BLOCK, SPAN};
 use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
@@ -21,8 +21,6 @@ pub(super) const ROW_BLOCK: usize = 512;
 pub(super) const FROM_ROWS: usize = 5;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
-/// Bytes of four columns of a panel in int8.
-const STEP: usize = PANEL * 4;
 
 /// A macro-tile's sums: 32 rows of two panels.
 #[repr(C, align(64))]
@@ -72,7 +70,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
                     room.write_bytes(0, (last - first) * size);
                     let sums = std::slice::from_raw_parts_mut(room, (last - first) * size);
                     for (panel, sums) in (first..last).zip(sums.chunks_mut(size)) {
-                        self.product.read(panel, row, sums);
+                        self.product.piece.read(panel, row, sums);
                     }
                     for block in 0..self.product.input.blocks() {
                         for panel in (first..last).step_by(2) {
@@ -82,7 +80,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
                         }
                     }
                     for (panel, sums) in (first..last).zip(sums.chunks(size)) {
-                        self.product.write(panel, row, sums);
+                        self.product.piece.write(panel, row, sums);
                     }
                 }
             }
@@ -108,7 +106,7 @@ impl<T: Tiles> WithDot<'_, T> {
         unpacked: &mut Unpacked,
     ) {
         let product = &self.product;
-        let (steps, width) = (product.steps(block), product.input.width(block));
+        let width = product.input.width(block);
         let rows = sums.len() / count / PANEL;
         let mut weights = [std::ptr::null::<u8>(); 2];
         for i in 0..count {
@@ -117,7 +115,7 @@ impl<T: Tiles> WithDot<'_, T> {
                 Block::Q4 { nibbles, factors } => {
                     let to = unpacked.0[i].as_mut_ptr();
                     // SAFETY: the caller's; there is room for a block.
-                    unsafe { d.q4_int8(nibbles, factors, steps, to) };
+                    unsafe { d.q4_int8(nibbles, factors, width / 4, to) };
                     to.cast_const().cast()
                 }
                 Block::Unpacked { bytes, .. } => bytes,
@@ -130,25 +128,35 @@ impl<T: Tiles> WithDot<'_, T> {
         let mut found = Sums([[0; 2 * PANEL]; 2 * ROWS]);
         for start in (0..rows).step_by(2 * ROWS) {
             let here = (rows - start).min(2 * ROWS);
-            // SAFETY: the caller's.
-            unsafe {
-                let input = product.input.block::<1>(block, product.first + row + start);
-                self.tiles.int8(MacroTile {
-                    input: input.values[0].cast(),
-                    input_stride: width,
-                    panels: weights,
-                    steps: steps * STEP / TILE,
-                    sums: found.0.as_mut_ptr().cast(),
-                    sums_stride: 2 * ROW,
-                    two: here > ROWS,
-                });
-                for i in 0..count {
-                    let scales = product.scales(panel + i, block);
-                    for r in 0..here {
-                        let sums = sums[(i * rows + start + r) * PANEL..][..PANEL].as_mut_ptr();
-                        let found = d.load(found.0[r][i * PANEL..].as_ptr());
-                        d.combine(found, scales, *input.scales.add(r), sums);
+            let mut totals = [[d.totals(); 2 * ROWS]; 2];
+            for span in 0..product.spans(block) {
+                // SAFETY: the caller's; a span is a tile.
+                unsafe {
+                    let input = product.input.span::<1>(block, span, product.first + row + start);
+                    self.tiles.int8(MacroTile {
+                        input: input.values[0].cast(),
+                        input_stride: width,
+                        panels: weights.map(|weights| weights.add(span * TILE)),
+                        steps: 1,
+                        sums: found.0.as_mut_ptr().cast(),
+                        sums_stride: 2 * ROW,
+                        two: here > ROWS,
+                    });
+                    for i in 0..count {
+                        for r in 0..here {
+                            let found = d.load(found.0[r][i * PANEL..].as_ptr());
+                            let scale = *input.scales[0].add(r * (width / SPAN));
+                            totals[i][r] = d.scaled(totals[i][r], found, scale);
+                        }
                     }
+                }
+            }
+            for i in 0..count {
+                let scales = product.scales(panel + i, block);
+                for r in 0..here {
+                    let sums = sums[(i * rows + start + r) * PANEL..][..PANEL].as_mut_ptr();
+                    // SAFETY: 16 scales, and 16 sums.
+                    unsafe { d.add_to(totals[i][r], scales, sums) };
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! Inputs of quantised products: int8 per row and block, made once per product.
+//! Inputs of quantised products: int8 with a scale per row and span, made once per product.
 
-use super::{BLOCK, GROUP, padded};
+use super::{BLOCK, GROUP, SPAN, padded};
 use crate::dot::BlockRows;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
@@ -14,18 +14,20 @@ use crate::{Cpu, Group};
 pub(crate) struct Activations {
     /// `[blocks][rows][256]`, the last block as narrow as it is
     pub(super) values: Vec<i8>,
-    /// `[blocks][rows]`
+    /// `[blocks][rows][spans]`
     pub(super) scales: Vec<f32>,
     /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
     pub(super) offsets: Vec<[i16; 2]>,
-    /// `[blocks][rows]`: -128 times the sum of the values, which turns sums over w + 128 into sums
-    /// over w.
-    starts: Vec<i32>,
+    /// `[blocks][rows][spans]`: -128 times the sum of the values, which turns sums over w + 128 into
+    /// sums over w.
+    pub(super) starts: Vec<i32>,
     /// The same of rows in another order.
     indexed: Option<Box<Activations>>,
     /// f32 rows in another order.
     pub(crate) gathered: Vec<f32>,
+    /// Rows in bf16.
+    pub(crate) pairs: Vec<[u16; 2]>,
     /// Rows and matrices of a product's tasks.
     pub(crate) chunks: Vec<Group>,
     /// Panels of a product of some outputs.
@@ -62,25 +64,27 @@ impl Rows {
         BLOCK.min(self.k - block * BLOCK)
     }
 
-    /// A block of `R` rows from `row` on.
+    /// A span of a block, of `R` rows from `row` on.
     ///
     /// # Safety
-    /// There must be such a block and such rows.
+    /// There must be such a span and such rows.
     #[inline(always)]
-    pub(crate) unsafe fn block<const R: usize>(&self, block: usize, row: usize) -> BlockRows<R> {
+    pub(crate) unsafe fn span<const R: usize>(&self, block: usize, span: usize, row: usize) -> BlockRows<R> {
         let width = self.width(block);
-        let start = block * BLOCK * self.count + row * width;
+        let start = block * BLOCK * self.count + row * width + span * SPAN;
         // SAFETY: the caller's.
         unsafe {
             let mut rows = BlockRows {
                 values: [self.values.add(start); R],
                 offsets: [self.offsets.add(start / GROUP); R],
-                scales: self.scales.add(block * self.count + row),
-                starts: self.starts.add(block * self.count + row),
+                scales: [self.scales.add(start / SPAN); R],
+                starts: [self.starts.add(start / SPAN); R],
             };
             for r in 0..R {
                 rows.values[r] = rows.values[r].add(r * width);
                 rows.offsets[r] = rows.offsets[r].add(r * (width / GROUP));
+                rows.scales[r] = rows.scales[r].add(r * (width / SPAN));
+                rows.starts[r] = rows.starts[r].add(r * (width / SPAN));
             }
             rows
         }
@@ -95,8 +99,8 @@ impl Activations {
         let blocks = padded.div_ceil(BLOCK);
         // A tile reads 16 rows, however few are left.
         grow(&mut self.values, rows * padded + 15 * BLOCK);
-        grow(&mut self.scales, rows * blocks);
-        grow(&mut self.starts, rows * blocks);
+        grow(&mut self.scales, rows * padded / SPAN);
+        grow(&mut self.starts, rows * padded / SPAN);
         grow(&mut self.offsets, rows * padded / GROUP);
         let to = Share(&raw mut *self);
         let round = |row: usize| {
@@ -111,9 +115,9 @@ impl Activations {
                         input: &input[row * k + from..][..BLOCK.min(k - from)],
                         width,
                         values: to.values.as_ptr().cast_mut().add(start),
-                        scale: to.scales.as_ptr().cast_mut().add(block * rows + row),
+                        scales: to.scales.as_ptr().cast_mut().add(start / SPAN),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
-                        start: to.starts.as_ptr().cast_mut().add(block * rows + row),
+                        starts: to.starts.as_ptr().cast_mut().add(start / SPAN),
                     });
                 }
             }
@@ -144,9 +148,9 @@ impl Activations {
         };
         let padded = rows.k;
         grow(&mut to.values, rows.count * padded + 15 * BLOCK);
-        grow(&mut to.scales, rows.count * rows.blocks());
+        grow(&mut to.scales, rows.count * padded / SPAN);
         grow(&mut to.offsets, rows.count * padded / GROUP);
-        grow(&mut to.starts, rows.count * rows.blocks());
+        grow(&mut to.starts, rows.count * padded / SPAN);
         let (values, offsets, scales, starts) = (
             Share(to.values.as_mut_ptr()),
             Share(to.offsets.as_mut_ptr()),
@@ -161,15 +165,17 @@ impl Activations {
                 let start = from * rows.count + row * width;
                 let old_start = from * rounded.count + old * width;
                 let (place, old_place) = (start / GROUP, old_start / GROUP);
-                let (scale, old_scale) = (block * rows.count + row, block * rounded.count + old);
+                let (scale, old_scale) = (start / SPAN, old_start / SPAN);
                 // SAFETY: each row has its own places, which lie inside the buffers.
                 unsafe {
                     let from = self.values.as_ptr().add(old_start);
                     from.copy_to_nonoverlapping(values.get().add(start), width);
                     let from = self.offsets.as_ptr().add(old_place);
                     from.copy_to_nonoverlapping(offsets.get().add(place), width / GROUP);
-                    scales.get().add(scale).write(self.scales[old_scale]);
-                    starts.get().add(scale).write(self.starts[old_scale]);
+                    let from = self.scales.as_ptr().add(old_scale);
+                    from.copy_to_nonoverlapping(scales.get().add(scale), width / SPAN);
+                    let from = self.starts.as_ptr().add(old_scale);
+                    from.copy_to_nonoverlapping(starts.get().add(scale), width / SPAN);
                 }
             }
         };
@@ -203,10 +209,12 @@ struct Round<'a> {
     width: usize,
     /// `[width]`
     values: *mut i8,
-    scale: *mut f32,
+    /// `[width / 64]`
+    scales: *mut f32,
     /// `[width / 32]`
     offsets: *mut [i16; 2],
-    start: *mut i32,
+    /// `[width / 64]`
+    starts: *mut i32,
 }
 
 impl Kernel for Round<'_> {
@@ -217,29 +225,45 @@ impl Kernel for Round<'_> {
         let (input, width, values) = (self.input, self.width, self.values);
         // SAFETY: whoever made this vouches for the sizes.
         unsafe {
-            *self.scale = round_block(s, input.as_ptr(), input.len(), values, width);
-            let mut total = 0;
-            for group in 0..width / GROUP {
-                let from = values.add(group * GROUP);
-                let mut sums = [0_i32; 2];
-                for i in 0..GROUP {
-                    sums[i / 2 % 2] += i32::from(*from.add(i));
+            for span in 0..width / SPAN {
+                let from = span * SPAN;
+                let count = SPAN.min(input.len().saturating_sub(from));
+                let place = input.as_ptr().wrapping_add(from);
+                *self.scales.add(span) = round_span(s, place, count, values.add(from));
+                let mut total = 0;
+                for group in from / GROUP..(from + SPAN) / GROUP {
+                    let sums = pair_sums(&*values.add(group * GROUP).cast());
+                    total += sums[0] + sums[1];
+                    // At most 8 · 16 · 127 in magnitude.
+                    *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
                 }
-                total += sums[0] + sums[1];
-                // At most 8 · 16 · 127 in magnitude.
-                *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
+                *self.starts.add(span) = -128 * total;
             }
-            *self.start = -128 * total;
         }
     }
 }
 
-/// Rounds `len` numbers to `width` bytes, zeros behind them; returns the scale.
+/// Sums of a group's values at k mod 4 in {0, 1} and in {2, 3}: eight bytes at a time, as what they are
+/// above -128, in four sums of 16 bits.
+#[inline(always)]
+fn pair_sums(values: &[u8; GROUP]) -> [i32; 2] {
+    const LOW: u64 = 0x00ff_00ff_00ff_00ff;
+    let mut sums = 0;
+    for eight in values.as_chunks().0 {
+        let above = u64::from_le_bytes(*eight) ^ 0x8080_8080_8080_8080;
+        sums += (above & LOW) + (above >> 8 & LOW);
+    }
+    let sum = |place: u32| (sums >> (16 * place) & 0xffff) as i32;
+    let bias = 128 * (GROUP / 2) as i32;
+    [sum(0) + sum(2) - bias, sum(1) + sum(3) - bias]
+}
+
+/// Rounds `len` numbers to a span's bytes, zeros behind them; returns the scale.
 ///
 /// # Safety
-/// `input` has `len` elements, `values` has `width`, a multiple of 64.
+/// `input` has `len` elements, `values` has 64.
 #[inline(always)]
-unsafe fn round_block<S: Simd>(s: S, input: *const f32, len: usize, values: *mut i8, width: usize) -> f32 {
+unsafe fn round_span<S: Simd>(s: S, input: *const f32, len: usize, values: *mut i8) -> f32 {
     let zero = s.splat(0.0);
     let (mut most, mut wrong) = (zero, zero);
     let mut i = 0;
@@ -256,12 +280,12 @@ unsafe fn round_block<S: Simd>(s: S, input: *const f32, len: usize, values: *mut
     for lane in 0..S::LANES {
         most = if lanes[lane] > most { lanes[lane] } else { most };
     }
-    // Below, 127 / most would not be finite; such blocks are zero for every purpose.
+    // Below, 127 / most would not be finite; such spans are zero for every purpose.
     let factor = if most < 1e-36 { 0.0 } else { 127.0 / most };
     let (low, high) = (s.splat(-127.0), s.splat(127.0));
     let factors = s.splat(factor);
     let mut i = 0;
-    while i < width {
+    while i < SPAN {
         let n = S::LANES.min(len.saturating_sub(i));
         // SAFETY: the caller's.
         unsafe {

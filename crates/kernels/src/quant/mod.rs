@@ -3,7 +3,8 @@
 //! - `q8`: w = d · v, v in -127..=127, one d (bf16) per output and block of 256 along K.
 //! - `q4`: w = d · s · (n - 8), n in 0..=15; s in -15..=15 per output and group of 32 along K, d (bf16)
 //!   per block of 256. `s · (n - 8)` fits an int8, so a tile product sees int8 with one scale a block.
-//! - activations: x = d · v, v in -127..=127, one d (f32) per row and block of 256.
+//! - activations: x = d · v, v in -127..=127, one d (f32) per row and span of 64 along K: few inputs may be
+//!   hundreds of times larger than the rest, and only their neighbours should lose by it.
 
 mod activations;
 mod correlation;
@@ -20,6 +21,8 @@ pub use rounding::Rounding;
 
 /// Elements along K that share a scale.
 pub(crate) const BLOCK: usize = 256;
+/// Elements along K of a row of inputs that share a scale.
+pub(crate) const SPAN: usize = 64;
 /// Elements along K that share a factor of q4.
 pub(crate) const GROUP: usize = 32;
 /// Groups of a whole block.
@@ -28,7 +31,7 @@ pub(crate) const GROUPS: usize = BLOCK / GROUP;
 /// K with the zeros that fill its last tile.
 #[inline]
 pub(crate) const fn padded(k: usize) -> usize {
-    k.next_multiple_of(64)
+    k.next_multiple_of(SPAN)
 }
 
 /// The least bf16 that is not below a positive `x`; NaN stays NaN.

@@ -1,4 +1,4 @@
-use super::{Activations, BLOCK, GROUP, bf16_value, q4, q8};
+use super::{Activations, BLOCK, GROUP, SPAN, bf16_value, q4, q8};
 use crate::testing::{cpus, noise};
 
 #[test]
@@ -67,9 +67,25 @@ fn inputs_round_alike_everywhere() {
                 for (i, x) in input[row * k..][..k].iter().enumerate() {
                     let (block, within) = (i / BLOCK, i % BLOCK);
                     let at = block * BLOCK * 3 + row * rows.width(block) + within;
-                    let scale = buffer.scales[block * 3 + row];
+                    let scale = buffer.scales[(at - within % SPAN) / SPAN];
                     let found = f32::from(buffer.values[at]) * scale;
                     assert!((found - x).abs() <= (scale * 0.5001).max(1e-36));
+                }
+                for block in 0..rows.blocks() {
+                    let width = rows.width(block);
+                    let start = block * BLOCK * 3 + row * width;
+                    let values = &buffer.values[start..start + width];
+                    let sum = |values: &[i8]| values.iter().map(|&x| i32::from(x)).sum::<i32>();
+                    for (span, values) in values.chunks(SPAN).enumerate() {
+                        assert_eq!(buffer.starts[start / SPAN + span], -128 * sum(values));
+                    }
+                    for (group, values) in values.chunks(GROUP).enumerate() {
+                        let half = |half: usize| {
+                            -8 * values.chunks(4).map(|x| sum(&x[2 * half..][..2])).sum::<i32>()
+                        };
+                        let offsets = buffer.offsets[start / GROUP + group].map(i32::from);
+                        assert_eq!(offsets, [half(0), half(1)]);
+                    }
                 }
             }
             let values = buffer.values.clone();

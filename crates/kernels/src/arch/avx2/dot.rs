@@ -8,23 +8,24 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps,
-    _mm256_cvtepu16_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+    __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi16,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16,
+    _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use super::Avx2;
 use crate::dot::{BlockRows, Dot};
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, GROUP};
+use crate::quant::{GROUP, SPAN};
 
 /// Steps of four columns in a group that shares a factor.
 pub(super) const STEPS: usize = GROUP / 4;
-/// Where an unpacked block's factors begin.
-const FACTORS: usize = BLOCK * PANEL;
+/// Where an unpacked span's factors begin.
+const FACTORS: usize = SPAN * PANEL;
 /// How far ahead of its use packed memory is asked for, in bytes: the processor's own prefetching
 /// stops at the end of each page of 4 KiB.
 pub(super) const AHEAD: usize = 8192;
@@ -139,6 +140,7 @@ unsafe fn group_of_three(from: *const u8, x: [*const i8; 3], sums: [[__m256i; 2]
 
 impl Dot for Avx2 {
     type Sums = [__m256i; 2];
+    type Totals = [__m256; 2];
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
 
@@ -319,15 +321,32 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+    fn totals(self) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe { [_mm256_setzero_ps(); 2] }
+    }
+
+    #[inline(always)]
+    fn scaled(self, mut totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals {
         // SAFETY: as above.
         unsafe {
             let scale = _mm256_set1_ps(scale);
             for half in 0..2 {
+                totals[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[half]), scale, totals[half]);
+            }
+        }
+        totals
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe {
+            for half in 0..2 {
                 let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(scales.add(8 * half).cast()));
                 let scales = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits));
-                let product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[half]), _mm256_mul_ps(scales, scale));
                 let to = to.add(8 * half);
+                let product = _mm256_mul_ps(totals[half], scales);
                 _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), product));
             }
         }

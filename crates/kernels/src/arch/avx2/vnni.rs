@@ -1,7 +1,7 @@
 //! Integer products of AVX-VNNI: AVX2 with `vpdpbusd`, see [`crate::arch::avx512`].
 
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_si256, _mm256_cvtepi8_epi32,
+    __m256, __m256i, _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_si256, _mm256_cvtepi8_epi32,
     _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
     _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_srli_epi16,
     _mm256_xor_si256,
@@ -72,6 +72,7 @@ unsafe fn offset(offsets: *const [i16; 2]) -> [__m256i; 2] {
 
 impl Dot for AvxVnni {
     type Sums = [__m256i; 2];
+    type Totals = [__m256; 2];
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 4;
 
@@ -87,7 +88,7 @@ impl Dot for AvxVnni {
             let sign = _mm256_set1_epi8(-128);
             let mut sums = [[[_mm256_setzero_si256(); 2]; R]; P];
             for r in 0..R {
-                let start = _mm256_set1_epi32(*rows.starts.add(r));
+                let start = _mm256_set1_epi32(*rows.starts[r]);
                 for p in 0..P {
                     sums[p][r] = [start; 2];
                 }
@@ -200,8 +201,18 @@ impl Dot for AvxVnni {
     }
 
     #[inline(always)]
-    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+    fn totals(self) -> Self::Totals {
+        self.0.totals()
+    }
+
+    #[inline(always)]
+    fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals {
+        self.0.scaled(totals, sums, scale)
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { self.0.combine(sums, scales, scale, to) }
+        unsafe { self.0.add_to(totals, scales, to) }
     }
 }

@@ -1,5 +1,6 @@
 //! AVX-512 (F and BW): 16 lanes. The same operations as AVX2, in wider registers.
 
+mod bf16;
 mod vnni;
 
 use std::arch::x86_64::{
@@ -10,6 +11,7 @@ use std::arch::x86_64::{
     _mm512_sub_ps,
 };
 
+pub(crate) use bf16::Bf16x512;
 pub(crate) use vnni::Vnni512;
 
 use crate::simd::{Kernel, Simd};

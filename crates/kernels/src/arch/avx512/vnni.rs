@@ -5,16 +5,16 @@
 //! - q4, one or few rows: nibbles are the unsigned side, and a group's sum starts from -8 Σ x, which
 //!   makes nibbles n - 8. It is then within 32 · 8 · 127 < 2¹⁵, so `vpdpwssd` multiplies it by the
 //!   group's factor and adds it in one instruction.
-//! - q4, many rows: a block is unpacked to int8 once and multiplied as q8.
+//! - q4, many rows: a span is unpacked to int8 once and multiplied as q8.
 
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
-    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_madd_epi16,
-    _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_slli_epi16,
-    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8,
-    _mm512_xor_si512,
+    __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+    _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_madd_epi16, _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_xor_si512,
 };
 
 use crate::dot::{BlockRows, Dot, DotKernel};
@@ -63,6 +63,7 @@ unsafe fn widen(factors: *const i8) -> __m512i {
 
 impl Dot for Vnni512 {
     type Sums = __m512i;
+    type Totals = __m512;
     const Q8_ROWS: usize = 8;
     const Q4_ROWS: usize = 8;
 
@@ -80,7 +81,7 @@ impl Dot for Vnni512 {
             let sign = _mm512_set1_epi8(-128);
             let mut sums = [[[_mm512_setzero_si512(); 2]; R]; P];
             for r in 0..R {
-                let start = _mm512_set1_epi32(*rows.starts.add(r));
+                let start = _mm512_set1_epi32(*rows.starts[r]);
                 for p in 0..P {
                     sums[p][r][0] = start;
                 }
@@ -221,13 +222,23 @@ impl Dot for Vnni512 {
     }
 
     #[inline(always)]
-    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+    fn totals(self) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(scale), totals) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
             let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(scales.cast()));
-            let scales = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits));
-            let scales = _mm512_mul_ps(scales, _mm512_set1_ps(scale));
-            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales);
+            let product = _mm512_mul_ps(totals, _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)));
             _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), product));
         }
     }

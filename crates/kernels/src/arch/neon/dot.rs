@@ -4,11 +4,11 @@
 //! intrinsics are not stable yet.
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vandq_u8, vcvtq_f32_s32, vdupq_n_s8,
-    vdupq_n_s32, vdupq_n_u8, vget_high_s8, vget_high_s16, vget_low_s8, vget_low_s16, vld1_u16, vld1q_f32,
-    vld1q_s8, vld1q_s32, vld1q_u8, vmlaq_s32, vmovl_s8, vmovl_s16, vmulq_f32, vmulq_n_f32,
-    vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16, vshrq_n_u8, vst1q_f32,
-    vst1q_s8, vsubq_s8,
+    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vandq_u8, vcvtq_f32_s32,
+    vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vfmaq_n_f32, vget_high_s8, vget_high_s16, vget_low_s8,
+    vget_low_s16, vld1_u16, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vmlaq_s32, vmovl_s8, vmovl_s16,
+    vmulq_f32, vmulq_n_f32, vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16,
+    vshrq_n_u8, vst1q_f32, vst1q_s8, vsubq_s8,
 };
 use std::arch::asm;
 
@@ -120,6 +120,7 @@ unsafe fn add_scaled<const R: usize>(
 
 impl Dot for NeonDot {
     type Sums = [int32x4_t; 4];
+    type Totals = [float32x4_t; 4];
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
 
@@ -235,13 +236,27 @@ impl Dot for NeonDot {
     }
 
     #[inline(always)]
-    unsafe fn combine(self, sums: Self::Sums, scales: *const u16, scale: f32, to: *mut f32) {
+    fn totals(self) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe { [vdupq_n_f32(0.0); 4] }
+    }
+
+    #[inline(always)]
+    fn scaled(self, mut totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals {
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            // SAFETY: as above.
+            unsafe { *total = vfmaq_n_f32(*total, vcvtq_f32_s32(sum), scale) };
+        }
+        totals
+    }
+
+    #[inline(always)]
+    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
-            for (quarter, sum) in sums.into_iter().enumerate() {
-                let scales: float32x4_t =
-                    vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(scales.add(4 * quarter))));
-                let product = vmulq_f32(vcvtq_f32_s32(sum), vmulq_n_f32(scales, scale));
+            for (quarter, total) in totals.into_iter().enumerate() {
+                let scales = vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(scales.add(4 * quarter))));
+                let product = vmulq_f32(total, scales);
                 let to = to.add(4 * quarter);
                 vst1q_f32(to, vaddq_f32(vld1q_f32(to), product));
             }

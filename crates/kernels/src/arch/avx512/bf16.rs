@@ -1,0 +1,68 @@
+//! Pair products of AVX-512 BF16: `vdpbf16ps` multiplies 16 pairs of bf16 and adds both products to an f32.
+//! It takes denormal numbers for zero and rounds to nearest, whatever the thread's modes are.
+
+use std::arch::x86_64::{
+    __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
+    _mm512_storeu_ps,
+};
+
+use crate::pairs::{PairKernel, Pairs};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16x512(());
+
+impl Bf16x512 {
+    /// The token, where the processor has AVX-512 F, BW and BF16.
+    pub(crate) fn new() -> Option<Self> {
+        (super::Avx512::new().is_some() && is_x86_feature_detected!("avx512bf16")).then_some(Self(()))
+    }
+
+    #[inline]
+    pub(crate) fn vectorize<K: PairKernel>(self, kernel: K) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx2,fma")]
+        fn with_features<K: PairKernel>(kernel: K, d: Bf16x512) {
+            kernel.run(d);
+        }
+        // SAFETY: `new` made this value, so the processor has the features.
+        unsafe { with_features(kernel, self) }
+    }
+}
+
+/// The same 512 bits as pairs of bf16.
+#[inline(always)]
+fn pairs(bits: __m512i) -> __m512bh {
+    // SAFETY: both are 512 bits without invalid values.
+    unsafe { std::mem::transmute::<__m512i, __m512bh>(bits) }
+}
+
+impl Pairs for Bf16x512 {
+    type Sums = __m512;
+    type Weights = __m512i;
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m512 {
+        // SAFETY: the token proves the features, the caller vouches for the pointer.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, sums: __m512) {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_ps(to, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(self, from: *const [u16; 2]) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, sums: __m512, weights: __m512i, x: *const [u16; 2]) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let x = _mm512_set1_epi32(x.cast::<i32>().read_unaligned());
+            _mm512_dpbf16_ps(sums, pairs(weights), pairs(x))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Products of bf16 weights with inputs rounded to bf16, two columns at a time.
+//!
+//! As in [`super::float`], each output element is one chain of additions in the order of the columns, so the
+//! bits do not depend on what shares the loop.
+
+use super::Piece;
+use crate::Cpu;
+use crate::matrix::PANEL;
+use crate::pairs::{PairKernel, Pairs};
+use crate::pool::Share;
+use crate::simd::{Kernel, Simd};
+
+/// Rows whose sums lie beside one another while a panel passes by.
+pub(super) const ROW_BLOCK: usize = super::float::ROW_BLOCK;
+/// Pairs of columns of a panel that stay in the first-level cache while rows pass by: 16 KiB.
+const PAIRS: usize = 256;
+/// Rows that share a panel's weights in registers.
+const ROWS: usize = 8;
+/// Panels that one row reads at once: one panel's chain of additions would wait for itself.
+const STREAMS: usize = 4;
+
+pub(super) struct Paired<'a> {
+    pub(super) piece: Piece,
+    /// `[rows, pairs(k)]`
+    pub(super) input: *const [u16; 2],
+    /// `[panels][pairs(k)][16][2]`
+    pub(super) weights: &'a [u16],
+}
+
+/// Pairs that a row of `k` columns has.
+pub(super) fn pairs(k: usize) -> usize {
+    k.div_ceil(2)
+}
+
+/// 16 sums of rows, aligned to what is read at once.
+#[repr(align(64))]
+struct Sums([[f32; PANEL]; ROW_BLOCK]);
+
+impl PairKernel for Paired<'_> {
+    #[inline(always)]
+    fn run<D: Pairs>(self, d: D) {
+        let (rows, panels) = (self.piece.rows, self.piece.panels.clone());
+        // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
+        unsafe {
+            if rows == 1 {
+                let mut panel = panels.start;
+                while panel < panels.end {
+                    panel += if panels.end - panel >= STREAMS {
+                        self.one_row::<D, STREAMS>(d, panel)
+                    } else {
+                        self.one_row::<D, 1>(d, panel)
+                    };
+                }
+                return;
+            }
+            let mut sums = Sums([[0.0; PANEL]; ROW_BLOCK]);
+            for row in (0..rows).step_by(ROW_BLOCK) {
+                let count = ROW_BLOCK.min(rows - row);
+                let sums = &mut sums.0[..count];
+                for panel in panels.clone() {
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        self.piece.read(panel, row + r, sums);
+                    }
+                    self.panel(d, panel, row, sums);
+                    for (r, sums) in sums.iter().enumerate() {
+                        self.piece.write(panel, row + r, sums);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Paired<'_> {
+    /// 16 outputs' pairs from `pair` on.
+    ///
+    /// # Safety
+    /// There must be such a panel and such pairs.
+    #[inline(always)]
+    unsafe fn weights(&self, panel: usize, pair: usize) -> *const [u16; 2] {
+        // SAFETY: the caller's.
+        unsafe {
+            let start = (panel * pairs(self.piece.k) + pair) * PANEL;
+            self.weights.as_ptr().cast::<[u16; 2]>().add(start)
+        }
+    }
+
+    /// The only row times `P` panels from `panel` on; returns P.
+    ///
+    /// # Safety
+    /// The panels must be the piece's.
+    #[inline(always)]
+    unsafe fn one_row<D: Pairs, const P: usize>(&self, d: D, panel: usize) -> usize {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut start = [[0.0; PANEL]; P];
+            for (p, sums) in start.iter_mut().enumerate() {
+                self.piece.read(panel + p, 0, sums);
+            }
+            let mut sums = start.map(|sums| d.load(sums.as_ptr()));
+            let weights: [_; P] = std::array::from_fn(|p| self.weights(panel + p, 0));
+            for pair in 0..pairs(self.piece.k) {
+                for p in 0..P {
+                    let w = d.weights(weights[p].add(pair * PANEL));
+                    sums[p] = d.add(sums[p], w, self.input.add(pair));
+                }
+            }
+            for (p, sums) in sums.into_iter().enumerate() {
+                d.store(start[p].as_mut_ptr(), sums);
+                self.piece.write(panel + p, 0, &start[p]);
+            }
+        }
+        P
+    }
+
+    /// Rows from `row` on times a panel, added to `sums`.
+    ///
+    /// # Safety
+    /// The panel and the rows must be the piece's.
+    #[inline(always)]
+    unsafe fn panel<D: Pairs>(&self, d: D, panel: usize, row: usize, sums: &mut [[f32; PANEL]]) {
+        let all = pairs(self.piece.k);
+        for from in (0..all).step_by(PAIRS) {
+            let count = PAIRS.min(all - from);
+            let mut done = 0;
+            while done < sums.len() {
+                // SAFETY: the caller's, for rows of which there are sums.
+                unsafe {
+                    let weights = self.weights(panel, from);
+                    let input = self.input.add((row + done) * all + from);
+                    let to = sums[done..].as_mut_ptr();
+                    done += match sums.len() - done {
+                        1 => tile::<D, 1>(d, weights, input, all, count, to),
+                        2 => tile::<D, 2>(d, weights, input, all, count, to),
+                        3 => tile::<D, 3>(d, weights, input, all, count, to),
+                        4..ROWS => tile::<D, 4>(d, weights, input, all, count, to),
+                        _ => tile::<D, ROWS>(d, weights, input, all, count, to),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// `R` rows times `count` pairs of a panel, added to `to`; returns R.
+///
+/// # Safety
+/// The operands must be valid for that.
+#[inline(always)]
+unsafe fn tile<D: Pairs, const R: usize>(
+    d: D,
+    weights: *const [u16; 2],
+    input: *const [u16; 2],
+    stride: usize,
+    count: usize,
+    to: *mut [f32; PANEL],
+) -> usize {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sums: [D::Sums; R] = std::array::from_fn(|r| d.load(to.add(r).cast()));
+        for pair in 0..count {
+            let w = d.weights(weights.add(pair * PANEL));
+            for r in 0..R {
+                sums[r] = d.add(sums[r], w, input.add(r * stride + pair));
+            }
+        }
+        for r in 0..R {
+            d.store(to.add(r).cast(), sums[r]);
+        }
+    }
+    R
+}
+
+impl Cpu {
+    /// Rounds `[rows, k]` to bf16, to nearest even, an odd last column paired with zero.
+    pub(super) fn round_pairs(&self, input: &[f32], k: usize, to: &mut Vec<[u16; 2]>) {
+        let (rows, width) = (input.len() / k.max(1), pairs(k));
+        if to.len() < rows * width {
+            to.resize(rows * width, [0; 2]);
+        }
+        let out = Share(to.as_mut_ptr());
+        let round = |row: usize| {
+            // SAFETY: each row has its own place.
+            let out = unsafe { std::slice::from_raw_parts_mut(out.get().add(row * width), width) };
+            self.isa.run(Round {
+                input: &input[row * k..][..k],
+                out,
+            });
+        };
+        if rows * k * 2 < self.share_from {
+            (0..rows).for_each(round);
+        } else {
+            self.pool.run(rows, round);
+        }
+    }
+}
+
+/// A row to round. Plain arithmetic: the compiler makes vectors of it.
+struct Round<'a> {
+    input: &'a [f32],
+    out: &'a mut [[u16; 2]],
+}
+
+impl Kernel for Round<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let (whole, rest) = self.input.as_chunks::<2>();
+        for (out, x) in self.out.iter_mut().zip(whole) {
+            *out = [bf16_bits(x[0]), bf16_bits(x[1])];
+        }
+        if let ([x], Some(out)) = (rest, self.out.last_mut()) {
+            *out = [bf16_bits(*x), 0];
+        }
+    }
+}
+
+/// The nearest bf16; what is no number stays none.
+#[inline(always)]
+fn bf16_bits(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    // A quiet one, whatever its payload was.
+    let none = bits >> 16 | 0x40;
+    (if x.is_nan() { none } else { rounded }) as u16
+}

@@ -1,0 +1,72 @@
+//! Products of bf16 pairs: what an instruction set adds for bf16 weights when it multiplies bf16 by bf16.
+//!
+//! Inputs are rounded to bf16 too, which is what the official implementation computes with, and two columns
+//! are multiplied at once. A sum is one chain over the pairs of columns from the first to the last.
+
+use crate::matrix::PANEL;
+
+/// An algorithm for any set of pair products.
+pub(crate) trait PairKernel {
+    /// Runs it; implementations are `#[inline(always)]`.
+    fn run<D: Pairs>(self, d: D);
+}
+
+/// Pair products. A value of the type proves that the processor has what they are made of.
+///
+/// # Safety
+/// Pointers must be valid for 16 f32, or 16 pairs of bf16; they need no alignment beyond their element's.
+pub(crate) trait Pairs: Copy + Send + Sync + 'static {
+    /// 16 f32.
+    type Sums: Copy;
+    /// 16 pairs of bf16.
+    type Weights: Copy;
+
+    /// Reads 16 sums.
+    unsafe fn load(self, from: *const f32) -> Self::Sums;
+    /// Writes 16 sums.
+    unsafe fn store(self, to: *mut f32, sums: Self::Sums);
+    /// Reads 16 outputs' pairs of columns.
+    unsafe fn weights(self, from: *const [u16; 2]) -> Self::Weights;
+    /// `sums[o] + w[o][0] · x[0] + w[o][1] · x[1]`
+    unsafe fn add(self, sums: Self::Sums, weights: Self::Weights, x: *const [u16; 2]) -> Self::Sums;
+}
+
+/// The scalar twin.
+#[derive(Clone, Copy)]
+pub(crate) struct EmulatedPairs;
+
+impl Pairs for EmulatedPairs {
+    type Sums = [f32; PANEL];
+    type Weights = [[u16; 2]; PANEL];
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> Self::Sums {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<Self::Sums>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, sums: Self::Sums) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<Self::Sums>().write(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(self, from: *const [u16; 2]) -> Self::Weights {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<Self::Weights>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, mut sums: Self::Sums, weights: Self::Weights, x: *const [u16; 2]) -> Self::Sums {
+        let value = |bits: u16| f32::from_bits(u32::from(bits) << 16);
+        // SAFETY: the caller's.
+        let x = unsafe { *x }.map(value);
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            let w = weights.map(value);
+            *sum += w[1] * x[1];
+            *sum += w[0] * x[0];
+        }
+        sums
+    }
+}
