@@ -9,6 +9,7 @@ use aurore_checkpoint::{Checkpoint, Config, Ffn, Part, Role, layout};
 use aurore_kernels::{Attention, Format, KvFormat, Layout};
 
 use crate::batch::PASS;
+use crate::buffers::Inputs;
 use crate::sequence::{attention, delta};
 use crate::{Formats, Precision, buffers, format_named};
 
@@ -78,13 +79,14 @@ impl MemoryPlan {
     fn of(config: &Config, kv: KvFormat, format_of: impl Fn(&str, Role) -> Format) -> Self {
         let text = &config.text;
         let (mut by_format, mut experts, mut idle) = (BTreeMap::new(), 0u64, 0u64);
-        let mut rounds_inputs = false;
+        let mut inputs = Inputs::default();
         for matrix in matrices(config, false) {
             let format = format_of(&matrix.key, matrix.role);
             let layout = Layout::new(format, matrix.rows(), matrix.columns);
             let bytes = layout.map_or(u64::MAX, |layout| (layout.elements + layout.scales) as u64);
             add(&mut by_format, format, bytes);
-            rounds_inputs |= matches!(format, Format::Q8 | Format::Q4);
+            inputs.int8 |= matches!(format, Format::Q8 | Format::Q4);
+            inputs.bf16 |= format == Format::Bf16;
             match matrix.role {
                 Role::ExpertGateUp | Role::ExpertDown => experts = experts.saturating_add(bytes),
                 Role::Embedding
@@ -122,7 +124,7 @@ impl MemoryPlan {
         };
         let linear = |elements: usize| (text.linear_layers() * elements) as u64 * FLOAT;
         let per_full = (attention(text, kv).page_len() / Attention::PAGE) as u64 * FLOAT;
-        let buffers = |steps| buffers::bytes(config, kv, PASS, steps, rounds_inputs);
+        let buffers = |steps| buffers::bytes(config, kv, PASS, steps, inputs);
         Self {
             weights,
             by_format,

@@ -116,8 +116,10 @@ fn planned(model: &Model, plan: &MemoryPlan, steps: usize, what: &str) {
     let buffers = (fresh + more - state) as f64;
     let planned = plan.activations + (steps as u64 - 1) * plan.activations_per_sequence;
     // Lists of layers, pages, spans and tasks are not planned, nor that rounded inputs' memory grows in steps.
+    // Not every processor rounds inputs to bf16.
+    let least = if what.contains(", Bf16, ") { 0.85 } else { 0.99 };
     let share = buffers / planned as f64;
-    assert!((0.99..1.03).contains(&share), "{buffers} of {planned}, {what}");
+    assert!((least..1.03).contains(&share), "{buffers} of {planned}, {what}");
 
     let mut sequence = model.new_sequence();
     let (more, ()) = held(|| {
