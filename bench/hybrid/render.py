@@ -34,6 +34,8 @@ def table(receipt, name):
     rows = sorted({(batch, depth) for _, depth, batch in found})
     first = receipt["rounds"][0][0]
     text = [
+        "![Decoding speed](hybrid.svg)",
+        "",
         f"| decoding, {first['model']} sizes, weights in {first['quant']}, keys and values in {first['kv']} "
         "| hybrid, tokens/s | full attention, tokens/s | ratio | resident memory, hybrid / full |",
         "|---|---|---|---|---|",
