@@ -12,6 +12,14 @@ pub struct Hinted {
     hint: String,
 }
 
+#[cfg(test)]
+impl Hinted {
+    /// What to do.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
 impl fmt::Display for Hinted {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.message)

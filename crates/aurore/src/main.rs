@@ -16,6 +16,7 @@ mod failure;
 mod folders;
 mod global;
 mod machine;
+mod memory;
 mod models;
 mod rules;
 mod samples;

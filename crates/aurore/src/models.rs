@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aurore_checkpoint::{Checkpoint, Files};
-use aurore_model::Precision;
+use aurore_model::{KvFormat, Precision};
 
 use crate::failure::{WithHint, hinted};
 
@@ -20,6 +20,41 @@ pub struct ModelChoice {
     /// packed.
     #[arg(long, short, default_value = DEFAULT, value_name = "NAME|PATH")]
     pub model: String,
+    /// Longest conversation in tokens, refused at once when memory cannot hold it; the model's own length if absent.
+    /// Longer than that is reached with YaRN, which costs a little quality at every length.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub context: Option<u64>,
+    /// How keys and values of the context are kept: bf16 unless the weights are f32; int8 takes half of that.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub kv: Option<Kv>,
+}
+
+/// How keys and values are kept. (A line of its own for each value would make every command's help twice as long.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kv {
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl Kv {
+    /// The same for loading.
+    pub fn format(self) -> KvFormat {
+        match self {
+            Self::F32 => KvFormat::F32,
+            Self::Bf16 => KvFormat::Bf16,
+            Self::Int8 => KvFormat::Int8,
+        }
+    }
+}
+
+/// A format's name.
+pub fn kv_name(format: KvFormat) -> &'static str {
+    match format {
+        KvFormat::F32 => "f32",
+        KvFormat::Bf16 => "bf16",
+        KvFormat::Int8 => "int8",
+    }
 }
 
 /// How a model that is not packed is kept in memory.

@@ -8,10 +8,11 @@ use anyhow::Context;
 use aurore_chat::image::{Limits, decode};
 use aurore_chat::{Chat, DecodedImage, Event, Message, Mode, PromptOptions, Turn};
 use aurore_engine::{Control, Engine, Finish, GenerateOptions, Generated, Sampling};
-use aurore_model::{LoadOptions, Model};
+use aurore_model::LoadOptions;
 
 use crate::failure::WithHint;
-use crate::models::{self, ModelChoice};
+use crate::memory;
+use crate::models::{self, Kv, ModelChoice};
 
 /// Options for choosing tokens, the same in `run` and `chat`.
 #[derive(Debug, Clone, clap::Args)]
@@ -110,9 +111,10 @@ impl Talker {
         let chat = Chat::open(&checkpoint)?;
         let options = LoadOptions {
             threads: threads.unwrap_or(0),
+            kv: choice.kv.map(Kv::format),
             ..LoadOptions::default()
         };
-        let model = Model::load(&checkpoint, checkpoint.config(), &options)
+        let model = memory::load(&checkpoint, &options, choice.context)
             .with_context(|| format!("the model `{}` cannot be loaded", choice.model))?;
         let engine = Engine::new(Arc::new(model), chat.vocabulary())?;
         Ok(Self {

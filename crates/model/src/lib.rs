@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod buffers;
 mod calibration;
 mod error;
 mod finite;

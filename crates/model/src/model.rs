@@ -193,6 +193,11 @@ impl Model {
         self.text.bytes() + self.vision.as_ref().map_or(0, Tower::bytes)
     }
 
+    /// How sequences keep keys and values.
+    pub fn kv(&self) -> KvFormat {
+        self.kv
+    }
+
     /// Bytes of weights that a step reads when every layer is read once: without the vision tower,
     /// and of sparse experts only as many as a token goes to.
     pub fn bytes_per_token(&self) -> usize {

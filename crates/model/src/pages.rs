@@ -47,6 +47,16 @@ impl Pages {
         (self.taken.len() + self.spare.len()) * self.page_len
     }
 
+    /// `count` pages with the contents of these again and again, in memory of their own.
+    pub(crate) fn repeated(&self, count: usize) -> Self {
+        let copy = |page: &Page| Page(Arc::new(page.0.to_vec()));
+        Self {
+            page_len: self.page_len,
+            taken: self.taken.iter().cycle().take(count).map(copy).collect(),
+            spare: Vec::new(),
+        }
+    }
+
     /// Page `number`, which has been written.
     pub(crate) fn page(&self, number: usize) -> &[f32] {
         &self.taken[number].0

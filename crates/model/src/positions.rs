@@ -244,4 +244,52 @@ mod tests {
         }
         assert_ne!(at(1_009_998), (cos, sin));
     }
+
+    /// Inverse frequencies and scale in f64 throughout, straight from the formula (arXiv 2309.00071).
+    fn exact(factor: f64, trained: f64) -> (Vec<f64>, f64) {
+        let (dim, theta) = (64.0, 1e7_f64);
+        let turns = |rotations: f64| dim * (trained / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln());
+        let (low, high) = (turns(32.0).floor().max(0.0), turns(1.0).ceil().min(dim - 1.0));
+        let frequency = |j: usize| {
+            let own = theta.powf(-2.0 * j as f64 / dim);
+            let ramp = ((j as f64 - low) / (high - low)).clamp(0.0, 1.0);
+            own / factor * ramp + own * (1.0 - ramp)
+        };
+        let scale = if factor > 1.0 {
+            0.1 * factor.ln() + 1.0
+        } else {
+            1.0
+        };
+        ((0..32).map(frequency).collect(), scale)
+    }
+
+    #[test]
+    fn far_angles_are_those_of_f64_but_for_the_rounding_of_f32() {
+        let own = aurore_checkpoint::Config::official("0.8B").unwrap();
+        for context in [262_144, 524_288, 1_010_000] {
+            let config = own.clone().with_context(context);
+            let factor = config.text.rope.yarn.as_ref().map_or(1.0, |yarn| yarn.factor);
+            let (frequencies, scale) = exact(factor, 262_144.0);
+            let rope = Rope::new(&config.text);
+            for position in [1, 262_143, 262_145, 524_287, 700_001, 1_009_999_u32] {
+                let [t, h, w] = [position, position - 1, position / 2];
+                let (mut cos, mut sin) = ([0.0; 32], [0.0; 32]);
+                rope.write([t, h, w], &mut cos, &mut sin);
+                for (j, frequency) in frequencies.iter().enumerate() {
+                    let stream = [t, h, w][usize::from(rope.streams[j])];
+                    let angle = f64::from(stream) * frequency;
+                    // A frequency is a quotient of a power, and mixed of two with YaRN: a few roundings, each of
+                    // half a unit in the last place; the product is one more.
+                    let allowed = angle * 4.0 * f64::from(f32::EPSILON) + 1e-6;
+                    let off = (f64::from(cos[j]) - angle.cos() * scale)
+                        .abs()
+                        .max((f64::from(sin[j]) - angle.sin() * scale).abs());
+                    assert!(
+                        off <= allowed * scale,
+                        "{position}, frequency {j}: {off} of {allowed}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -131,6 +131,33 @@ impl Sequence {
         self.clone()
     }
 
+    /// A sequence of `len` tokens for measuring: keys and values are this one's again and again, in memory of
+    /// their own, and the recurrent state is this one's. Going on from it costs what going on from `len` computed
+    /// tokens does; what it says means nothing.
+    ///
+    /// `None` unless both lengths are whole pages of 64 tokens, and this one has any.
+    #[must_use]
+    pub fn repeated(&self, len: usize) -> Option<Self> {
+        let page = Attention::PAGE;
+        let whole = self.len.is_multiple_of(page) && len.is_multiple_of(page);
+        if self.is_empty() || self.pending > 0 || !whole {
+            return None;
+        }
+        let position = i64::from(self.next_position) - self.len as i64 + len as i64;
+        let layer = |layer: &LayerState| match layer {
+            LayerState::Full { pages } => LayerState::Full {
+                pages: pages.repeated(len / page),
+            },
+            LayerState::Linear { .. } => layer.clone(),
+        };
+        let layers = self.layers.iter().map(layer).collect();
+        let mut repeated = self.fork();
+        repeated.len = len;
+        repeated.next_position = u32::try_from(position).ok()?;
+        repeated.layers = layers;
+        Some(repeated)
+    }
+
     /// Takes memory for `tokens` more tokens now, so that feeding them takes none.
     pub fn reserve(&mut self, tokens: usize) {
         let pages_needed = (self.len + tokens).div_ceil(Attention::PAGE);

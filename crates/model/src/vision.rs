@@ -72,6 +72,10 @@ impl Linear {
         })
     }
 
+    fn bytes(&self) -> usize {
+        self.matrix.bytes() + size_of_val(self.bias.as_slice())
+    }
+
     fn forward<'a>(&self, cpu: &Cpu, x: &[f32], gelu: Option<Gelu>, out: &'a mut Vec<f32>) -> &'a mut [f32] {
         let out = part(out, x.len() / self.matrix.columns() * self.matrix.rows());
         self.write(cpu, x, gelu, out);
@@ -96,6 +100,10 @@ impl LayerNorm {
             weight: loader.vector(&format!("{name}.weight"), len)?,
             bias: loader.vector(&format!("{name}.bias"), len)?,
         })
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.weight.as_slice()) + size_of_val(self.bias.as_slice())
     }
 
     fn forward<'a>(&self, cpu: &Cpu, x: &[f32], out: &'a mut Vec<f32>) -> &'a mut [f32] {
@@ -141,16 +149,15 @@ impl Tower {
         })
     }
 
-    /// Bytes of the matrices.
+    /// Bytes of the weights.
     pub(crate) fn bytes(&self) -> usize {
         let block = |block: &Block| {
-            [&block.qkv, &block.output, &block.mlp[0], &block.mlp[1]]
-                .map(|linear| linear.matrix.bytes())
-                .iter()
-                .sum::<usize>()
+            let linears = [&block.qkv, &block.output, &block.mlp[0], &block.mlp[1]].map(Linear::bytes);
+            linears.iter().sum::<usize>() + block.norms.iter().map(LayerNorm::bytes).sum::<usize>()
         };
-        let ends = [&self.patch, &self.merger[0], &self.merger[1]].map(|linear| linear.matrix.bytes());
-        self.blocks.iter().map(block).sum::<usize>() + ends.iter().sum::<usize>()
+        let ends = [&self.patch, &self.merger[0], &self.merger[1]].map(Linear::bytes);
+        let others = size_of_val(self.table.as_slice()) + self.merger_norm.bytes();
+        self.blocks.iter().map(block).sum::<usize>() + ends.iter().sum::<usize>() + others
     }
 
     /// Adds the features of one checked image, `[tokens, out_hidden_size]`, to `features`.

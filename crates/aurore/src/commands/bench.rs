@@ -1,23 +1,25 @@
 //! `aurore bench`: tokens per second, beside what this machine could do at best.
 
 mod beside;
+mod figures;
 mod image;
 mod kernels;
 mod start;
+mod text;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
-use aurore_checkpoint::{Checkpoint, Config, OFFICIAL, RandomWeights};
-use aurore_kernels::{Isa, Limits};
-use aurore_model::{Input, LoadOptions, Model, Precision, Sequence, Want};
+use aurore_checkpoint::{Checkpoint, Config, LayerType, OFFICIAL, RandomWeights};
+use aurore_kernels::Isa;
+use aurore_model::{LoadOptions, MemoryPlan, Model, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
+use self::text::Bench;
 use crate::failure::hinted;
 use crate::global::Global;
-use crate::models;
+use crate::memory::{self, Limit};
+use crate::models::{self, Kv};
 
 /// Options of `aurore bench`.
 #[derive(clap::Args)]
@@ -33,7 +35,7 @@ pub struct Args {
     /// Weight format.
     #[arg(long, value_enum, default_value = "bf16")]
     quant: Quant,
-    /// Prompt lengths in tokens, each timed as one prefill.
+    /// Prompt lengths in tokens, each timed as one prefill; 0 for none.
     #[arg(long, value_delimiter = ',', default_value = "512")]
     prompt: Vec<usize>,
     /// Tokens to decode, timed together; 0 for no decoding.
@@ -42,9 +44,16 @@ pub struct Args {
     /// Tokens already in the sequence, each timed for prefill and decoding.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     depth: Vec<usize>,
-    /// Sequences decoded together (only 1 so far).
-    #[arg(long, value_delimiter = ',', default_value = "1")]
-    batch: Vec<usize>,
+    /// How a depth comes about: computed, or 512 computed tokens' keys and values again and again, which costs
+    /// the same to go on from and takes seconds where a prefill takes hours.
+    #[arg(long, value_enum, default_value = "prefill")]
+    fill: Fill,
+    /// Sequences decoded together, each with keys and values of its own.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    batch: Vec<u32>,
+    /// Mixers of a shape with random weights: its own, or the same in every layer, to compare their costs.
+    #[arg(long, value_enum, default_value = "hybrid", requires = "random_weights")]
+    layer_types: LayerTypes,
     /// Threads that compute; 0 for one per processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -79,6 +88,32 @@ enum Part {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Fill {
+    Prefill,
+    Repeat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LayerTypes {
+    /// As published: gated DeltaNet with full attention in every fourth layer.
+    Hybrid,
+    /// Full attention.
+    Full,
+    /// Gated DeltaNet.
+    Linear,
+}
+
+impl LayerTypes {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Full => "full",
+            Self::Linear => "linear",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Quant {
     Bf16,
     F32,
@@ -102,12 +137,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         Quant::Q8 => Precision::Q8,
         Quant::Q4 => Precision::Q4,
     };
-    if args.batch != [1] {
-        return Err(hinted(
-            "several sequences at once are not there yet",
-            "leave --batch at 1",
-        ));
-    }
     let isa = match &args.isa {
         None => None,
         Some(name) => Some(Isa::named(name).ok_or_else(|| {
@@ -124,10 +153,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         isa,
         ..LoadOptions::default()
     };
+    let options = LoadOptions {
+        kv: args.choice.kv.map(Kv::format),
+        ..options
+    };
 
     let loading = Instant::now();
     let progress = spinner(global, "loading");
-    let model = load(&args, &options)?;
+    let (model, plan) = load(&args, &options)?;
     let load_seconds = loading.elapsed().as_secs_f64();
     if args.start {
         progress.finish_and_clear();
@@ -145,6 +178,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let bench = Bench {
         args: &args,
         model: &model,
+        plan,
         limits,
         load_seconds,
         progress,
@@ -165,230 +199,80 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(args: &Args, options: &LoadOptions) -> anyhow::Result<Model> {
+/// The model and what it takes, after making sure that what will be measured fits into memory.
+fn load(args: &Args, options: &LoadOptions) -> anyhow::Result<(Model, MemoryPlan)> {
     let name = &args.choice.model;
-    if args.random_weights {
-        let config = match Config::official(name) {
-            Some(config) => config,
-            // Any other checkpoint's shape serves as well.
-            None if name == models::DEFAULT || std::path::Path::new(name).exists() => {
-                models::open(name)?.config().clone()
-            }
-            None => {
-                return Err(hinted(
-                    format!("`{name}` is no official shape"),
-                    format!("--model one of {}, or a checkpoint folder", OFFICIAL.join(", ")),
-                ));
-            }
-        };
-        let config = match args.first_layers {
-            Some(layers) => config.with_layers(layers as usize),
-            None => config,
-        };
-        // Speed of the language model: its tower would only take time to make.
-        let config = Config {
-            vision: config.vision.filter(|_| args.image.is_some()),
-            ..config
-        };
-        return Ok(Model::load(&RandomWeights::new(&config, 1), &config, options)?);
+    if !args.random_weights {
+        let checkpoint: Checkpoint = models::open(name)?;
+        let config = with_context(checkpoint.config(), args)?;
+        let plan = memory::plan(&checkpoint, &config, options);
+        admit(args, &plan)?;
+        return Ok((Model::load(&checkpoint, &config, options)?, plan));
     }
-    let checkpoint: Checkpoint = models::open(name)?;
-    Ok(Model::load(&checkpoint, checkpoint.config(), options)?)
-}
-
-struct Bench<'a> {
-    args: &'a Args,
-    model: &'a Model,
-    limits: Limits,
-    load_seconds: f64,
-    progress: ProgressBar,
-    global: &'a Global,
-}
-
-struct Result {
-    kind: &'static str,
-    tokens: usize,
-    depth: usize,
-    /// Of each repetition.
-    tokens_per_second: Vec<f64>,
-}
-
-impl Bench<'_> {
-    fn at_depth(&self, depth: usize) -> anyhow::Result<()> {
-        let mut base = self.model.new_sequence();
-        self.progress.set_message(format!("filling {depth} tokens"));
-        self.feed(&mut base, depth, Want::None)?;
-        for &tokens in &self.args.prompt {
-            let mut result = Result {
-                kind: "prefill",
-                tokens,
-                depth,
-                tokens_per_second: Vec::new(),
-            };
-            for number in 0..=self.args.repeat {
-                self.progress.set_message(format!(
-                    "prefill {tokens} at {depth}, {number} of {}",
-                    self.args.repeat
-                ));
-                let mut sequence = base.fork();
-                let started = Instant::now();
-                self.feed(&mut sequence, tokens, Want::Last)?;
-                // The first run warms up.
-                if number > 0 {
-                    result
-                        .tokens_per_second
-                        .push(tokens as f64 / started.elapsed().as_secs_f64());
-                }
-                if self.global.is_interrupted() {
-                    return Ok(());
-                }
-            }
-            self.print(&result);
+    let config = match Config::official(name) {
+        Some(config) => config,
+        // Any other checkpoint's shape serves as well.
+        None if name == models::DEFAULT || std::path::Path::new(name).exists() => {
+            models::open(name)?.config().clone()
         }
-        if self.args.generate == 0 {
-            return Ok(());
-        }
-        let tokens = self.args.generate;
-        let mut result = Result {
-            kind: "decode",
-            tokens,
-            depth,
-            tokens_per_second: Vec::new(),
-        };
-        let mut logits = Vec::new();
-        for number in 1..=self.args.repeat {
-            self.progress.set_message(format!(
-                "decode {tokens} at {depth}, {number} of {}",
-                self.args.repeat
+        None => {
+            return Err(hinted(
+                format!("`{name}` is no official shape"),
+                format!("--model one of {}, or a checkpoint folder", OFFICIAL.join(", ")),
             ));
-            let mut sequence = base.fork();
-            self.model.step(&mut sequence, 0, &mut logits)?;
-            let started = Instant::now();
-            for id in 0..tokens {
-                self.model.step(&mut sequence, self.id(id), &mut logits)?;
-            }
-            result
-                .tokens_per_second
-                .push(tokens as f64 / started.elapsed().as_secs_f64());
-            if self.global.is_interrupted() {
-                return Ok(());
-            }
         }
-        self.print(&result);
-        Ok(())
-    }
+    };
+    let config = match args.first_layers {
+        Some(layers) => config.with_layers(layers as usize),
+        None => config,
+    };
+    let config = match args.layer_types {
+        LayerTypes::Hybrid => config,
+        LayerTypes::Full => config.with_all_layers(LayerType::FullAttention),
+        LayerTypes::Linear => config.with_all_layers(LayerType::LinearAttention),
+    };
+    // Speed of the language model: its tower would only take time to make.
+    let config = Config {
+        vision: config.vision.filter(|_| args.image.is_some()),
+        ..config
+    };
+    let config = with_context(&config, args)?;
+    let kv = options.kv.unwrap_or_else(|| options.precision.kv());
+    let plan = MemoryPlan::with_kv(&config, options.precision, kv);
+    admit(args, &plan)?;
+    let weights = RandomWeights::new(&config, 1);
+    Ok((Model::load(&weights, &config, options)?, plan))
+}
 
-    /// Some token that is no placeholder for an image: a prime stride through the vocabulary's start.
-    fn id(&self, index: usize) -> u32 {
-        let below = self.model.config().text.vocab_size.min(200);
-        (index * 7919 % below) as u32
-    }
+/// The most tokens that a sequence of the measurement has.
+fn longest(args: &Args) -> usize {
+    let depth = args.depth.iter().max().copied().unwrap_or(0);
+    let prompt = args.prompt.iter().max().copied().unwrap_or(0);
+    // A step before those that are timed.
+    depth.saturating_add(prompt.max(args.generate.saturating_add(1)))
+}
 
-    fn feed(&self, sequence: &mut Sequence, tokens: usize, want: Want) -> anyhow::Result<()> {
-        let ids: Vec<u32> = (0..tokens).map(|index| self.id(index)).collect();
-        let start = sequence.next_position();
-        let positions: Vec<[u32; 3]> = (0..tokens).map(|index| [start + index as u32; 3]).collect();
-        let input = Input {
-            ids: &ids,
-            positions: &positions,
-            images: &[],
-        };
-        self.model
-            .prefill(sequence, &input, want)
-            .context("the bench's own prompt")?;
-        Ok(())
+fn with_context(config: &Config, args: &Args) -> anyhow::Result<Config> {
+    let config = match args.choice.context {
+        None => config.clone(),
+        Some(tokens) => config.clone().with_context(memory::to_usize(tokens)),
+    };
+    let (longest, own) = (longest(args), config.text.max_position_embeddings);
+    // Pictures and starts have lengths of their own.
+    if longest > own && args.image.is_none() && !args.start {
+        return Err(hinted(
+            format!("{longest} tokens are to be measured, but the context ends at {own}"),
+            format!("--context {longest}"),
+        ));
     }
+    Ok(config)
+}
 
-    /// Bytes that one token needs at the least: weights once, and for a step state and KV.
-    fn bytes_per_token(&self, result: &Result) -> f64 {
-        let text = &self.model.config().text;
-        let weights = self.model.bytes_per_token() as f64;
-        if result.kind == "prefill" {
-            return (weights - self.model.head_bytes() as f64) / result.tokens.max(1) as f64;
-        }
-        let heads = text.linear_num_value_heads * text.linear_key_head_dim * text.linear_value_head_dim;
-        let state = 2 * text.linear_layers() * heads * size_of::<f32>();
-        let kv = 2 * text.full_layers() * text.num_key_value_heads * text.head_dim * size_of::<f32>();
-        weights + state as f64 + (kv * (result.depth + result.tokens / 2)) as f64
-    }
-
-    /// f32 operations of the matrix products of one token.
-    fn operations_per_token(&self, kind: &str) -> f64 {
-        let weight = match self.args.quant {
-            Quant::F32 => 4.0,
-            Quant::Bf16 => 2.0,
-            Quant::Q8 => 129.0 / 128.0,
-            Quant::Q4 => 69.0 / 128.0,
-        };
-        let head = if kind == "prefill" {
-            self.model.head_bytes()
-        } else {
-            0
-        };
-        2.0 * (self.model.bytes_per_token() - head) as f64 / weight
-    }
-
-    fn print_head(&self) {
-        println!(
-            "{} {}, {} threads, {}; loaded in {:.1} s, {} MB of weights",
-            self.args.choice.model,
-            quant_name(self.args.quant),
-            self.model.threads(),
-            self.model.isa_name(),
-            self.load_seconds,
-            self.model.memory_bytes() / 1_000_000,
-        );
-        println!(
-            "this machine now: {:.1} GB/s read, {:.0} GFLOP/s f32\n",
-            self.limits.read_bytes_per_second / 1e9,
-            self.limits.operations_per_second / 1e9,
-        );
-        println!(
-            "{:8} {:>7} {:>7} {:>12} {:>8} {:>11} {:>12}",
-            "", "tokens", "depth", "tokens/s", "± sd", "bandwidth", "arithmetic"
-        );
-    }
-
-    fn print(&self, result: &Result) {
-        let speed = median(&result.tokens_per_second);
-        let spread = deviation(&result.tokens_per_second);
-        let bytes = self.bytes_per_token(result);
-        let bandwidth = speed * bytes / self.limits.read_bytes_per_second;
-        let arithmetic = speed * self.operations_per_token(result.kind) / self.limits.operations_per_second;
-        if self.global.json {
-            let line = json!({
-                "model": self.args.choice.model,
-                "random_weights": self.args.random_weights,
-                "quant": quant_name(self.args.quant),
-                "isa": self.model.isa_name(),
-                "threads": self.model.threads(),
-                "kind": result.kind,
-                "tokens": result.tokens,
-                "depth": result.depth,
-                "batch": 1,
-                "beside": self.args.beside,
-                "first_layers": self.args.first_layers,
-                "tokens_per_second": round(speed),
-                "stddev": round(spread),
-                "bytes_per_token": bytes.round(),
-                "bandwidth_share": round(bandwidth),
-                "arithmetic_share": round(arithmetic),
-                "peak_memory_bytes": peak_memory_bytes(),
-                "load_seconds": round(self.load_seconds),
-            });
-            println!("{line}");
-            return;
-        }
-        let row = format!(
-            "{:8} {:>7} {:>7} {speed:>12.2} {spread:>8.2} {:>10.0}% {:>11.0}%",
-            result.kind,
-            result.tokens,
-            result.depth,
-            bandwidth * 100.0,
-            arithmetic * 100.0,
-        );
-        self.progress.suspend(|| println!("{row}"));
-    }
+fn admit(args: &Args, plan: &MemoryPlan) -> anyhow::Result<()> {
+    let most = args.batch.iter().max().copied().unwrap_or(1);
+    // Beside several sequences there is the one that they are copies of.
+    let sequences = u64::from(most) + u64::from(most > 1);
+    memory::admit(plan, sequences, longest(args) as u64, Limit::find())
 }
 
 fn quant_name(quant: Quant) -> &'static str {
@@ -398,43 +282,6 @@ fn quant_name(quant: Quant) -> &'static str {
         Quant::Q8 => "q8",
         Quant::Q4 => "q4",
     }
-}
-
-/// Four significant digits are more than such a measurement has.
-fn round(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return 0.0;
-    }
-    let scale = 10_f64.powi(3 - value.abs().log10().floor() as i32);
-    (value * scale).round() / scale
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => 0.0,
-        len if len % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    let count = values.len() as f64;
-    if values.len() < 2 {
-        return 0.0;
-    }
-    let mean = values.iter().sum::<f64>() / count;
-    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
-}
-
-/// The most memory that this process has had, where the system says.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 fn spinner(global: &Global, message: &'static str) -> ProgressBar {
@@ -448,21 +295,4 @@ fn spinner(global: &Global, message: &'static str) -> ProgressBar {
     }
     progress.enable_steady_tick(std::time::Duration::from_millis(100));
     progress
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{deviation, median, round};
-
-    #[test]
-    fn figures_are_what_they_say() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(&[]), 0.0);
-        assert!((deviation(&[1.0, 3.0]) - 2_f64.sqrt()).abs() < 1e-12);
-        assert_eq!(deviation(&[1.0]), 0.0);
-        assert_eq!(round(123.456), 123.5);
-        assert_eq!(round(0.0), 0.0);
-        assert_eq!(round(0.012_345_6), 0.012_35);
-    }
 }

@@ -1,58 +1,107 @@
 //! `aurore inspect`: a checkpoint's shape, sizes and memory plan.
 
-use std::collections::BTreeMap;
+mod facts;
+mod plan;
+mod table;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use aurore_checkpoint::{Checkpoint, Config, Ffn, OFFICIAL, Part, layout};
-use aurore_model::{MemoryPlan, Precision};
-use serde_json::{Map, Value, json};
+use aurore_checkpoint::{Checkpoint, Config, OFFICIAL};
 
+use self::facts::Facts;
+use self::plan::{Machine, Wish};
 use crate::failure::hinted;
 use crate::global::Global;
-use crate::models;
-use crate::style::{Look, Style};
+use crate::models::{self, Kv};
+use crate::style::Style;
 
-/// Context lengths that the memory plan shows.
-const CONTEXTS: [u64; 3] = [4_096, 32_768, 262_144];
+/// The name that stands for all official shapes.
+const ALL: &str = "all";
 
 /// Options of `aurore inspect`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// `nano`, a checkpoint folder, a packed file, or an official shape without files: 0.8B, 2B, 4B, 9B, 27B,
-    /// 35B-A3B, 122B-A10B, 397B-A17B.
+    /// `nano`, a checkpoint folder, a packed file, an official shape without files (0.8B, 2B, 4B, 9B, 27B,
+    /// 35B-A3B, 122B-A10B, 397B-A17B), or `all` of these shapes.
     #[arg(value_name = "NAME|PATH", default_value = models::DEFAULT)]
     model: String,
     /// Compare everything in a packed file with its checksums.
     #[arg(long)]
     check: bool,
+    /// Plan memory and speed for conversations of this many tokens, and say whether they fit this machine.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    context: Option<u64>,
+    /// Conversations at once that the plan is for.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    sequences: u64,
+    /// How the plan keeps keys and values: bf16 unless the weights are f32.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    kv: Option<Kv>,
 }
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    // A folder of that name wins over the official shape.
-    let shape = if Path::new(&args.model).exists() {
+    let style = Style::new(global.color);
+    // A folder of that name wins over shapes.
+    let is_path = Path::new(&args.model).exists();
+    if args.model == ALL && !is_path {
+        if args.check {
+            return Err(hinted("shapes have no checksums", "name a packed file"));
+        }
+        let wish = wish(&args).unwrap_or(Wish {
+            context: 262_144,
+            sequences: args.sequences,
+            kv: args.kv.map(Kv::format),
+        });
+        table::run(&wish, &Machine::measure(), global);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shape = if is_path {
         None
     } else {
         Config::official(&args.model)
     };
-    let facts = match shape {
-        Some(config) => Facts::new(&args.model, &config, None),
+    let (config, checkpoint) = match shape {
+        Some(config) => (config, None),
         None => {
             let checkpoint = models::open(&args.model)
                 .map_err(|error| error.context(format!("official shapes are {}", OFFICIAL.join(", "))))?;
             if args.check {
                 check(&checkpoint)?;
             }
-            Facts::new(&args.model, checkpoint.config(), Some(&checkpoint))
+            (checkpoint.config().clone(), Some(checkpoint))
         }
     };
+    let facts = Facts::new(&args.model, &config, checkpoint.as_ref());
+    let Some(wish) = wish(&args) else {
+        if global.json {
+            println!("{}", facts.to_json());
+        } else {
+            facts.print(style);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let plans = plan::Plans::new(&args.model, &config, checkpoint.as_ref(), wish);
+    let machine = Machine::measure();
     if global.json {
-        println!("{}", facts.to_json());
+        let mut line = facts.to_json();
+        line["plan"] = plans.to_json(&machine);
+        println!("{line}");
     } else {
-        facts.print(Style::new(global.color));
+        plans.print(&machine, style);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to plan for, if a plan is asked for.
+fn wish(args: &Args) -> Option<Wish> {
+    let asked = args.context.is_some() || args.sequences > 1 || args.kv.is_some();
+    asked.then(|| Wish {
+        context: args.context.unwrap_or(4096),
+        sequences: args.sequences,
+        kv: args.kv.map(Kv::format),
+    })
 }
 
 /// Reads all of a packed file.
@@ -64,312 +113,4 @@ fn check(checkpoint: &Checkpoint) -> anyhow::Result<()> {
         ));
     };
     Ok(packed.check(|_| ())?)
-}
-
-/// What is told about a model.
-struct Facts {
-    name: String,
-    config: Config,
-    /// (place, fingerprint, bytes per data type), of checkpoints with files.
-    files: Option<(String, String, BTreeMap<String, u64>)>,
-    /// From what and how a packed file was made.
-    provenance: Option<BTreeMap<String, String>>,
-    parts: BTreeMap<Part, u64>,
-    total: u64,
-    active: u64,
-    plan: MemoryPlan,
-}
-
-impl Facts {
-    fn new(name: &str, config: &Config, checkpoint: Option<&Checkpoint>) -> Self {
-        let with_mtp = checkpoint
-            .is_none_or(|checkpoint| checkpoint.tensor_names().any(|name| name.starts_with("mtp.")));
-        let mut parts = BTreeMap::new();
-        for slot in layout(config) {
-            if slot.part != Part::Mtp || with_mtp {
-                *parts.entry(slot.part).or_insert(0) += slot.parameters();
-            }
-        }
-        let total = parts.values().sum();
-        Self {
-            name: name.to_owned(),
-            config: config.clone(),
-            files: checkpoint.map(|checkpoint| {
-                let bytes = checkpoint.bytes_by_dtype();
-                let bytes = bytes
-                    .into_iter()
-                    .map(|(dtype, bytes)| (dtype.to_owned(), bytes))
-                    .collect();
-                (checkpoint.files().describe(), checkpoint.fingerprint(), bytes)
-            }),
-            provenance: checkpoint.and_then(Checkpoint::packed_file).map(|packed| {
-                packed
-                    .provenance()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect()
-            }),
-            total,
-            active: active(config, &parts),
-            parts,
-            plan: match checkpoint.filter(|checkpoint| checkpoint.packed_file().is_some()) {
-                None => MemoryPlan::new(config, Precision::Bf16),
-                Some(packed) => MemoryPlan {
-                    weights: packed.total_bytes(),
-                    ..MemoryPlan::new(config, Precision::Bf16)
-                },
-            },
-        }
-    }
-
-    fn shape(&self) -> Vec<(&'static str, String)> {
-        let text = &self.config.text;
-        let mut rows = vec![
-            ("vocabulary", text.vocab_size.to_string()),
-            ("hidden", text.hidden_size.to_string()),
-            (
-                "layers",
-                format!(
-                    "{} ({} DeltaNet, {} attention)",
-                    text.num_hidden_layers,
-                    text.linear_layers(),
-                    text.full_layers()
-                ),
-            ),
-            (
-                "attention",
-                format!(
-                    "{} query heads, {} key-value heads of {}, {} dimensions rotated",
-                    text.num_attention_heads,
-                    text.num_key_value_heads,
-                    text.head_dim,
-                    text.rotary_dim()
-                ),
-            ),
-            (
-                "DeltaNet",
-                format!(
-                    "{} key heads of {}, {} value heads of {}",
-                    text.linear_num_key_heads,
-                    text.linear_key_head_dim,
-                    text.linear_num_value_heads,
-                    text.linear_value_head_dim
-                ),
-            ),
-        ];
-        rows.push(match text.ffn {
-            Ffn::Dense { intermediate } => ("feed-forward", format!("dense, {intermediate}")),
-            Ffn::Moe {
-                experts,
-                top_k,
-                intermediate,
-                shared_intermediate,
-            } => (
-                "feed-forward",
-                format!("{experts} experts of {intermediate}, {top_k} a token; shared {shared_intermediate}"),
-            ),
-        });
-        rows.push(("context", format!("{} tokens", text.max_position_embeddings)));
-        if let Some(yarn) = &text.rope.yarn {
-            let original = yarn.original_max_position_embeddings;
-            rows.push(("YaRN", format!("factor {} over {original} tokens", yarn.factor)));
-        }
-        rows.push((
-            "head",
-            if self.config.tie_word_embeddings {
-                "tied"
-            } else {
-                "its own"
-            }
-            .to_owned(),
-        ));
-        rows.push(match &self.config.vision {
-            None => ("vision", "none".to_owned()),
-            Some(vision) => (
-                "vision",
-                format!(
-                    "{} blocks of {}, {} heads; a token for {side}×{side} pixels",
-                    vision.depth,
-                    vision.hidden_size,
-                    vision.num_heads,
-                    side = vision.patch_size * vision.spatial_merge_size
-                ),
-            ),
-        });
-        rows
-    }
-
-    fn print(&self, style: Style) {
-        let title = |text: &str| println!("{}", style.paint(Look::Bold, text));
-        title(&self.name);
-        if let Some((place, fingerprint, bytes)) = &self.files {
-            let stored: Vec<String> = bytes
-                .iter()
-                .map(|(dtype, bytes)| format!("{} {dtype}", size(*bytes)))
-                .collect();
-            println!("  {:<14}{place}", "files");
-            println!("  {:<14}{}", "stored", stored.join(", "));
-            println!("  {:<14}{fingerprint}", "fingerprint");
-        }
-        for (label, value) in self.provenance.iter().flatten() {
-            println!("  {:<14}{value}", format!("packed, {label}"));
-        }
-        for (label, value) in self.shape() {
-            println!("  {label:<14}{value}");
-        }
-        title("parameters");
-        for (part, parameters) in &self.parts {
-            println!("  {:<22}{:>12}", describe(*part), count(*parameters));
-        }
-        println!("  {:<22}{:>12}", "total", count(self.total));
-        println!("  {:<22}{:>12}", "active for a token", count(self.active));
-        title(match &self.provenance {
-            None => "memory, weights kept in bf16",
-            Some(_) => "memory, weights kept as packed",
-        });
-        println!("  {:<22}{:>12}", "weights", size(self.plan.weights));
-        println!("  {:<22}{:>12}", "state of a sequence", size(self.plan.state));
-        println!("  {:<22}{:>12}", "each token", size(self.plan.kv_per_token));
-        for tokens in self.contexts() {
-            let all = self.plan.weights + self.plan.sequence(tokens);
-            println!("  {:<22}{:>12}", format!("with {tokens} tokens"), size(all));
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let text = &self.config.text;
-        let parts: Map<String, Value> = self
-            .parts
-            .iter()
-            .map(|(part, parameters)| (describe(*part).to_owned(), json!(parameters)))
-            .collect();
-        let ffn = match text.ffn {
-            Ffn::Dense { intermediate } => json!({"kind": "dense", "intermediate_size": intermediate}),
-            Ffn::Moe {
-                experts,
-                top_k,
-                intermediate,
-                shared_intermediate,
-            } => json!({
-                "kind": "moe",
-                "num_experts": experts,
-                "num_experts_per_tok": top_k,
-                "moe_intermediate_size": intermediate,
-                "shared_expert_intermediate_size": shared_intermediate,
-            }),
-        };
-        let vision = self.config.vision.as_ref().map(|vision| {
-            json!({
-                "depth": vision.depth,
-                "hidden_size": vision.hidden_size,
-                "num_heads": vision.num_heads,
-                "intermediate_size": vision.intermediate_size,
-                "patch_size": vision.patch_size,
-                "spatial_merge_size": vision.spatial_merge_size,
-            })
-        });
-        let contexts: Vec<Value> = self
-            .contexts()
-            .map(|tokens| json!({"tokens": tokens, "bytes": self.plan.weights + self.plan.sequence(tokens)}))
-            .collect();
-        json!({
-            "model": self.name,
-            "files": self.files.as_ref().map(|(place, fingerprint, bytes)| {
-                json!({"place": place, "fingerprint": fingerprint, "bytes_by_dtype": bytes})
-            }),
-            "packed": self.provenance,
-            "shape": {
-                "vocab_size": text.vocab_size,
-                "hidden_size": text.hidden_size,
-                "num_hidden_layers": text.num_hidden_layers,
-                "linear_layers": text.linear_layers(),
-                "full_layers": text.full_layers(),
-                "num_attention_heads": text.num_attention_heads,
-                "num_key_value_heads": text.num_key_value_heads,
-                "head_dim": text.head_dim,
-                "rotary_dim": text.rotary_dim(),
-                "linear_num_key_heads": text.linear_num_key_heads,
-                "linear_num_value_heads": text.linear_num_value_heads,
-                "linear_key_head_dim": text.linear_key_head_dim,
-                "linear_value_head_dim": text.linear_value_head_dim,
-                "ffn": ffn,
-                "max_position_embeddings": text.max_position_embeddings,
-                "tie_word_embeddings": self.config.tie_word_embeddings,
-                "vision": vision,
-            },
-            "parameters": {"total": self.total, "active": self.active, "parts": parts},
-            "memory": {
-                "precision": if self.provenance.is_some() { "packed" } else { "bf16" },
-                "weights_bytes": self.plan.weights,
-                "state_bytes": self.plan.state,
-                "kv_bytes_per_token": self.plan.kv_per_token,
-                "contexts": contexts,
-            },
-        })
-    }
-
-    /// The lengths to plan for: those that the model can have.
-    fn contexts(&self) -> impl Iterator<Item = u64> {
-        let longest = self.config.text.max_position_embeddings as u64;
-        CONTEXTS
-            .into_iter()
-            .filter(move |tokens| *tokens < longest)
-            .chain([longest])
-    }
-}
-
-/// Parameters of the language model that take part in one token's step.
-fn active(config: &Config, parts: &BTreeMap<Part, u64>) -> u64 {
-    let all = |part: Part| parts.get(&part).copied().unwrap_or(0);
-    let routed = match config.text.ffn {
-        Ffn::Dense { .. } => 0,
-        Ffn::Moe { experts, top_k, .. } => all(Part::Experts) / experts as u64 * top_k as u64,
-    };
-    // The embedding counts whole, as it does in published figures.
-    let others = [
-        Part::Embedding,
-        Part::Head,
-        Part::FullAttention,
-        Part::LinearAttention,
-        Part::Mlp,
-        Part::SharedExpert,
-        Part::Norm,
-    ];
-    routed + others.into_iter().map(all).sum::<u64>()
-}
-
-fn describe(part: Part) -> &'static str {
-    match part {
-        Part::Embedding => "embedding",
-        Part::Head => "head",
-        Part::FullAttention => "attention",
-        Part::LinearAttention => "DeltaNet",
-        Part::Mlp => "feed-forward",
-        Part::Experts => "experts",
-        Part::SharedExpert => "router, shared expert",
-        Part::Norm => "norms",
-        Part::Vision => "vision",
-        Part::Mtp => "multi-token head",
-    }
-}
-
-/// A number of parameters, to four digits.
-fn count(parameters: u64) -> String {
-    let value = parameters as f64;
-    match value {
-        v if v >= 1e9 => format!("{:.3} B", v / 1e9),
-        v if v >= 1e6 => format!("{:.3} M", v / 1e6),
-        v if v >= 1e3 => format!("{:.3} k", v / 1e3),
-        _ => parameters.to_string(),
-    }
-}
-
-/// A number of bytes, in decimal units.
-fn size(bytes: u64) -> String {
-    let value = bytes as f64;
-    match value {
-        v if v >= 1e9 => format!("{:.2} GB", v / 1e9),
-        v if v >= 1e6 => format!("{:.2} MB", v / 1e6),
-        v if v >= 1e3 => format!("{:.2} kB", v / 1e3),
-        _ => format!("{bytes} B"),
-    }
 }

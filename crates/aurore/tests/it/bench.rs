@@ -51,6 +51,61 @@ fn text_beside_a_busy_process() {
 }
 
 #[test]
+fn sequences_together_at_a_depth() {
+    for layers in ["hybrid", "full", "linear"] {
+        let lines = bench(&[
+            "--prompt",
+            "0",
+            "--generate",
+            "3",
+            "--batch",
+            "1,3",
+            "--depth",
+            "70,5000",
+            "--fill",
+            "repeat",
+            "--kv",
+            "int8",
+            "--context",
+            "6000",
+            "--layer-types",
+            layers,
+        ]);
+        let found: Vec<(u64, u64)> = lines
+            .iter()
+            .map(|line| (line["depth"].as_u64().unwrap(), line["batch"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(found, [(70, 1), (70, 3), (5000, 1), (5000, 3)]);
+        for line in &lines {
+            let number = |name: &str| line[name].as_f64().unwrap();
+            let each = number("tokens_per_second_each") * number("batch");
+            assert!((each / number("tokens_per_second") - 1.0).abs() < 1e-2, "{line}");
+            assert!(number("ratio_to_one") > 0.0 && number("planned_bytes") > 0.0);
+            assert_eq!(
+                (&line["kv"], &line["layer_types"]),
+                (&"int8".into(), &layers.into())
+            );
+        }
+    }
+}
+
+#[test]
+fn lengths_beyond_the_context_or_memory_are_refused_with_what_helps() {
+    for (options, hint) in [
+        (&["--depth", "262144", "--model", "0.8B"][..], "--context 262656"),
+        (
+            &["--batch", "40", "--depth", "200000", "--model", "0.8B"],
+            "would fit: --context",
+        ),
+        (&["--model", "397B-A17B", "--quant", "f32"], "fewer bits"),
+    ] {
+        let said = Program::new().run(&[&["bench", "--random-weights"], options].concat());
+        assert_eq!(said.code, 1, "{options:?}: {}", said.out);
+        assert!(said.err.contains(hint), "{options:?}: {}", said.err);
+    }
+}
+
+#[test]
 fn a_picture_from_pixels_on() {
     let lines = bench(&["--image", "640x512"]);
     let [line] = &lines[..] else { panic!("{lines:?}") };

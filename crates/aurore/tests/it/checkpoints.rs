@@ -32,6 +32,85 @@ fn official_shapes_are_described_without_files() {
 }
 
 #[test]
+fn a_plan_says_what_fits_and_how_fast_at_most() {
+    let said = Program::new().run(&[
+        "inspect",
+        "0.8B",
+        "--context",
+        "1010000",
+        "--kv",
+        "int8",
+        "--json",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let plan = &said.json_lines()[0]["plan"];
+    assert_eq!(
+        (&plan["context"], &plan["yarn_factor"]),
+        (&1_010_000.into(), &4.0.into())
+    );
+    assert!(plan["machine"]["read_bytes_per_second"].as_f64().unwrap() > 1e6);
+    let formats = plan["formats"].as_array().unwrap();
+    let names: Vec<&str> = formats
+        .iter()
+        .map(|plan| plan["weights"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["f32", "bf16", "q8", "mixed", "q4"]);
+    for plan in formats {
+        let number = |name: &str| plan[name].as_u64().unwrap();
+        // 8 bits and a scale for each token, head, and keys or values of six layers, in whole pages.
+        assert_eq!(number("kv_bytes_per_token"), 6 * 2 * 2 * (256 + 4));
+        assert_eq!(number("kv_bytes"), 6 * 2 * 2 * (256 + 4) * 1_010_048);
+        let parts = ["weights", "kv", "delta", "convolution", "chunk", "buffers"];
+        let sum: u64 = parts.map(|part| number(&format!("{part}_bytes"))).iter().sum();
+        assert_eq!(sum, number("total_bytes"));
+        let most = &plan["tokens_per_second_at_most"];
+        assert!(most["start"].as_f64().unwrap() > most["end"].as_f64().unwrap());
+    }
+    let text = Program::new()
+        .run(&["inspect", "397B-A17B", "--context", "262144", "--sequences", "3"])
+        .out;
+    for part in [
+        "3 sequences of 262144 tokens",
+        "a page of 64 tokens",
+        "fits",
+        "at most",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A checkpoint's own plan: its context ends at 262,144.
+    let text = Program::new()
+        .run(&["inspect", &golden("moe"), "--context", "300000"])
+        .out;
+    assert!(text.contains("YaRN with factor"), "{text}");
+}
+
+#[test]
+fn all_shapes_are_planned_in_one_table() {
+    let said = Program::new().run(&["inspect", "all", "--context", "262144"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for name in ["0.8B", "27B", "397B-A17B"] {
+        assert!(said.out.contains(name), "{name}: {}", said.out);
+    }
+    let lines = Program::new()
+        .run(&["inspect", "all", "--context", "4096", "--json"])
+        .json_lines();
+    assert_eq!(lines.len(), 8);
+    assert!(lines[7]["plan"]["formats"][4]["experts_bytes"].as_u64().unwrap() > 200_000_000_000);
+}
+
+#[test]
+fn a_context_larger_than_memory_is_refused_before_anything_is_loaded() {
+    let arguments = ["run", "Hello", "--context", "100000000000"];
+    let said = Program::new().run(&arguments);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.err.contains("tokens need") && said.err.contains("would fit: --context"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn checkpoints_are_described_from_their_files() {
     let said = Program::new().run(&["inspect", &golden("moe"), "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);

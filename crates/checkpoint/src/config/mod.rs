@@ -6,6 +6,7 @@ mod official;
 mod parse;
 mod preprocessor;
 mod rope;
+mod variant;
 mod write;
 
 pub use generation::GenerationConfig;

@@ -16,9 +16,14 @@ pub const OFFICIAL: &[&str] = &[
 
 impl Config {
     /// The configuration of a published model by its short name, such as `0.8B` or `35B-A3B`
-    /// (a leading `Qwen3.5-` is fine); `None` for names not in [`OFFICIAL`].
+    /// (a leading `Qwen3.5-` is fine); `None` for names not in [`OFFICIAL`]. `Qwen3.6-27B`,
+    /// `Qwen3.6-35B-A3B` and `Qwen3.8-27B` have the sizes of their predecessors.
     pub fn official(name: &str) -> Option<Self> {
-        let short = name.strip_prefix("Qwen3.5-").unwrap_or(name);
+        let short = match name {
+            "Qwen3.6-27B" | "Qwen3.8-27B" => "27B",
+            "Qwen3.6-35B-A3B" => "35B-A3B",
+            _ => name.strip_prefix("Qwen3.5-").unwrap_or(name),
+        };
         let dense = |intermediate| Ffn::Dense { intermediate };
         let moe = |experts, top_k, inner| Ffn::Moe {
             experts,

@@ -127,6 +127,18 @@ impl RopeParameters {
 }
 
 impl Yarn {
+    /// The published settings for contexts `factor` times as long as the original.
+    pub fn new(factor: f64, original_max_position_embeddings: usize) -> Self {
+        Self {
+            factor,
+            original_max_position_embeddings,
+            attention_factor: mscale(factor, 1.0),
+            beta_fast: BETA_FAST,
+            beta_slow: BETA_SLOW,
+            truncate: true,
+        }
+    }
+
     fn parse(
         fields: Fields<'_>,
         max_position_embeddings: usize,
@@ -156,12 +168,16 @@ impl Yarn {
             factor,
             original_max_position_embeddings,
             attention_factor,
-            beta_fast: scale("beta_fast")?.unwrap_or(32.0),
-            beta_slow: scale("beta_slow")?.unwrap_or(1.0),
+            beta_fast: scale("beta_fast")?.unwrap_or(BETA_FAST),
+            beta_slow: scale("beta_slow")?.unwrap_or(BETA_SLOW),
             truncate: fields.flag("truncate")?.unwrap_or(true),
         })
     }
 }
+
+/// The published bounds of the ramp, in rotations over the original context.
+const BETA_FAST: f64 = 32.0;
+const BETA_SLOW: f64 = 1.0;
 
 fn mscale(factor: f64, scale: f64) -> f64 {
     if factor <= 1.0 {

@@ -45,7 +45,8 @@ impl FullAttention {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.input.bytes() + self.output.bytes()
+        let vectors = self.query_norm.len() + self.key_norm.len();
+        self.input.bytes() + self.output.bytes() + vectors * size_of::<f32>()
     }
 
     /// `x += mixer(normed)` for a pass's rows; `layer` is this layer's number. The scratch holds the

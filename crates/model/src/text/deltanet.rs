@@ -71,7 +71,8 @@ impl DeltaNet {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.input.bytes() + self.output.bytes()
+        let vectors = self.conv_weight.len() + self.decay.len() + self.dt_bias.len() + self.norm.len();
+        self.input.bytes() + self.output.bytes() + vectors * size_of::<f32>()
     }
 
     /// `x += mixer(normed)` for a pass's rows; `layer` is this layer's number.

@@ -64,10 +64,11 @@ impl TextModel {
         })
     }
 
-    /// Bytes of the matrices.
+    /// Bytes of the weights.
     pub(crate) fn bytes(&self) -> usize {
         let layers: usize = self.layers.iter().map(Layer::bytes).sum();
-        layers + self.head.bytes() + self.embedding.as_ref().map_or(0, Matrix::bytes)
+        let embedding = self.embedding.as_ref().map_or(0, Matrix::bytes);
+        layers + self.head.bytes() + embedding + size_of_val(self.norm.as_slice())
     }
 
     /// Bytes of the head.
@@ -75,14 +76,14 @@ impl TextModel {
         self.head.bytes()
     }
 
-    /// Bytes of the matrices that one token meets.
+    /// Bytes of the weights that one token meets.
     pub(crate) fn bytes_per_token(&self) -> usize {
         let layers: usize = self
             .layers
             .iter()
             .map(|layer| layer.bytes() - layer.feed_forward.idle_bytes())
             .sum();
-        layers + self.head.bytes()
+        layers + self.head.bytes() + size_of_val(self.norm.as_slice())
     }
 
     /// Writes a known token's embedding, `[hidden]`.
@@ -237,6 +238,7 @@ impl Layer {
             Mixer::Linear(mixer) => mixer.bytes(),
             Mixer::Full(mixer) => mixer.bytes(),
         };
-        mixer + self.feed_forward.bytes()
+        let norms = self.input_norm.len() + self.post_norm.len();
+        mixer + self.feed_forward.bytes() + norms * size_of::<f32>()
     }
 }

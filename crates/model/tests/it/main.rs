@@ -6,6 +6,8 @@ mod batch;
 mod fast;
 #[cfg(test)]
 mod goldens;
+mod long;
+mod mixers;
 #[cfg(test)]
 mod packed;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use aurore_checkpoint::PreprocessorConfig;
 use aurore_model::{Input, Model, Want};
 use serde_json::json;
 
-use super::{Args, deviation, median, peak_memory_bytes, quant_name, round};
+use super::figures::{deviation, median, peak_memory_bytes, round};
+use super::{Args, quant_name};
 use crate::failure::hinted;
 use crate::global::Global;
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use aurore_model::{Input, Model, Want};
 use serde_json::json;
 
-use super::{Args, peak_memory_bytes, quant_name, round};
+use super::figures::{peak_memory_bytes, round};
+use super::{Args, quant_name};
 use crate::failure::hinted;
 use crate::global::Global;
 
