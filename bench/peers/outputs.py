@@ -11,6 +11,8 @@ from variant import Variant
 # Longer than the pieces that rivals cut a prompt into (512): what is carried over is looked at too.
 TOKENS = 640
 TOP = 100
+# Formats whose rounding leaves the likeliest tokens near the top.
+NEAR = ("Q8_0", "BF16")
 PADDED = re.compile(r"\[PAD(\d+)\]")
 
 
@@ -55,9 +57,9 @@ def judge(server, variant, shape, expected):
     if expected:
         near = sorted(expected, key=expected.get, reverse=True)[:10]
         kept = sum(token in one for token in near)
-        # Logits of random weights lie close together: rounding changes their order, noise loses them altogether.
         result["official_top_10_in_its_top_100"] = kept
-        if kept < 5:
+        # Networks of random weights forgive little: four bits alone can lose all of them.
+        if kept < 3 and variant.quant in NEAR:
             result |= {"looks": "wrong", "why": f"{kept} of the official implementation's 10 likeliest among its 100"}
     if not same:
         result |= {"looks": "wrong", "why": "another answer to the same question"}
