@@ -16,9 +16,12 @@ def main():
     parser.add_argument("-np", dest="parallel", type=int, default=1)
     parser.add_argument("-fa", dest="flash", default="on")
     parser.add_argument("--mmproj")
+    parser.add_argument("--no-repack", action="store_true")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int)
     arguments = parser.parse_args()
+    if arguments.no_repack:
+        parser.error("not possible here: this package repacks always")
     if arguments.version:
         print(f"version: xllamacpp {xllamacpp.__version__}: {xllamacpp.get_system_info().strip()}")
         return

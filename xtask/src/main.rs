@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a program for people at a terminal")]
 
+mod arm;
 mod check;
 mod demo;
 mod goldens;
@@ -38,6 +39,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Test the kernels of 64-bit Arm in an emulator (`qemu-user` and a cross compiler are needed).
+    Arm {
+        /// Passed to `cargo test` (a name to filter by, …).
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Format, lints, documentation, licences: everything but the tests.
     Check,
     /// Install what is missing: Chromium, and MiniWoB++ pages.
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo { args } => demo::run(&args),
         Task::Test { args } => test::run(&args),
+        Task::Arm { args } => arm::run(&args),
         Task::Check => check::run(),
         Task::Setup => setup::run(),
         Task::Goldens => goldens::run(),

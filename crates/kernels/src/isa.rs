@@ -3,6 +3,8 @@
 //! It is made of four choices: floating-point vectors, integer products, and products of bf16 pairs and tiles
 //! where there are any. What has vectors of its own need not have integer products of its own.
 
+use std::sync::OnceLock;
+
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::{Neon, NeonDot};
 use crate::arch::portable::Portable;
@@ -16,6 +18,7 @@ use crate::dot::DotKernel;
 use crate::pairs::{EmulatedPairs, PairKernel};
 use crate::simd::{Kernel, Simd};
 use crate::tiles::{Emulated, TileKernel};
+use crate::trial;
 
 /// An instruction set that this processor has.
 #[derive(Clone, Copy)]
@@ -72,6 +75,8 @@ enum TileSet {
         expect(dead_code, reason = "tests multiply with tiles on every machine")
     )]
     Emulated(Emulated),
+    #[cfg(test)]
+    Wrong(crate::tiles::Wrong),
     #[cfg(target_arch = "x86_64")]
     Amx(Amx),
 }
@@ -97,12 +102,15 @@ impl std::fmt::Display for UnknownIsa {
 impl std::error::Error for UnknownIsa {}
 
 impl Isa {
-    /// The fastest one here whose integer products were executed on such a processor. Those of AMX and
-    /// AVX-VNNI were not: `AURORE_ISA` asks for them by name.
+    /// The fastest one here. Those of AMX and AVX-VNNI, which no processor at hand could execute, must pass a
+    /// trial first: their integer products are compared with plain Rust's.
     pub fn best() -> Self {
-        let all = Self::available();
-        let executed = |isa: &&Self| !matches!(isa.name, "amx" | "avxvnni");
-        *all.iter().find(executed).unwrap_or(&all[0])
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let all = Self::available();
+            let good = |isa: &&Self| !matches!(isa.name, "amx" | "avxvnni") || trial::passes(**isa);
+            *all.iter().find(good).unwrap_or(&all[all.len() - 1])
+        })
     }
 
     /// The one that the environment variable `AURORE_ISA` names, else the fastest one here.
@@ -203,6 +211,15 @@ impl Isa {
         }
     }
 
+    /// One whose tiles give wrong sums.
+    #[cfg(test)]
+    pub(crate) fn wrong() -> Self {
+        Self {
+            tiles: Some(TileSet::Wrong(crate::tiles::Wrong)),
+            ..Self::wide()
+        }
+    }
+
     /// `amx`, `avx512bf16`, `avx512vnni`, `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         self.name
@@ -281,6 +298,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Some(TileSet::Amx(tiles)) => tiles.with(|tiles| kernel.run(self, tiles)),
             Some(TileSet::Emulated(tiles)) => kernel.run(self, tiles),
+            #[cfg(test)]
+            Some(TileSet::Wrong(tiles)) => kernel.run(self, tiles),
             None => {}
         }
     }

@@ -37,6 +37,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod tiles;
+mod trial;
 
 pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation};
 pub use cpu::Cpu;

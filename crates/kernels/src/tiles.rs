@@ -79,3 +79,13 @@ impl Tiles for Emulated {
         }
     }
 }
+
+/// Tiles that compute nothing.
+#[cfg(test)]
+#[derive(Clone, Copy)]
+pub(crate) struct Wrong;
+
+#[cfg(test)]
+impl Tiles for Wrong {
+    unsafe fn int8(self, _: MacroTile) {}
+}

@@ -57,7 +57,7 @@ pub struct Args {
     /// Threads that compute; 0 for one per processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Instruction set: amx, avx512, avxvnni, avx2, neon or portable; when not given, the one that
+    /// Instruction set: amx, avx512bf16, avx512vnni, avx512, avxvnni, avx2, neon or portable; when not given, the one that
     /// AURORE_ISA names, else the best one.
     #[arg(long)]
     isa: Option<String>,

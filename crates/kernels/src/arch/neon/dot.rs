@@ -7,8 +7,8 @@ use std::arch::aarch64::{
     float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vandq_u8, vcvtq_f32_s32,
     vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vfmaq_n_f32, vget_high_s8, vget_high_s16, vget_low_s8,
     vget_low_s16, vld1_u16, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vmlaq_s32, vmovl_s8, vmovl_s16,
-    vmulq_f32, vmulq_n_f32, vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16,
-    vshrq_n_u8, vst1q_f32, vst1q_s8, vsubq_s8,
+    vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16, vshrq_n_u8,
+    vst1q_f32, vst1q_s8, vsubq_s8,
 };
 use std::arch::asm;
 
