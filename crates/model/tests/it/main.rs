@@ -6,7 +6,9 @@ mod batch;
 mod fast;
 #[cfg(test)]
 mod goldens;
+#[cfg(test)]
 mod long;
+#[cfg(test)]
 mod mixers;
 #[cfg(test)]
 mod packed;
