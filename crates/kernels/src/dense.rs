@@ -9,6 +9,11 @@ use crate::simd::{Kernel, MAX_LANES, Simd};
 /// Columns of a panel.
 pub(crate) const PANEL: usize = 16;
 
+/// Rows up to which the right-hand side comes from memory: the keys and values of a step.
+const FEW: usize = 4;
+/// How far ahead of its use it is then asked for, in bytes: two panels of keys further.
+const AHEAD: usize = 16 << 10;
+
 /// Element type of the right-hand side.
 pub(crate) trait Element: Copy {
     /// Numbers k that lie together for each column.
@@ -263,7 +268,11 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const C: usize>(
         while i < k {
             let mut loaded = [[s.splat(0.0); 2]; C];
             for c in 0..C {
-                loaded[c] = E::load(s, columns[c].add(i * PANEL));
+                let at = columns[c].add(i * PANEL);
+                if R <= FEW {
+                    s.prefetch(at.wrapping_byte_add(AHEAD));
+                }
+                loaded[c] = E::load(s, at);
             }
             for together in 0..E::TOGETHER {
                 for r in 0..R {

@@ -55,6 +55,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         }
     }
 
+    /// Asks for the cache line at an address that need not exist; nothing where the set cannot ask.
+    #[inline(always)]
+    fn prefetch<T>(self, _at: *const T) {}
+
     /// Runs a part of an algorithm as a function of its own, so that it is compiled once however
     /// many callers it has. Sets that are not part of the target switch themselves on again in it.
     #[inline(never)]
