@@ -46,6 +46,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     const Q8_ROWS: usize;
     /// Rows that [`q4_unpacked`](Self::q4_unpacked) takes at once when there are many.
     const Q4_ROWS: usize;
+    /// Panels that one row reads at once: 2 or 4.
+    const STREAMS: usize;
 
     /// `Σ_k values[o][k] · x[r][k]` for `P` panels. `values`: `[steps][16][4]`
     unsafe fn q8<const R: usize, const P: usize>(
@@ -213,6 +215,7 @@ macro_rules! scalar_dot {
         type Totals = [f32; $crate::matrix::PANEL];
         const Q8_ROWS: usize = 2;
         const Q4_ROWS: usize = 2;
+        const STREAMS: usize = 2;
 
         #[inline(always)]
         unsafe fn q8<const R: usize, const P: usize>(

@@ -11,8 +11,6 @@ use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
-/// Panels that one row reads at once.
-const STREAMS: usize = 2;
 /// Panels whose sums are kept together.
 const PANELS: usize = 3;
 /// Rows up to which packed weights are read directly; more unpack a block first.
@@ -77,10 +75,10 @@ impl DotKernel for Integer<'_> {
             if rows == 1 {
                 let mut panel = panels.start;
                 while panel < panels.end {
-                    panel += if panels.end - panel >= STREAMS {
-                        self.one_row::<D, STREAMS>(d, panel)
-                    } else {
-                        self.one_row::<D, 1>(d, panel)
+                    panel += match D::STREAMS.min(panels.end - panel) {
+                        1 => self.one_row::<D, 1>(d, panel),
+                        2 | 3 => self.one_row::<D, 2>(d, panel),
+                        _ => self.one_row::<D, 4>(d, panel),
                     };
                 }
                 return;
