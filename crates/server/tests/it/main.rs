@@ -1,0 +1,16 @@
+//! The server over loopback, with the small model of the repository.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails makes its test fail"
+)]
+
+mod anthropic;
+mod client;
+mod errors;
+mod guard;
+mod life;
+mod openai;
+mod responses;
+mod reuse;
