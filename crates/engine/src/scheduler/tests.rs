@@ -291,19 +291,18 @@ fn a_long_prompt_holds_up_a_running_answer_by_one_piece() {
         bias: vec![(crate::engine::tests::EOS, -100.0)],
         ..greedy(tokens)
     };
-    let mut running = scheduler
-        .submit(request(Prompt::text(vec![1, 2, 3]), never(60)))
+    let running = scheduler
+        .submit(request(Prompt::text(vec![1, 2, 3]), never(100_000)))
         .unwrap();
-    while !matches!(running.next(), Some(Event::Token { .. })) {}
-    let before = scheduler.statistics();
     let long = Prompt::text((0..1000).map(|id| id % 200).collect());
     let late = scheduler.submit(request(long, never(2))).unwrap();
     let (_, late) = late.wait().unwrap();
-    running.wait().unwrap();
-    let after = scheduler.statistics();
-    // 1,000 tokens in pieces of 64 beside steps: each pass that read also wrote, as long as the first answer ran.
+    let steps = scheduler.statistics().steps;
+    drop(running);
+    // At most 512 tokens go in before the first answer begins; from then on each piece of 64 goes beside a step of it.
+    // The last passes are not counted yet.
     assert!(late.usage.prefill_seconds > 0.0);
-    assert!(after.steps - before.steps >= 16, "{before:?} {after:?}");
+    assert!(steps >= 5, "{steps}");
 }
 
 #[test]

@@ -8,14 +8,11 @@ use crate::client::{Running, body};
 fn said(reply: &Value) -> (String, String, Vec<Value>, String) {
     let choice = &reply["choices"][0];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let calls = choice["message"]["tool_calls"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let calls = choice["message"]["tool_calls"].as_array().into_iter().flatten();
     (
         text(&choice["message"]["reasoning_content"]),
         text(&choice["message"]["content"]),
-        calls,
+        calls.cloned().map(nameless).collect(),
         text(&choice["finish_reason"]),
     )
 }
