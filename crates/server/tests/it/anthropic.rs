@@ -42,7 +42,7 @@ fn built(events: &[Value]) -> Value {
                     "signature_delta" => add("signature", &delta["signature"]),
                     "input_json_delta" => {
                         block["input"] =
-                            serde_json::from_str(delta["partial_json"].as_str().unwrap()).unwrap()
+                            serde_json::from_str(delta["partial_json"].as_str().unwrap()).unwrap();
                     }
                     other => panic!("{other}"),
                 }

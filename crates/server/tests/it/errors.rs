@@ -188,7 +188,7 @@ fn damaged_requests_never_fault_the_server() {
     };
     for _ in 0..300 {
         let mut damaged = letters.clone();
-        for _ in 0..1 + dice(3) {
+        for _ in 0..=dice(3) {
             let at = dice(damaged.len());
             let end = (at + dice(12)).min(damaged.len());
             damaged.splice(at..end, scraps[dice(scraps.len())].chars());

@@ -5,6 +5,11 @@
     clippy::panic,
     reason = "a helper that fails makes its test fail"
 )]
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::format_push_string,
+    reason = "tests write values where they need them"
+)]
 
 mod anthropic;
 mod client;
