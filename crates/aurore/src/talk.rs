@@ -77,6 +77,7 @@ impl SamplingChoice {
             top_p: self.top_p.unwrap_or(base.top_p),
             min_p: self.min_p.unwrap_or(base.min_p),
             presence_penalty: self.presence_penalty.unwrap_or(base.presence_penalty),
+            frequency_penalty: base.frequency_penalty,
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
             seed: self.seed,
         }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use aurore_checkpoint::{Checkpoint, Config, Files, GenerationConfig, PreprocessorConfig};
-use aurore_engine::{ForcedEnd, Prompt, Sampling, Vocabulary};
+use aurore_engine::{ForcedEnd, Lead, Prompt, Sampling, Vocabulary};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -221,9 +221,17 @@ impl Chat {
         let mut prompt = Prompt::default();
         let mut runs = Vec::new();
         let mut images = images.iter();
+        let start = self.tokenizer.control("<|im_start|>").map(Piece::Control);
+        let mut opened = false;
         for piece in pieces {
             match piece {
                 Piece::Text(text) => {
+                    if opened {
+                        // Messages of one role begin alike: they differ behind the line that says whose they are.
+                        let head = text.split_inclusive('\n').next().unwrap_or_default();
+                        let head = self.tokenizer.encode(head)?.len();
+                        prompt.marks.push(prompt.ids.len() + head);
+                    }
                     let ids = self.tokenizer.encode(text)?;
                     runs.push(Run::Text(ids.len()));
                     prompt.ids.extend(ids);
@@ -239,12 +247,17 @@ impl Chat {
                     });
                     prompt.ids.extend(std::iter::repeat_n(placeholder, tokens));
                     prompt.images.push(patches);
+                    prompt.marks.push(prompt.ids.len());
                 }
                 Piece::Control(id) => {
                     runs.push(Run::Text(1));
                     prompt.ids.push(*id);
+                    if self.vocabulary.eos().contains(id) {
+                        prompt.marks.push(prompt.ids.len());
+                    }
                 }
             }
+            opened = start.as_ref() == Some(piece);
         }
         prompt.positions = positions(&runs);
         Ok(prompt)
@@ -258,6 +271,15 @@ impl Chat {
             .rev()
             .find(|id| **id == self.tags.think || **id == self.tags.think_end);
         last == Some(&self.tags.think)
+    }
+
+    /// What stands between the start of an answer and the text that a grammar is about: the rest of its thinking and an
+    /// empty line. Absent for an answer that does not start in thinking.
+    pub fn lead(&self, thinking: bool) -> Option<Lead> {
+        thinking.then(|| Lead {
+            after: self.tags.think_end,
+            ids: self.vocabulary.encode("\n\n"),
+        })
     }
 
     /// A parser for an answer that starts in thinking or not. Arguments are typed by the tools given to

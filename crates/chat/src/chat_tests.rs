@@ -402,3 +402,42 @@ fn unusable_requests_are_refused_with_a_reason() {
         EngineError::Sampling { field: "top_p", .. }
     ));
 }
+
+#[test]
+fn ends_of_messages_and_pictures_are_marked() {
+    let picture = DecodedImage {
+        width: 64,
+        height: 64,
+        rgb: vec![0; 64 * 64 * 3].into(),
+        note: None,
+    };
+    let messages = [
+        Message::system("Be brief."),
+        Message::user_with_image(picture, "What is it?"),
+    ];
+    let prompt = chat()
+        .prompt(&messages, &[], &PromptOptions::thinking(true))
+        .unwrap();
+    let text = |range: std::ops::Range<usize>| chat().vocabulary().decode(&prompt.ids[range]);
+    let pieces: Vec<String> = [0]
+        .iter()
+        .chain(&prompt.marks)
+        .zip(&prompt.marks)
+        .map(|(from, to)| text(*from..*to))
+        .collect();
+    let start = |piece: &str| piece.chars().take(24).collect::<String>();
+    assert_eq!(
+        pieces.iter().map(|piece| start(piece)).collect::<Vec<_>>(),
+        [
+            "<|im_start|>system\n",
+            "Be brief.<|im_end|>",
+            "\n<|im_start|>user\n",
+            "<|vision_start|><|image_",
+            "<|vision_end|>What is it",
+            "\n<|im_start|>assistant\n",
+        ]
+    );
+    assert_eq!(prompt.ids[prompt.marks[3] - 1], crate::testing::IMAGE_PAD);
+    assert_ne!(prompt.ids[prompt.marks[3]], crate::testing::IMAGE_PAD);
+    assert_eq!(prompt.ids[prompt.marks[4] - 1], crate::testing::IM_END);
+}

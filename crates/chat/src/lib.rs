@@ -7,6 +7,7 @@
 
 mod chat;
 pub mod computer_use;
+pub mod constrain;
 mod error;
 #[cfg(test)]
 mod golden_tests;

@@ -66,6 +66,7 @@ fn recommended(config: &Config, mode: Mode) -> Sampling {
         top_k: 20,
         min_p: 0.0,
         presence_penalty,
+        frequency_penalty: 0.0,
         repetition_penalty: 1.0,
         seed: 0,
     }
@@ -83,6 +84,7 @@ pub(crate) fn sampling(config: &Config, generation: &GenerationConfig, mode: Mod
         top_p: generation.top_p.unwrap_or(fallback.top_p),
         min_p: generation.min_p.unwrap_or(fallback.min_p),
         presence_penalty: generation.presence_penalty.unwrap_or(fallback.presence_penalty),
+        frequency_penalty: fallback.frequency_penalty,
         repetition_penalty: generation
             .repetition_penalty
             .unwrap_or(fallback.repetition_penalty),

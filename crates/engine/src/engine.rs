@@ -8,11 +8,10 @@ use std::{
     time::Instant,
 };
 
-use toktrie::SimpleVob;
-
 use aurore_model::{Input, Logits, Model, Segment, Sequence, Tokens, Want};
 
-use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
+use crate::answering::{Answering, Choosing, Taken};
+use crate::{Constraint, EngineError, Grammar, Prompt, Sampling, Vocabulary};
 
 /// Tokens of a prompt that are prefilled between two looks at the cancel flag.
 const PREFILL_PIECE: usize = 512;
@@ -36,6 +35,8 @@ pub enum Finish {
     Length,
     /// The cancel flag was set or the caller said stop.
     Cancelled,
+    /// The program is ending and could not wait any longer.
+    Shutdown,
 }
 
 /// Ids that are forced when the answer has not reached the last of them by itself: the end of endless thinking.
@@ -98,8 +99,6 @@ pub struct Engine {
     compiled: Arc<Mutex<Vec<(Grammar, Constraint)>>>,
 }
 
-/// Tokens that a grammar may leave for the network to compute these alone.
-const FEW: usize = 4096;
 /// Compiled grammars that are kept.
 const KEPT_GRAMMARS: usize = 4;
 
@@ -160,11 +159,14 @@ impl Engine {
     ) -> Result<Generated, EngineError> {
         self.check(prompt)?;
         let started = Instant::now();
-        let mut sampler = Sampler::new(options.sampling, &prompt.ids)?;
-        let mut constraint = match &options.grammar {
-            Some(grammar) => Some(self.constraint(grammar)?),
-            None => None,
+        let choosing = Choosing {
+            sampling: options.sampling,
+            max_new_tokens: options.max_new_tokens,
+            grammar: options.grammar.clone(),
+            forced_end: options.forced_end.clone(),
+            ..Choosing::default()
         };
+        let mut answering = self.answering(prompt, choosing)?;
         let mut answer = Generated {
             ids: Vec::new(),
             finish: Finish::Length,
@@ -173,46 +175,49 @@ impl Engine {
             decode_seconds: 0.0,
         };
         let mut sequence = self.model.new_sequence();
-        let mut next = Next::default();
-        next.look(constraint.as_mut())?;
-        let Some(mut logits) = self.prefill(&mut sequence, prompt, next.few(), &options.cancel)? else {
+        let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.few(), &options.cancel)? else {
             answer.finish = Finish::Cancelled;
             answer.prefill_seconds = started.elapsed().as_secs_f64();
             return Ok(answer);
         };
         answer.prefill_seconds = started.elapsed().as_secs_f64();
         let decoding = Instant::now();
-        let room = options.max_new_tokens.min(self.context() - prompt.len());
-        while answer.ids.len() < room {
+        while !answering.is_full() {
             if options.cancel.load(Ordering::Relaxed) {
                 answer.finish = Finish::Cancelled;
                 break;
             }
-            let id = self.choose(&mut logits, &mut sampler, &next, &answer.ids, options)?;
-            if self.vocabulary.eos().contains(&id) {
-                answer.finish = Finish::Eos;
-                break;
-            }
-            answer.ids.push(id);
+            let (id, last) = match answering.take(&mut logits)? {
+                Taken::End(finish) => {
+                    answer.finish = finish;
+                    break;
+                }
+                Taken::Token { id, last, .. } => (id, last),
+            };
             if on_token(id) == Control::Stop {
                 answer.finish = Finish::Cancelled;
                 break;
             }
-            if let Some(constraint) = &mut constraint {
-                constraint.push(id)?;
-                if constraint.is_complete() {
-                    answer.finish = Finish::Eos;
-                    break;
-                }
+            if let Some(finish) = last {
+                answer.finish = finish;
+                break;
             }
-            if answer.ids.len() < room {
-                next.look(constraint.as_mut())?;
-                self.model
-                    .step_among(&mut sequence, id, next.few(), &mut logits)?;
-            }
+            self.model
+                .step_among(&mut sequence, id, answering.few(), &mut logits)?;
         }
+        answer.ids = answering.into_ids();
         answer.decode_seconds = decoding.elapsed().as_secs_f64();
         Ok(answer)
+    }
+
+    /// What chooses the tokens of a prompt's answer.
+    pub(crate) fn answering(&self, prompt: &Prompt, choosing: Choosing) -> Result<Answering, EngineError> {
+        let constraint = match &choosing.grammar {
+            Some(grammar) => Some(self.constraint(grammar)?),
+            None => None,
+        };
+        let room = self.context().saturating_sub(prompt.len());
+        Answering::new(Arc::clone(&self.vocabulary), prompt, choosing, constraint, room)
     }
 
     /// A constraint at the start of a grammar.
@@ -230,7 +235,7 @@ impl Engine {
         Ok(constraint)
     }
 
-    fn check(&self, prompt: &Prompt) -> Result<(), EngineError> {
+    pub(crate) fn check(&self, prompt: &Prompt) -> Result<(), EngineError> {
         if prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
@@ -306,60 +311,11 @@ impl Engine {
         }
         Ok(Some(logits.values))
     }
-
-    fn choose(
-        &self,
-        logits: &mut [f32],
-        sampler: &mut Sampler,
-        next: &Next,
-        so_far: &[u32],
-        options: &GenerateOptions,
-    ) -> Result<u32, EngineError> {
-        let mask = next.mask.as_ref();
-        let forced = options.forced_end.as_ref().and_then(|end| end.next(so_far));
-        if let Some(id) = forced
-            && mask.is_none_or(|mask| (id as usize) < mask.len() && mask.is_allowed(id))
-        {
-            return Ok(id);
-        }
-        // Rows beyond the vocabulary are padding.
-        let known = logits.len().min(self.vocabulary.len());
-        sampler
-            .choose(&mut logits[..known], mask)
-            .ok_or(EngineError::NotFinite { tokens: so_far.len() })
-    }
-}
-
-/// What may come next. Known before the network computes, so that it need not compute what may not.
-#[derive(Default)]
-struct Next {
-    mask: Option<SimpleVob>,
-    /// The ids in the mask, if they are few.
-    ids: Vec<u32>,
-    is_few: bool,
-}
-
-impl Next {
-    /// Looks where a grammar has come to; without one, anything may come.
-    fn look(&mut self, constraint: Option<&mut Constraint>) -> Result<(), EngineError> {
-        self.mask = constraint.map(Constraint::mask).transpose()?;
-        self.is_few = false;
-        if let Some(mask) = self.mask.as_ref().filter(|mask| mask.num_set() <= FEW) {
-            self.is_few = true;
-            self.ids.clear();
-            self.ids.extend(mask.iter());
-        }
-        Ok(())
-    }
-
-    fn few(&self) -> Option<&[u32]> {
-        self.is_few.then_some(self.ids.as_slice())
-    }
 }
 
 impl ForcedEnd {
     /// The id to force after these, if it is time.
-    fn next(&self, so_far: &[u32]) -> Option<u32> {
+    pub(crate) fn next(&self, so_far: &[u32]) -> Option<u32> {
         let last = self.ids.last()?;
         if so_far.len() < self.after || so_far.contains(last) {
             return None;
@@ -375,4 +331,4 @@ impl ForcedEnd {
 
 #[cfg(test)]
 #[path = "engine_tests.rs"]
-mod tests;
+pub(crate) mod tests;

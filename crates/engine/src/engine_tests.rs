@@ -4,7 +4,7 @@ use aurore_checkpoint::Checkpoint;
 use aurore_model::LoadOptions;
 
 use super::*;
-use crate::Token;
+use crate::{Sampler, Token};
 
 #[test]
 fn a_forced_end_goes_on_where_the_answer_stands() {
@@ -19,10 +19,10 @@ fn a_forced_end_goes_on_where_the_answer_stands() {
     assert_eq!(end.next(&[1, 2, 3, 12, 4]), None);
 }
 
-const EOS: u32 = 255;
+pub(crate) const EOS: u32 = 255;
 
 /// A tiny network whose tokens are bytes.
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/goldens/dense");
     let checkpoint = Checkpoint::open(&folder).unwrap();
     let model = Model::load(&checkpoint, checkpoint.config(), &LoadOptions::default()).unwrap();

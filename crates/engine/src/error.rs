@@ -81,6 +81,24 @@ pub enum EngineError {
         /// Tokens generated so far.
         tokens: usize,
     },
+    /// Too many requests wait.
+    #[error("{waiting} requests wait already: try again when some of them were answered")]
+    Busy {
+        /// Requests that may wait.
+        waiting: usize,
+    },
+    /// No more requests are taken.
+    #[error("the program is ending and takes no more requests")]
+    Draining,
+    /// The network refused what was checked before.
+    #[error("a defect of the engine: {0}")]
+    Defect(String),
+    /// The thread that computes is gone.
+    #[error("the engine stopped because of a defect: restart the program")]
+    Gone,
+    /// The system refused a thread.
+    #[error("the system refused a thread for the engine: {0}")]
+    Thread(String),
     /// The network refused.
     #[error(transparent)]
     Model(#[from] ModelError),

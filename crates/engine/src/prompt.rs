@@ -11,6 +11,9 @@ pub struct Prompt {
     pub positions: Vec<[u32; 3]>,
     /// Patches of the images whose placeholders stand in `ids`, in order.
     pub images: Vec<ImagePatches>,
+    /// Numbers of leading tokens after which a later prompt is likely to differ: the ends of messages and pictures, in
+    /// order. They say where a prefix cache keeps states, and change no answer.
+    pub marks: Vec<usize>,
 }
 
 impl Prompt {
@@ -21,6 +24,7 @@ impl Prompt {
             ids,
             positions,
             images: Vec::new(),
+            marks: Vec::new(),
         }
     }
 

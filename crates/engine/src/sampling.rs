@@ -23,6 +23,8 @@ pub struct Sampling {
     pub min_p: f32,
     /// Subtracted from the logit of each token that was already generated.
     pub presence_penalty: f32,
+    /// Subtracted from the logit of each token as many times as it was already generated.
+    pub frequency_penalty: f32,
     /// Divides (multiplies, if negative) the logit of each token in prompt or answer; 1 does nothing.
     pub repetition_penalty: f32,
     /// Seed of the draw: the same seed gives the same answer.
@@ -44,6 +46,7 @@ impl Sampling {
             top_p: 1.0,
             min_p: 0.0,
             presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             repetition_penalty: 1.0,
             seed: 0,
         }
@@ -88,6 +91,7 @@ impl Sampling {
             "from 0 to 1",
         )?;
         within("presence_penalty", self.presence_penalty, true, "finite")?;
+        within("frequency_penalty", self.frequency_penalty, true, "finite")?;
         within(
             "repetition_penalty",
             self.repetition_penalty,
@@ -143,6 +147,7 @@ impl Sampler {
     fn penalise(&self, logits: &mut [f32]) {
         let Sampling {
             presence_penalty,
+            frequency_penalty,
             repetition_penalty,
             ..
         } = self.sampling;
@@ -156,7 +161,7 @@ impl Sampler {
                 *logit *= repetition_penalty;
             }
             if *times > 0 {
-                *logit -= presence_penalty;
+                *logit -= presence_penalty + frequency_penalty * *times as f32;
             }
         }
     }
@@ -339,6 +344,13 @@ mod tests {
         // The prompt does not count for presence.
         assert_eq!(sampler_.choose(&mut [3.0, 2.0], None), Some(0));
         assert_eq!(sampler_.choose(&mut [3.0, 2.0], None), Some(1));
+        let sampling = Sampling {
+            frequency_penalty: 0.6,
+            ..Sampling::greedy()
+        };
+        let mut sampler_ = sampler(sampling, &[0]);
+        let said = [(); 4].map(|()| sampler_.choose(&mut [3.0, 2.0], None));
+        assert_eq!(said, [Some(0), Some(0), Some(1), Some(0)]);
         let sampling = Sampling {
             repetition_penalty: 2.0,
             ..Sampling::greedy()

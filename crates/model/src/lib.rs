@@ -23,6 +23,7 @@ mod quality;
 pub mod reference;
 mod scratch;
 mod sequence;
+mod snapshot;
 mod text;
 pub mod verify;
 mod vision;

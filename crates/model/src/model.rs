@@ -173,6 +173,11 @@ impl Model {
         self.sequence_limit = bytes;
     }
 
+    /// What sequences take.
+    pub fn memory_plan(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
     /// What was loaded.
     pub fn config(&self) -> &Config {
         &self.config

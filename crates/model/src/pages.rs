@@ -62,6 +62,13 @@ impl Pages {
         &self.taken[number].0
     }
 
+    /// Takes the first `count` pages of `other` in place of its own, which hold the same.
+    pub(crate) fn share(&mut self, other: &Self, count: usize) {
+        for (own, other) in self.taken.iter_mut().zip(&other.taken).take(count) {
+            own.0 = Arc::clone(&other.0);
+        }
+    }
+
     /// Takes memory for `count` pages, and for one that a copy shares and that is written to.
     pub(crate) fn reserve(&mut self, count: usize) {
         let missing = count.saturating_sub(self.taken.len());

@@ -22,7 +22,7 @@ pub struct Sequence {
 
 /// A sequence's state at some moment.
 #[derive(Clone, Debug)]
-pub struct Snapshot(Sequence);
+pub struct Snapshot(pub(crate) Sequence);
 
 /// What a layer remembers.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod quantize;
 mod replay;
 mod run;
 mod runs;
+mod serve;
 mod verify;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ pub enum Command {
     Chat(chat::Args),
     /// Answer one prompt.
     Run(run::Args),
+    /// Serve a model to other programs, over the APIs of OpenAI and Anthropic.
+    Serve(serve::Args),
     /// Compare this engine with reference logits.
     Verify(verify::Args),
     /// Describe a checkpoint: shape, sizes, memory plan.
@@ -67,6 +70,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => agent::run(args, global),
         Command::Chat(args) => chat::run(args, global),
         Command::Run(args) => run::run(args, global),
+        Command::Serve(args) => serve::run(args, global),
         Command::Verify(args) => verify::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Export(args) => export::run(args, global),

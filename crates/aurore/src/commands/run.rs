@@ -108,7 +108,7 @@ pub fn summary(answered: &Answered) -> String {
         match generated.finish {
             Finish::Eos => "itself",
             Finish::Length => "the limit",
-            Finish::Cancelled => "you",
+            Finish::Cancelled | Finish::Shutdown => "you",
         }
     )
 }

@@ -83,6 +83,16 @@ fn a_browser_that_is_not_there() {
 }
 
 #[test]
+fn a_server_that_would_be_open_to_all() {
+    let program = Program::new();
+    let said = program.run(&["serve", "--host", "0.0.0.0", "--no-auth"]);
+    check("serve_open", 1, &said);
+    let keys = program.file("keys", "\n \n");
+    let said = program.run(&["serve", "--key-file", keys.to_str().unwrap()]);
+    check("serve_keys", 1, &said);
+}
+
+#[test]
 fn errors_are_json_where_json_is_asked_for() {
     let said = Program::new().run(&["replay", "last", "--json"]);
     let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();

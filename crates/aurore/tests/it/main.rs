@@ -16,3 +16,5 @@ mod help;
 mod nano;
 mod program;
 mod rules;
+#[cfg(nano_embedded)]
+mod serve;

@@ -15,4 +15,6 @@ mod packed;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod verify;

@@ -1,0 +1,242 @@
+//! `aurore serve`: a model behind the APIs that clients speak.
+
+use std::net::{IpAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aurore_engine::{Limits, Scheduler};
+use aurore_server::{Keys, Options, Served, Server};
+use serde_json::json;
+
+use crate::failure::{WithHint, hinted};
+use crate::global::Global;
+use crate::machine;
+use crate::memory::Limit;
+use crate::models::ModelChoice;
+use crate::talk::Talker;
+
+/// Options of `aurore serve`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelChoice,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// What clients call the model; its own name if absent.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Another name that clients may call it by. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    /// Keys that open the server, one a line. Beside the key in AURORE_API_KEY; without either a key is made up and
+    /// printed.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Ask for no key. Only on loopback.
+    #[arg(long, conflicts_with = "key_file")]
+    no_auth: bool,
+    /// A name of this machine that clients use beside localhost. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Where pages in browsers come from that may ask, as http://HOST:PORT. May be repeated.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Answers that are written together; more requests wait.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    batch: usize,
+    /// Requests that may wait; more are refused.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    queue: usize,
+    /// Memory for conversations and the cache of what was read, in gigabytes; half of what is free if absent.
+    #[arg(long, value_name = "GB")]
+    memory: Option<f64>,
+    /// Tokens of other prompts that are read between two tokens of a running answer.
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    piece: usize,
+    /// Most tokens of an answer for which a request names no limit.
+    #[arg(long, default_value_t = 8192, value_name = "N")]
+    max_tokens: usize,
+    /// Seconds that answers are given to end after Ctrl-C.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    patience: u64,
+    /// Threads that compute; as many as the machine has if absent.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Memory for conversations where the system does not say what is free.
+const FALLBACK_MEMORY: u64 = 2 << 30;
+/// How often to look whether to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the command.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let (keys, printed) = keys(&args)?;
+    let listener = TcpListener::bind((args.host, args.port)).with_hint(
+        &format!("cannot listen on {}:{}", args.host, args.port),
+        "another program may listen there: choose another --port, or 0 for a free one",
+    )?;
+    let talker = Talker::load(&args.model, args.threads)?;
+    let engine = talker.engine().clone();
+    let plan = engine.model().memory_plan().clone();
+    let memory = memory(&args)?;
+    let least = plan.sequence(1);
+    if memory < least {
+        return Err(hinted(
+            format!(
+                "{} of memory for conversations is less than the {} of the shortest one",
+                gigabytes(memory),
+                gigabytes(least)
+            ),
+            "give more with --memory, or choose a smaller model",
+        ));
+    }
+    let weights = engine.model().memory_bytes() as u64;
+    let context = engine.context();
+    let longest = memory.saturating_sub(plan.state()) / plan.kv_per_token.max(1);
+    let scheduler = Scheduler::start(
+        engine,
+        Limits {
+            queue: args.queue,
+            batch: args.batch.max(1),
+            memory,
+            piece: args.piece.max(1),
+            ..Limits::default()
+        },
+    )?;
+    let name = args.name.clone().unwrap_or_else(|| own_name(&talker));
+    let mut hosts = args.allow_host.clone();
+    if !args.host.is_loopback() && !args.host.is_unspecified() {
+        hosts.push(match args.host {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        });
+    }
+    let options = Options {
+        name: name.clone(),
+        aliases: args.alias.clone(),
+        keys,
+        hosts,
+        origins: args.allow_origin.clone(),
+        max_tokens: args.max_tokens,
+        patience: Duration::from_secs(args.patience),
+        ..Options::default()
+    };
+    let served = Served::new(talker.chat().clone(), scheduler, options);
+    let server = Server::start(served, listener)?;
+    let address = server.address();
+    if global.json {
+        println!(
+            "{}",
+            json!({
+                "event": "listening", "address": address.to_string(), "model": name, "key": printed,
+                "weights_bytes": weights, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
+                "memory_bytes": memory, "context": context,
+            })
+        );
+    } else {
+        println!("{name} listens on http://{address}");
+        println!(
+            "memory: {} weights; {} for conversations and what was read: {} a conversation and {:.1} kB a token, so \
+             one of up to {} tokens",
+            gigabytes(weights),
+            gigabytes(memory),
+            gigabytes(plan.state()),
+            plan.kv_per_token as f64 / 1e3,
+            longest.min(context as u64),
+        );
+        match &printed {
+            Some(key) => {
+                println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)")
+            }
+            None if args.no_auth => println!("no key is asked for"),
+            None => {}
+        }
+        println!(
+            "Ctrl-C ends it when running answers have ended, at the latest after {} s.",
+            args.patience
+        );
+    }
+    while !global.is_interrupted() && !server.has_ended() {
+        std::thread::sleep(LOOK);
+    }
+    let ended_by_itself = server.has_ended();
+    server.stop().with_hint("the server ended", "start it again")?;
+    if ended_by_itself {
+        return Err(hinted("the server ended by itself", "start it again"));
+    }
+    if global.json {
+        println!("{}", json!({"event": "ended"}));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who may ask, and a key that was made up for it.
+fn keys(args: &Args) -> anyhow::Result<(Keys, Option<String>)> {
+    if args.no_auth {
+        if args.host.is_loopback() {
+            return Ok((Keys::none(), None));
+        }
+        return Err(hinted(
+            format!(
+                "without a key everybody who reaches {} could use this machine",
+                args.host
+            ),
+            "leave --no-auth out, or listen on 127.0.0.1",
+        ));
+    }
+    let mut text = std::env::var("AURORE_API_KEY").unwrap_or_default();
+    if let Some(file) = &args.key_file {
+        let keys = std::fs::read_to_string(file).with_hint(
+            &format!("cannot read the keys in {}", file.display()),
+            "it must be a text file with one key a line",
+        )?;
+        text = format!("{text}\n{keys}");
+    }
+    let keys = Keys::new(text.lines());
+    if !keys.is_open() {
+        return Ok((keys, None));
+    }
+    if args.key_file.is_some() {
+        return Err(hinted("the file of keys has none", "write one key a line"));
+    }
+    let (key, keys) = Keys::generate().with_hint("no key could be made up", "set AURORE_API_KEY")?;
+    Ok((keys, Some(key)))
+}
+
+fn memory(args: &Args) -> anyhow::Result<u64> {
+    match args.memory {
+        Some(gigabytes) if gigabytes.is_finite() && gigabytes > 0.0 => Ok((gigabytes * 1e9) as u64),
+        Some(gigabytes) => Err(hinted(
+            format!("{gigabytes} GB is no amount of memory"),
+            "give a number above 0",
+        )),
+        None => {
+            let free = machine::memory().map_or(FALLBACK_MEMORY, |memory| memory.available / 2);
+            let most = Limit::find().map_or(u64::MAX, |limit| limit.bytes / 2);
+            Ok(free.min(most))
+        }
+    }
+}
+
+/// The last part of where the model came from, or what it calls itself.
+fn own_name(talker: &Talker) -> String {
+    let own = talker.chat().settings().name.clone();
+    own.unwrap_or_else(|| {
+        let stem = std::path::Path::new(&talker.name).file_stem();
+        stem.map_or_else(|| talker.name.clone(), |stem| stem.to_string_lossy().into_owned())
+    })
+}
+
+fn gigabytes(bytes: u64) -> String {
+    if bytes >= 100_000_000 {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    } else {
+        format!("{:.1} MB", bytes as f64 / 1e6)
+    }
+}

@@ -1,0 +1,107 @@
+//! `aurore serve`, from its start to its end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The server as a program.
+struct Serving {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    /// What it said when it began.
+    said: Value,
+}
+
+impl Serving {
+    fn new(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
+            .args(["serve", "--json", "--port", "0", "--memory", "0.5"])
+            .args(args)
+            .env_remove("AURORE_API_KEY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        Self {
+            said: serde_json::from_str(&line).unwrap(),
+            child,
+            out,
+        }
+    }
+
+    fn ask(&self, key: Option<&str>) -> String {
+        let address = self.said["address"].as_str().unwrap();
+        let body = r#"{"messages": [{"role": "user", "content": "Close the message."}], "max_tokens": 5}"#;
+        let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
+             application/json\r\n{key}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    }
+
+    /// Asks it to end, and waits: its exit code and its last words.
+    fn end(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_end() {
+    let serving = Serving::new(&[]);
+    assert_eq!(
+        (&serving.said["model"], &serving.said["event"]),
+        (&"nano".into(), &"listening".into())
+    );
+    assert!(
+        serving.said["address"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1:")
+    );
+    let key = serving.said["key"].as_str().unwrap().to_owned();
+    assert!(serving.ask(None).starts_with("HTTP/1.1 401"));
+    let reply = serving.ask(Some(&key));
+    assert!(
+        reply.starts_with("HTTP/1.1 200") && reply.contains("chat.completion"),
+        "{reply}"
+    );
+    let (code, rest) = serving.end();
+    assert_eq!((code, rest.trim()), (Some(0), r#"{"event":"ended"}"#));
+}
+
+#[test]
+fn without_a_key_on_loopback_if_asked() {
+    let serving = Serving::new(&["--no-auth", "--name", "mine"]);
+    assert_eq!(
+        (&serving.said["model"], &serving.said["key"]),
+        (&"mine".into(), &Value::Null)
+    );
+    assert!(serving.ask(None).starts_with("HTTP/1.1 200"));
+}

@@ -1,0 +1,298 @@
+//! A sequence under way: first its prompt is read, piece by piece, then its answer is written, token by token.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use aurore_model::{Model, Segment, Sequence, Snapshot, Tokens, Want};
+
+use super::features::Features;
+use super::prepared::Prepared;
+use super::stream::{Event, Finished, Listener, Usage};
+use super::{Priority, worker::Waiting};
+use crate::answering::{Answering, Taken};
+use crate::cache::{Place, PrefixCache, places};
+use crate::{EngineError, Finish};
+
+/// What a pass does for a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Reads so many tokens of the prompt.
+    Read(usize),
+    /// Writes a token.
+    Step,
+    /// Nothing this time.
+    Wait,
+}
+
+pub(super) struct Live {
+    pub(super) prepared: Prepared,
+    pub(super) priority: Priority,
+    pub(super) reserved: u64,
+    /// The pass that last read for it.
+    pub(super) served: u64,
+    /// Nothing more is to be done.
+    pub(super) done: bool,
+    /// What chooses and who hears; nobody for a prompt that is read in idle time.
+    asked: Option<(Answering, Box<dyn Listener>)>,
+    sequence: Sequence,
+    /// Tokens of the prompt that are to be read.
+    target: usize,
+    /// The token that the next step is fed; absent while reading.
+    next: Option<u32>,
+    /// Where states are kept on the way.
+    places: VecDeque<(usize, Place)>,
+    features: Features,
+    /// Placeholders among the tokens that were read.
+    placeholders: usize,
+    usage: Usage,
+    began: Instant,
+    since: Instant,
+    first_logits: Option<Instant>,
+}
+
+impl Live {
+    /// A request whose turn has come.
+    pub(super) fn new(model: &Model, waiting: Waiting) -> Self {
+        let mut live = Self::reading(model, waiting.prepared, waiting.reserved);
+        live.priority = waiting.priority;
+        live.since = waiting.since;
+        live.usage.queue_seconds = (live.began - waiting.since).as_secs_f64();
+        live.asked = Some((waiting.answering, waiting.listener));
+        live.target = live.prepared.prompt.len();
+        live
+    }
+
+    /// A prompt that is read up to its last whole block, for the cache alone.
+    pub(super) fn reading(model: &Model, prepared: Prepared, reserved: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            priority: Priority::Low,
+            reserved,
+            served: 0,
+            done: false,
+            asked: None,
+            sequence: model.new_sequence(),
+            target: prepared.keys.len() * Snapshot::EVERY,
+            next: None,
+            places: VecDeque::new(),
+            features: Features::default(),
+            placeholders: 0,
+            usage: Usage {
+                prompt_tokens: prepared.prompt.len(),
+                ..Usage::default()
+            },
+            began: now,
+            since: now,
+            first_logits: None,
+            prepared,
+        }
+    }
+
+    /// Looks what of the prompt is known, and where states are to be kept.
+    pub(super) fn begin(&mut self, cache: Option<&mut PrefixCache>) {
+        if let Some(cache) = cache {
+            let found = cache.find(&self.prepared.keys, self.most_blocks());
+            self.resume(found.sequence);
+            let tokens = self.target + usize::from(self.asked.is_none());
+            let parting = found.shared * Snapshot::EVERY;
+            self.places = places(tokens, &self.prepared.prompt.marks, self.read(), parting).into();
+        }
+        if let Some((_, listener)) = &mut self.asked {
+            listener.hear(Event::Started {
+                cached: self.usage.cached_tokens,
+            });
+        }
+    }
+
+    /// Goes on from what somebody else has read meanwhile.
+    pub(super) fn catch_up(&mut self, cache: &mut PrefixCache) {
+        if !self.is_reading()
+            || cache.reach(&self.prepared.keys, self.most_blocks()) * Snapshot::EVERY <= self.read()
+        {
+            return;
+        }
+        let found = cache.find(&self.prepared.keys, self.most_blocks());
+        self.resume(found.sequence);
+    }
+
+    fn resume(&mut self, sequence: Option<Sequence>) {
+        let Some(sequence) = sequence else { return };
+        self.usage.cached_tokens += sequence.len() - self.read();
+        self.sequence = sequence;
+        self.placeholders = self.prepared.placeholders(0, self.read());
+        while self
+            .places
+            .front()
+            .is_some_and(|(tokens, _)| *tokens <= self.read())
+        {
+            self.places.pop_front();
+        }
+    }
+
+    /// Blocks that may come out of the cache: all for a prompt that is only read, else the last token must be read.
+    fn most_blocks(&self) -> usize {
+        match self.asked {
+            Some(_) => crate::cache::last_place(self.target) / Snapshot::EVERY,
+            None => self.prepared.keys.len(),
+        }
+    }
+
+    /// Tokens of the prompt that were read.
+    pub(super) fn read(&self) -> usize {
+        self.sequence.len().min(self.target)
+    }
+
+    pub(super) fn is_reading(&self) -> bool {
+        self.next.is_none() && self.read() < self.target
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        self.next.is_some()
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.asked
+            .as_ref()
+            .is_some_and(|(_, listener)| listener.is_gone())
+    }
+
+    /// Whether both prompts are the same up to and with the block that is read next.
+    pub(super) fn reads_like(&self, other: &Self) -> bool {
+        let blocks = self.read() / Snapshot::EVERY + 1;
+        let keys = (
+            self.prepared.keys.get(..blocks),
+            other.prepared.keys.get(..blocks),
+        );
+        self.read() == other.read() && matches!(keys, (Some(own), Some(others)) if own == others)
+    }
+
+    /// Tokens to read next, at most `room` (a multiple of 64): up to a place where the state is kept.
+    pub(super) fn piece(&self, room: usize) -> usize {
+        let end = self.target.min(self.read() + room);
+        let end = self.places.front().map_or(end, |(tokens, _)| end.min(*tokens));
+        end - self.read()
+    }
+
+    /// Makes everything ready that a piece needs.
+    pub(super) fn prepare(&mut self, model: &Model, work: Work) -> Result<(), EngineError> {
+        let Work::Read(tokens) = work else { return Ok(()) };
+        let from = self.placeholders;
+        let to = from + self.prepared.placeholders(self.read(), self.read() + tokens);
+        self.features.reach(model, &self.prepared, from, to)
+    }
+
+    /// Its part of a pass.
+    pub(super) fn segment(&mut self, work: Work, hidden: usize) -> Option<Segment<'_>> {
+        let among = self.asked.as_ref().and_then(|(answering, _)| answering.few());
+        match (work, self.next) {
+            (Work::Step, Some(id)) => Some(Segment {
+                sequence: &mut self.sequence,
+                tokens: Tokens::Generated(id),
+                want: Want::Last,
+                among,
+            }),
+            (Work::Read(tokens), None) => {
+                let from = self.sequence.len();
+                let to = from + tokens;
+                let placeholders = self.prepared.placeholders(from, to);
+                let is_last = to == self.target && self.asked.is_some();
+                Some(Segment {
+                    sequence: &mut self.sequence,
+                    tokens: Tokens::Given {
+                        ids: &self.prepared.prompt.ids[from..to],
+                        positions: &self.prepared.prompt.positions[from..to],
+                        features: self.features.rows(
+                            hidden,
+                            self.placeholders,
+                            self.placeholders + placeholders,
+                        ),
+                    },
+                    want: if is_last { Want::Last } else { Want::None },
+                    among: among.filter(|_| is_last),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// After a piece was read: keeps the state where it is to be kept.
+    pub(super) fn was_read(&mut self, tokens: usize, cache: Option<&mut PrefixCache>) {
+        let to = self.sequence.len();
+        self.placeholders += self.prepared.placeholders(to - tokens, to);
+        let here = self.places.pop_front_if(|(tokens, _)| *tokens == to);
+        if let (Some((_, place)), Some(cache)) = (here, cache) {
+            self.keep(place, cache);
+        }
+        if to >= self.target && self.asked.is_none() {
+            self.done = true;
+        }
+    }
+
+    /// Keeps the state, if one can be kept here.
+    pub(super) fn keep(&self, place: Place, cache: &mut PrefixCache) {
+        let blocks = self.sequence.len() / Snapshot::EVERY;
+        if let (Some(keys), Some(snapshot)) = (self.prepared.keys.get(..blocks), self.sequence.boundary()) {
+            cache.insert(keys, snapshot, place);
+        }
+    }
+
+    /// After logits came: chooses the next token. Whether it is the answer's first.
+    pub(super) fn take(&mut self, logits: &mut [f32]) -> bool {
+        let is_first = self.first_logits.is_none();
+        if is_first {
+            self.first_logits = Some(Instant::now());
+        }
+        let Some((answering, listener)) = &mut self.asked else {
+            return false;
+        };
+        if answering.is_full() {
+            self.finish(Finish::Length);
+            return false;
+        }
+        match answering.take(logits) {
+            Err(error) => self.fail(error),
+            Ok(Taken::End(finish)) => self.finish(finish),
+            Ok(Taken::Token { id, logprobs, last }) => {
+                self.usage.answer_tokens = answering.len();
+                listener.hear(Event::Token { id, logprobs });
+                self.next = Some(id);
+                if let Some(finish) = last {
+                    self.finish(finish);
+                }
+            }
+        }
+        is_first
+    }
+
+    pub(super) fn finish(&mut self, finish: Finish) {
+        self.done = true;
+        let now = Instant::now();
+        let first = self.first_logits.unwrap_or(now);
+        self.usage.prefill_seconds = (first - self.began).as_secs_f64();
+        self.usage.decode_seconds = (now - first).as_secs_f64();
+        let usage = self.usage;
+        if let Some((_, listener)) = &mut self.asked {
+            listener.hear(Event::Finished(Finished { finish, usage }));
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: EngineError) {
+        self.done = true;
+        if let Some((_, listener)) = &mut self.asked {
+            listener.hear(Event::Failed(error));
+        }
+    }
+
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Seconds since the request was taken.
+    pub(super) fn seconds(&self) -> f64 {
+        self.since.elapsed().as_secs_f64()
+    }
+
+    pub(super) fn into_prepared(self) -> Prepared {
+        self.prepared
+    }
+}

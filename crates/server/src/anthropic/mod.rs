@@ -1,0 +1,8 @@
+//! Anthropic's dialect.
+
+mod convert;
+mod encode;
+mod messages;
+mod request;
+
+pub(crate) use messages::{count_tokens, messages};

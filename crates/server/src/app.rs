@@ -1,0 +1,132 @@
+//! What is served, and how.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aurore_chat::Chat;
+use aurore_engine::Scheduler;
+
+use crate::Keys;
+use crate::problem::{Kind, Problem};
+use crate::responses::Store;
+
+/// How a model is served.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What clients call the model.
+    pub name: String,
+    /// Other names that lead to it.
+    pub aliases: Vec<String>,
+    /// Who may ask.
+    pub keys: Keys,
+    /// Values of `Host` beside this machine's names for itself, without ports.
+    pub hosts: Vec<String>,
+    /// Values of `Origin` whose pages may ask.
+    pub origins: Vec<String>,
+    /// Most tokens of an answer for which a request names no limit.
+    pub max_tokens: usize,
+    /// Bytes of a request's body that are read.
+    pub body_bytes: usize,
+    /// Connections at once; more wait to be taken.
+    pub connections: usize,
+    /// How long a request's head, and then its body, may take to arrive.
+    pub arrival: Duration,
+    /// How long answers may go on after the server was told to end.
+    pub patience: Duration,
+    /// How often a silent stream shows that it lives.
+    pub pulse: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "aurore".to_owned(),
+            aliases: Vec::new(),
+            keys: Keys::none(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            max_tokens: 8192,
+            body_bytes: 64 << 20,
+            connections: 1024,
+            arrival: Duration::from_secs(30),
+            patience: Duration::from_secs(30),
+            pulse: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A model with its conversation and its options. Cheap to clone.
+#[derive(Clone)]
+pub struct Served {
+    pub(crate) app: App,
+}
+
+/// What every handler is given.
+pub(crate) type App = Arc<Parts>;
+
+/// The parts of [`Served`].
+pub(crate) struct Parts {
+    pub(crate) chat: Arc<Chat>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) options: Options,
+    /// Seconds since 1970.
+    pub(crate) since: u64,
+    pub(crate) responses: Store,
+}
+
+impl Served {
+    /// Joins them; the scheduler's engine must have the chat's vocabulary.
+    pub fn new(chat: Arc<Chat>, scheduler: Scheduler, options: Options) -> Self {
+        let parts = Parts {
+            chat,
+            scheduler,
+            options,
+            since: now(),
+            responses: Store::default(),
+        };
+        Self { app: Arc::new(parts) }
+    }
+}
+
+impl Parts {
+    /// All names of the model, its own first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let aliases = self.options.aliases.iter();
+        std::iter::once(&self.options.name)
+            .chain(aliases)
+            .map(String::as_str)
+    }
+
+    /// # Errors
+    /// When a request names a model that is not served.
+    pub(crate) fn check_model(&self, name: Option<&str>) -> Result<(), Problem> {
+        match name {
+            Some(name) if !self.names().any(|known| known == name) => {
+                let names: Vec<&str> = self.names().collect();
+                let message = format!("there is no model {name:?} here, but: {}", names.join(", "));
+                let problem = Problem {
+                    param: Some("model".to_owned()),
+                    ..Problem::new(Kind::NotFound, message)
+                };
+                Err(problem.coded("model_not_found"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Served")
+            .field("options", &self.app.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

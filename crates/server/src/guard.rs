@@ -1,0 +1,144 @@
+//! Who is let in: the right `Host`, no foreign `Origin`, a key.
+//!
+//! A page in a browser on this machine can send requests to a loopback server. It cannot forge these headers: a name of
+//! its own that it made to lead here (DNS rebinding) stands in `Host`, its own address in `Origin`.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::dialect::Dialect;
+use crate::problem::{Kind, Problem};
+
+/// Names of this machine for itself.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// Lets a request through, or answers why not.
+pub(crate) async fn guard(State(served): State<App>, request: Request, next: Next) -> Response {
+    let dialect = Dialect::of(request.uri().path());
+    let origin = match check_host(&served, &request).and_then(|()| check_origin(&served, request.headers())) {
+        Ok(origin) => origin,
+        Err(problem) => return dialect.refuse(&problem),
+    };
+    let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
+        // A browser asks whether it may ask, without a key.
+        may_ask()
+    } else {
+        match check_key(&served, request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => dialect.refuse(&problem),
+        }
+    };
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+    response
+}
+
+/// The answer to a preflight from an allowed page.
+fn may_ask() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*, authorization"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn check_host(served: &App, request: &Request) -> Result<(), Problem> {
+    let host = text(request.headers(), header::HOST).or_else(|| request.uri().host());
+    let name = host.map(without_port).unwrap_or_default();
+    let known = |known: &str| known.eq_ignore_ascii_case(name);
+    let options = &served.options;
+    if LOOPBACK.into_iter().any(known) || options.hosts.iter().any(|host| known(host)) {
+        return Ok(());
+    }
+    let message = format!(
+        "this server does not answer to the name {name:?}: ask localhost, or start it with --allow-host {name}"
+    );
+    Err(Problem::new(Kind::Forbidden, message).coded("unknown_host"))
+}
+
+/// `name:port` without the port; brackets of IPv6 stay.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// The origin to answer to, if it is another's that is allowed.
+fn check_origin(served: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
+    let Some(value) = headers.get(header::ORIGIN) else {
+        return Ok(None);
+    };
+    let origin = value.to_str().unwrap_or_default();
+    let own = text(headers, header::HOST).is_some_and(|host| {
+        let rest = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+    });
+    if own {
+        return Ok(None);
+    }
+    if served.options.origins.iter().any(|known| known == origin) {
+        return Ok(Some(value.clone()));
+    }
+    let message = format!(
+        "pages of {origin:?} may not ask this server: start it with --allow-origin {origin} if they should"
+    );
+    Err(Problem::new(Kind::Forbidden, message).coded("unknown_origin"))
+}
+
+fn check_key(served: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let keys = &served.options.keys;
+    if keys.is_open() {
+        return Ok(());
+    }
+    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    });
+    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+    let message = match key {
+        Some(key) if keys.opens(key) => return Ok(()),
+        Some(_) => "this key is not known here: use the one that the server was started with",
+        None => "a key is needed: send the header `Authorization: Bearer KEY`, or `x-api-key: KEY`",
+    };
+    Err(Problem::new(Kind::Key, message).coded("invalid_api_key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_port;
+
+    #[test]
+    fn ports_are_no_part_of_names() {
+        for (host, name) in [
+            ("localhost:8080", "localhost"),
+            ("localhost", "localhost"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("a.b:", "a.b"),
+            (":80", ":80"),
+        ] {
+            assert_eq!(without_port(host), name, "{host}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Names of responses and calls.
+
+/// Letters and digits of a name, behind its prefix.
+const LENGTH: usize = 24;
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// A name that nothing else has.
+pub(crate) fn fresh(prefix: &str) -> String {
+    let mut bytes = [0; LENGTH];
+    // Without randomness names would repeat, which does less harm than no answer.
+    let _ = getrandom::fill(&mut bytes);
+    let letters = bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    prefix.chars().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_differ() {
+        let [first, second] = [super::fresh("call_"), super::fresh("call_")];
+        assert!(first.starts_with("call_") && first.len() == 29 && first != second);
+    }
+}

@@ -1,0 +1,32 @@
+//! A local model behind the APIs that clients speak.
+//!
+//! Requests of every dialect come down to one [`ask`], which `chat` turns into tokens and the engine's scheduler answers;
+//! a [`reading`] turns the tokens back into thinking, text and calls, and an encoder of the dialect into its events. How
+//! tokens are made is not known here.
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod anthropic;
+mod app;
+mod ask;
+mod body;
+mod dialect;
+mod guard;
+mod ids;
+mod keys;
+mod later;
+mod listen;
+mod metrics;
+mod openai;
+mod pictures;
+mod problem;
+mod reading;
+mod responses;
+mod router;
+mod stop;
+mod work;
+
+pub use app::{Options, Served};
+pub use keys::Keys;
+pub use listen::Server;

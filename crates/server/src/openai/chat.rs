@@ -1,0 +1,60 @@
+//! `/v1/chat/completions`.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use super::convert;
+use super::encode::{Chunks, Collected, Head, completion};
+use super::request::Completions;
+use crate::answers::{Answers, stream};
+use crate::app::{App, now};
+use crate::body::read_json;
+use crate::dialect::{Dialect, json_response};
+use crate::problem::Problem;
+use crate::{ids, work};
+
+/// Most answers to one prompt.
+const MOST_ANSWERS: usize = 16;
+
+pub(crate) async fn completions(State(served): State<App>, request: Request) -> Response {
+    match answer(&served, request).await {
+        Ok(response) => response,
+        Err(problem) => Dialect::OpenAi.refuse(&problem),
+    }
+}
+
+async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
+    let request: Completions = read_json(request, &served.options).await?;
+    served.check_model(request.model.as_deref())?;
+    let count = request.n.unwrap_or(1);
+    if count == 0 || count > MOST_ANSWERS {
+        let message = format!("between 1 and {MOST_ANSWERS} answers are given to a prompt");
+        return Err(Problem::invalid("n", message));
+    }
+    let is_stream = request.stream.unwrap_or(false);
+    let include_usage = request
+        .stream_options
+        .as_ref()
+        .is_some_and(|options| options.include_usage);
+    let owned = served.clone();
+    let (readings, has_logprobs) = work::apart(move || {
+        let ask = convert::ask(request)?;
+        Ok((ask.begin(&owned, count)?, ask.logprobs.is_some()))
+    })
+    .await?;
+    let mut answers = Answers::new(readings);
+    let head = Head {
+        id: ids::fresh("chatcmpl-"),
+        created: now(),
+        model: served.options.name.clone(),
+    };
+    if is_stream {
+        let encoder = Chunks::new(head, count, include_usage, has_logprobs);
+        return Ok(stream(answers, encoder, served.options.pulse));
+    }
+    let mut collected: Vec<Collected> = (0..count).map(|_| Collected::default()).collect();
+    while let Some((number, piece)) = answers.next().await {
+        collected[number].take(piece)?;
+    }
+    Ok(json_response(&completion(&head, collected, has_logprobs)))
+}

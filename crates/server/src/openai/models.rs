@@ -1,0 +1,30 @@
+//! `/v1/models`.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::dialect::{Dialect, json_response};
+
+fn model(served: &App, name: &str) -> Value {
+    json!({
+        "id": name,
+        "object": "model",
+        "created": served.since,
+        "owned_by": "local",
+        "max_model_len": served.scheduler.engine().context(),
+    })
+}
+
+pub(crate) async fn list(State(served): State<App>) -> Response {
+    let models: Vec<Value> = served.names().map(|name| model(&served, name)).collect();
+    json_response(&json!({"object": "list", "data": models}))
+}
+
+pub(crate) async fn one(State(served): State<App>, Path(name): Path<String>) -> Response {
+    match served.check_model(Some(&name)) {
+        Ok(()) => json_response(&model(&served, &name)),
+        Err(problem) => Dialect::OpenAi.refuse(&problem),
+    }
+}

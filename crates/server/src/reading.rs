@@ -1,0 +1,246 @@
+//! An answer while it comes: the engine's tokens as thinking, text and calls.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use aurore_chat::{Chat, Event as Said, Parser, ToolCall, Turn};
+use aurore_engine::{Event, Finish, Logprobs, Vocabulary};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::ask::Ask;
+use crate::later::Later;
+use crate::problem::{Kind, Problem};
+use crate::stop::Stops;
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Piece {
+    /// More thinking.
+    Thinking(String),
+    /// More of the answer, with what is known about its tokens where asked for.
+    Answer(String, Vec<TokenFacts>),
+    /// A whole call.
+    Call(ToolCall),
+    /// The end.
+    End(End, Usage),
+    /// An end that is none.
+    Failed(Problem),
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By itself.
+    Done,
+    /// By itself, with calls to carry out.
+    Calls,
+    /// At one of the client's texts.
+    Stop(String),
+    /// At the limit of tokens.
+    Length,
+}
+
+/// A token of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TokenFacts {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) logprob: f32,
+    pub(crate) top: Vec<(Vec<u8>, f32)>,
+}
+
+/// What an answer took, tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) prompt: usize,
+    /// Of the prompt, found in the cache.
+    pub(crate) cached: usize,
+    pub(crate) answer: usize,
+    /// Of the answer, thinking.
+    pub(crate) thinking: usize,
+}
+
+/// Reads one answer.
+pub(crate) struct Reading {
+    events: UnboundedReceiver<Event>,
+    vocabulary: Arc<Vocabulary>,
+    parser: Parser,
+    stops: Stops,
+    single: bool,
+    pieces: VecDeque<Piece>,
+    facts: Vec<TokenFacts>,
+    /// Everything so far.
+    turn: Turn,
+    usage: Usage,
+    ended: bool,
+    later: Option<Later>,
+}
+
+impl Reading {
+    pub(crate) fn new(
+        chat: &Chat,
+        thinking: bool,
+        ask: &Ask,
+        events: UnboundedReceiver<Event>,
+        prompt: usize,
+        later: Option<Later>,
+    ) -> Self {
+        Self {
+            events,
+            vocabulary: chat.vocabulary(),
+            parser: chat.parser(thinking).with_tools(&ask.tools),
+            stops: Stops::new(ask.stops.clone()),
+            single: ask.single,
+            pieces: VecDeque::new(),
+            facts: Vec::new(),
+            turn: Turn::default(),
+            later,
+            usage: Usage {
+                prompt,
+                ..Usage::default()
+            },
+            ended: false,
+        }
+    }
+
+    /// Tokens of the prompt.
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.usage.prompt
+    }
+
+    /// Waits for the next part; nothing after the end.
+    pub(crate) async fn next(&mut self) -> Option<Piece> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Some(piece);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.events.recv().await {
+                Some(event) => self.take(event),
+                None => self.fail(Problem::new(
+                    Kind::Defect,
+                    "the engine stopped because of a defect: restart the server",
+                )),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Started { cached } => self.usage.cached = cached,
+            Event::Token { id, logprobs } => {
+                self.usage.answer += 1;
+                let was_thinking = self.parser.is_thinking();
+                self.usage.thinking += usize::from(was_thinking);
+                if let Some(logprobs) = logprobs.filter(|_| !was_thinking) {
+                    let facts = self.facts(id, logprobs);
+                    self.facts.push(facts);
+                }
+                let said = self.parser.push(id);
+                self.hear(said);
+            }
+            Event::Finished(finished) => {
+                self.usage.cached = finished.usage.cached_tokens;
+                let whole = finished.finish == Finish::Eos;
+                let said = if whole {
+                    self.parser.finish()
+                } else {
+                    self.parser.cut()
+                };
+                self.hear(said);
+                if self.ended {
+                    return;
+                }
+                match finished.finish {
+                    Finish::Eos if !self.turn.calls.is_empty() => self.end(End::Calls),
+                    Finish::Eos => self.end(End::Done),
+                    Finish::Length => self.end(End::Length),
+                    Finish::Cancelled | Finish::Shutdown => {
+                        self.flush();
+                        let message = "the server is ending and could not wait for the rest of this answer";
+                        self.fail(Problem::new(Kind::Ending, message).coded("shutting_down"));
+                    }
+                }
+            }
+            Event::Failed(error) => self.fail(error.into()),
+        }
+    }
+
+    fn hear(&mut self, said: Vec<Said>) {
+        for event in said {
+            if self.ended {
+                return;
+            }
+            match event {
+                Said::Thinking(text) => {
+                    self.turn.thinking += &text;
+                    self.pieces.push_back(Piece::Thinking(text));
+                }
+                Said::Answer(text) => self.answer(&text),
+                Said::Call(call) => {
+                    self.flush();
+                    self.turn.calls.push(call.clone());
+                    self.pieces.push_back(Piece::Call(call));
+                    if self.single {
+                        self.end(End::Calls);
+                    }
+                }
+                // Nothing may be done for it; the client sees what was written.
+                Said::Malformed(malformed) => self.answer(&malformed.text),
+                Said::CallText(_) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, text: &str) {
+        let (text, stop) = self.stops.push(text);
+        self.say(text);
+        if let Some(stop) = stop {
+            self.end(End::Stop(stop));
+        }
+    }
+
+    fn say(&mut self, text: String) {
+        if !text.is_empty() || !self.facts.is_empty() {
+            let facts = std::mem::take(&mut self.facts);
+            self.turn.answer += &text;
+            self.pieces.push_back(Piece::Answer(text, facts));
+        }
+    }
+
+    fn flush(&mut self) {
+        let rest = self.stops.flush();
+        self.say(rest);
+    }
+
+    fn end(&mut self, end: End) {
+        self.flush();
+        if let Some(later) = self.later.take().filter(|_| end != End::Length) {
+            later.read(std::mem::take(&mut self.turn));
+        }
+        self.pieces.push_back(Piece::End(end, self.usage));
+        self.close();
+    }
+
+    fn fail(&mut self, problem: Problem) {
+        self.pieces.push_back(Piece::Failed(problem));
+        self.close();
+    }
+
+    /// Nothing more is wanted: the engine sees it and goes on to others.
+    fn close(&mut self) {
+        self.ended = true;
+        self.events.close();
+    }
+
+    fn facts(&self, id: u32, logprobs: Logprobs) -> TokenFacts {
+        let bytes = |id: u32| self.vocabulary.bytes(id).to_vec();
+        let top = logprobs.top.into_iter();
+        TokenFacts {
+            bytes: bytes(id),
+            logprob: logprobs.logprob,
+            top: top.map(|(id, logprob)| (bytes(id), logprob)).collect(),
+        }
+    }
+}

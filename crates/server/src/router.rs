@@ -1,0 +1,70 @@
+//! Which path leads where.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::json;
+
+use crate::anthropic;
+use crate::app::App;
+use crate::dialect::{Dialect, json_response};
+use crate::guard::guard;
+use crate::metrics::metrics;
+use crate::openai;
+use crate::problem::{Kind, Problem};
+use crate::responses;
+
+pub(crate) fn router(served: App) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/v1/models", get(openai::list))
+        .route("/v1/models/{name}", get(openai::one))
+        .route("/v1/chat/completions", post(openai::completions))
+        .route("/v1/responses", post(responses::create))
+        .route(
+            "/v1/responses/{id}",
+            get(responses::retrieve).delete(responses::delete),
+        )
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(served.clone(), guard))
+        .with_state(served)
+}
+
+async fn health() -> Response {
+    json_response(&json!({"status": "ok"}))
+}
+
+async fn ready(State(served): State<App>) -> Response {
+    let is_ready = served.scheduler.is_ready();
+    let mut response = json_response(&json!({"status": if is_ready { "ready" } else { "ending" }}));
+    if !is_ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+async fn nothing(request: Request) -> Response {
+    let path = request.uri().path();
+    let message = format!("there is nothing at {path:?}: the routes stand in docs/server.md");
+    Dialect::of(path).refuse(&Problem::new(Kind::NotFound, message).coded("unknown_url"))
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let path = request.uri().path();
+    let other = if request.method() == Method::POST {
+        "GET"
+    } else {
+        "POST"
+    };
+    let message = format!("{path} is not asked with {}, but with {other}", request.method());
+    Dialect::of(path).refuse(&Problem::new(Kind::Method, message).coded("method_not_allowed"))
+}

@@ -1,0 +1,19 @@
+//! Work that takes a while, away from the threads that move bytes.
+
+use crate::problem::{Kind, Problem};
+
+/// Does it on a thread of its own.
+///
+/// # Errors
+/// Its own, or a defect when it panicked.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Problem::new(
+            Kind::Defect,
+            "the request could not be prepared because of a defect",
+        )),
+    }
+}

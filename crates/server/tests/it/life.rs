@@ -1,0 +1,105 @@
+//! Clients that go away, and the server's own end.
+
+use std::io::Read;
+
+use aurore_engine::{Limits, Statistics};
+use aurore_server::Options;
+use serde_json::json;
+
+use crate::client::{Running, body, eos};
+
+/// An answer that goes on to the end of the context: its own end is forbidden.
+fn endless(running: &Running) -> std::net::TcpStream {
+    let bias: serde_json::Map<_, _> = eos().iter().map(|id| (id.to_string(), (-100).into())).collect();
+    let body = body(json!({"max_tokens": 100_000, "stream": true, "temperature": 1.5, "logit_bias": bias}));
+    let headers = [("content-type", "application/json")];
+    running.open("POST", "/v1/chat/completions", &headers, &body.to_string())
+}
+
+fn wait(running: &Running, until: impl Fn(&Statistics) -> bool) {
+    while !until(&running.scheduler.statistics()) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_goes_away_is_answered_no_longer() {
+    let running = Running::new();
+    let mut streams: Vec<_> = (0..3).map(|_| endless(&running)).collect();
+    let mut begun = [0; 600];
+    for stream in &mut streams {
+        stream.read_exact(&mut begun).unwrap();
+    }
+    drop(streams);
+    wait(&running, |now| {
+        now.answers == 3 && now.running == 0 && now.reserved_bytes == 0
+    });
+    let all = 3 * (running.scheduler.engine().context() as u64 - 100);
+    assert!(running.scheduler.statistics().answer_tokens < all);
+    assert_eq!(running.chat(json!({})).status, 200);
+}
+
+#[test]
+fn the_end_waits_for_answers_and_says_what_it_cannot_wait_for() {
+    let options = Options {
+        patience: std::time::Duration::from_millis(200),
+        ..Options::default()
+    };
+    let mut running = Running::with(options, Limits::default());
+    let mut stream = endless(&running);
+    let mut begun = [0; 600];
+    stream.read_exact(&mut begun).unwrap();
+    running.stop();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("\"code\":\"shutting_down\""), "{rest}");
+    assert!(rest.contains("data: [DONE]"));
+    assert!(std::net::TcpStream::connect(running.address).is_err());
+}
+
+#[test]
+fn silent_streams_show_that_they_live() {
+    let options = Options {
+        pulse: std::time::Duration::from_millis(1),
+        ..Options::default()
+    };
+    let limits = Limits {
+        batch: 1,
+        ..Limits::default()
+    };
+    let running = Running::with(options, limits);
+    let mut before = endless(&running);
+    before.read_exact(&mut [0; 600]).unwrap();
+    // It waits for the other one.
+    let headers = [("content-type", "application/json")];
+    let ask = body(json!({"stream": true})).to_string();
+    let mut waiting = running.open("POST", "/v1/chat/completions", &headers, &ask);
+    let mut seen = String::new();
+    let mut piece = [0; 64];
+    while !seen.contains(": working\n\n") {
+        let count = waiting.read(&mut piece).unwrap();
+        seen += std::str::from_utf8(&piece[..count]).unwrap();
+    }
+    drop(before);
+    let mut rest = String::new();
+    waiting.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("data: [DONE]"), "{rest}");
+}
+
+#[test]
+fn figures_are_told() {
+    let running = Running::new();
+    running.chat(json!({"max_tokens": 5}));
+    let reply = running.get("/metrics");
+    assert!(reply.head.contains("text/plain; version=0.0.4"), "{reply:?}");
+    let value = |name: &str| -> f64 {
+        let line = reply
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("aurore_{name} ")));
+        line.unwrap().parse().unwrap()
+    };
+    assert_eq!((value("answers_total"), value("requests_running")), (1.0, 0.0));
+    assert!(value("answer_tokens_total") <= 5.0 && value("prompt_tokens_total") > 3.0);
+    assert!(value("cache_bytes") <= value("memory_limit_bytes") && value("first_token_seconds_sum") > 0.0);
+}

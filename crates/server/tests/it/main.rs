@@ -1,0 +1,21 @@
+//! The server over loopback, with the small model of the repository.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails makes its test fail"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::format_push_string,
+    reason = "tests write values where they need them"
+)]
+
+mod anthropic;
+mod client;
+mod errors;
+mod guard;
+mod life;
+mod openai;
+mod responses;
+mod reuse;

@@ -1,0 +1,366 @@
+//! `/v1/chat/completions` and its neighbours.
+
+use serde_json::{Value, json};
+
+use crate::client::{Running, body};
+
+/// What a whole answer says: thinking, text, calls, why it ended.
+fn said(reply: &Value) -> (String, String, Vec<Value>, String) {
+    let choice = &reply["choices"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let calls = choice["message"]["tool_calls"].as_array().into_iter().flatten();
+    (
+        text(&choice["message"]["reasoning_content"]),
+        text(&choice["message"]["content"]),
+        calls.cloned().map(nameless).collect(),
+        text(&choice["finish_reason"]),
+    )
+}
+
+/// A call without its name, which is fresh each time, and its number, which only streams have.
+fn nameless(mut call: Value) -> Value {
+    assert!(call["id"].as_str().unwrap().starts_with("call_"));
+    let fields = call.as_object_mut().unwrap();
+    fields.remove("id");
+    fields.remove("index");
+    call
+}
+
+/// The same of a stream.
+fn streamed(events: &[Value]) -> (String, String, Vec<Value>, String) {
+    let (mut thinking, mut answer, mut calls, mut end) =
+        (String::new(), String::new(), Vec::new(), String::new());
+    for event in events {
+        let Some(choice) = event["choices"].get(0) else {
+            continue;
+        };
+        let delta = &choice["delta"];
+        thinking += delta["reasoning_content"].as_str().unwrap_or_default();
+        answer += delta["content"].as_str().unwrap_or_default();
+        for call in delta["tool_calls"].as_array().into_iter().flatten() {
+            assert_eq!(call["index"], calls.len());
+            calls.push(nameless(call.clone()));
+        }
+        end += choice["finish_reason"].as_str().unwrap_or_default();
+    }
+    (thinking, answer, calls, end)
+}
+
+#[test]
+fn models_are_listed() {
+    let running = Running::new();
+    let list = running.get("/v1/models").json();
+    assert_eq!(list["data"][0]["id"], "nano");
+    assert_eq!(running.get("/v1/models/nano").json()["object"], "model");
+    assert_eq!(running.get("/v1/models/gpt-4").status, 404);
+    assert_eq!(running.get("/health").json()["status"], "ok");
+    assert_eq!(running.get("/ready").json()["status"], "ready");
+}
+
+#[test]
+fn a_stream_says_what_a_whole_answer_says() {
+    let running = Running::new();
+    for more in [
+        json!({}),
+        json!({"enable_thinking": false}),
+        json!({"max_tokens": 200}),
+        json!({"temperature": 1.0, "seed": 5, "max_tokens": 60}),
+        json!({"messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": [
+            {"type": "text", "text": "What "}, {"type": "text", "text": "now?"}]}]}),
+    ] {
+        let whole = running.chat(more.clone());
+        assert_eq!(whole.status, 200, "{whole:?}");
+        let whole = whole.json();
+        let mut stream = more.clone();
+        stream["stream"] = true.into();
+        stream["stream_options"] = json!({"include_usage": true});
+        let reply = running.chat(stream);
+        assert!(reply.body.ends_with("data: [DONE]\n\n"));
+        let events = reply.events();
+        assert_eq!(streamed(&events), said(&whole), "{more}");
+        assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
+        let usage = &events.last().unwrap()["usage"];
+        for field in [
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "completion_tokens_details",
+        ] {
+            assert_eq!(usage[field], whole["usage"][field], "{field} of {more}");
+        }
+        assert!(usage["prompt_tokens"].as_u64().unwrap() > 3);
+        assert!(usage["completion_tokens"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn thinking_is_apart_and_can_be_left_out_or_cut() {
+    let running = Running::new();
+    let with = running
+        .chat(json!({"enable_thinking": true, "max_tokens": 400}))
+        .json();
+    assert!(!said(&with).0.is_empty(), "{with}");
+    let reasoning = |reply: &Value| {
+        let details = &reply["usage"]["completion_tokens_details"];
+        details["reasoning_tokens"].as_u64().unwrap()
+    };
+    assert!(reasoning(&with) > 0);
+    for off in [
+        json!({"enable_thinking": false}),
+        json!({"reasoning_effort": "none"}),
+        json!({"chat_template_kwargs": {"enable_thinking": false}}),
+    ] {
+        let without = running.chat(off).json();
+        assert_eq!(
+            (said(&without).0.as_str(), reasoning(&without)),
+            ("", 0),
+            "{without}"
+        );
+    }
+    let cut = running
+        .chat(json!({"enable_thinking": true, "max_tokens": 400, "thinking_budget": 3}))
+        .json();
+    // The budget, and what closes it.
+    assert!(reasoning(&cut) <= 3 + 2, "{cut}");
+}
+
+#[test]
+fn many_streams_are_what_they_are_alone() {
+    let running = Running::new();
+    let ask = |number: usize| {
+        let content = format!(
+            "Close message {}. {}",
+            number % 6,
+            "Look well. ".repeat(number % 4 * 20)
+        );
+        let message = json!([{"role": "user", "content": content}]);
+        let reply =
+            running.chat(json!({"messages": message, "stream": number.is_multiple_of(2), "max_tokens": 30}));
+        if number.is_multiple_of(2) {
+            streamed(&reply.events())
+        } else {
+            said(&reply.json())
+        }
+    };
+    let alone: Vec<_> = (0..24).map(ask).collect();
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..24).map(|number| scope.spawn(move || ask(number))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert_eq!(alone, together);
+    assert!(running.scheduler.statistics().cached_tokens > 0);
+}
+
+#[test]
+fn what_was_sent_before_is_not_read_again() {
+    let running = Running::new();
+    let long = "The page has many rows and columns. ".repeat(40);
+    let mut messages = json!([{"role": "system", "content": long}, {"role": "user", "content": "Hello."}]);
+    let first = running.chat(json!({"messages": messages})).json();
+    let cached = |reply: &Value| {
+        let details = &reply["usage"]["prompt_tokens_details"];
+        details["cached_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(cached(&first), 0);
+    let tokens = first["usage"]["prompt_tokens"].as_u64().unwrap();
+    let again = running.chat(json!({"messages": messages})).json();
+    assert!(tokens - cached(&again) <= 64, "{again}");
+    assert_eq!(said(&first), said(&again));
+    messages[1]["content"] = "Something else is asked here.".into();
+    let other = running.chat(json!({"messages": messages})).json();
+    assert!(cached(&other) > 0 && cached(&other) <= cached(&again));
+}
+
+#[test]
+fn an_answer_that_comes_back_was_read_in_idle_time() {
+    let running = Running::new();
+    let user = "The page has many rows and columns. ".repeat(12);
+    let mut messages = json!([{"role": "user", "content": user}]);
+    let first = running
+        .chat(json!({"messages": messages, "enable_thinking": false, "max_tokens": 300}))
+        .json();
+    let (_, answer, calls, end) = said(&first);
+    assert!(end != "length", "{first}");
+    while running.scheduler.statistics().warmed_tokens == 0 {
+        std::thread::yield_now();
+    }
+    let mut back = json!({"role": "assistant", "content": answer});
+    if !calls.is_empty() {
+        back["tool_calls"] = calls.clone().into();
+    }
+    let list = messages.as_array_mut().unwrap();
+    list.push(back);
+    if calls.is_empty() {
+        list.push(json!({"role": "user", "content": "Go on."}));
+    } else {
+        list.extend(
+            calls
+                .iter()
+                .map(|call| json!({"role": "tool", "tool_call_id": call["id"], "content": "Done."})),
+        );
+    }
+    let next = running
+        .chat(json!({"messages": messages, "enable_thinking": false}))
+        .json();
+    let cached = next["usage"]["prompt_tokens_details"]["cached_tokens"]
+        .as_u64()
+        .unwrap();
+    let all = next["usage"]["prompt_tokens"].as_u64().unwrap();
+    // All but the new message, its frame, and what follows the last multiple of 64.
+    assert!(all - cached < 64 + 40, "{cached} of {all}");
+    assert!(cached + 64 > first["usage"]["prompt_tokens"].as_u64().unwrap());
+}
+
+#[test]
+fn answers_end_where_they_should() {
+    let running = Running::new();
+    let plain = running
+        .chat(json!({"max_tokens": 300, "enable_thinking": false}))
+        .json();
+    let (_, answer, _, _) = said(&plain);
+    assert_eq!(said(&running.chat(json!({"max_tokens": 1})).json()).3, "length");
+    let middle: String = answer.chars().skip(3).take(4).collect();
+    assert!(!middle.is_empty(), "{plain}");
+    let before = &answer[..answer.find(&middle).unwrap()];
+    for stream in [false, true] {
+        let more = json!({"max_tokens": 300, "enable_thinking": false, "stop": [middle], "stream": stream});
+        let reply = running.chat(more);
+        let (_, text, _, end) = if stream {
+            streamed(&reply.events())
+        } else {
+            said(&reply.json())
+        };
+        assert_eq!((text.as_str(), end.as_str()), (before, "stop"));
+    }
+}
+
+fn weather() -> Value {
+    json!([{"type": "function", "function": {"name": "weather", "description": "Tells the weather.", "parameters": {
+        "type": "object",
+        "properties": {"days": {"type": "integer", "minimum": 1, "maximum": 9}, "unit": {"type": "string", "enum": ["C", "F"]}},
+        "required": ["days", "unit"],
+    }}}, {"type": "function", "function": {"name": "now"}}])
+}
+
+#[test]
+fn calls_are_what_their_schemas_say() {
+    let running = Running::new();
+    for thinking in [false, true] {
+        let more = json!({"tools": weather(), "tool_choice": {"type": "function", "function": {"name": "weather"}},
+            "enable_thinking": thinking, "thinking_budget": 20, "max_tokens": 300, "parallel_tool_calls": false});
+        let reply = running.chat(more.clone()).json();
+        let (_, _, calls, end) = said(&reply);
+        assert_eq!((calls.len(), end.as_str()), (1, "tool_calls"), "{reply}");
+        assert_eq!(calls[0]["function"]["name"], "weather");
+        let arguments = calls[0]["function"]["arguments"].as_str().unwrap();
+        let arguments: Value = serde_json::from_str(arguments).unwrap();
+        assert!(
+            (1..=9).contains(&arguments["days"].as_i64().unwrap()),
+            "{arguments}"
+        );
+        assert!(arguments["unit"] == "C" || arguments["unit"] == "F");
+        let mut stream = more;
+        stream["stream"] = true.into();
+        let (_, _, calls, end) = streamed(&running.chat(stream).events());
+        assert_eq!((calls.len(), end.as_str()), (1, "tool_calls"));
+        assert_eq!(calls[0]["function"]["arguments"], arguments_text(&reply));
+        // The conversation goes on with the result, whether the arguments come back as text or as an object.
+        for arguments in [json!(arguments_text(&reply)), arguments.clone()] {
+            let messages = json!([
+                {"role": "user", "content": "How is the weather?"},
+                {"role": "assistant", "content": null, "tool_calls": [{"id": "call_1", "type": "function",
+                    "function": {"name": "weather", "arguments": arguments}}]},
+                {"role": "tool", "tool_call_id": "call_1", "content": "Sunny."},
+            ]);
+            let reply = running.chat(json!({"messages": messages, "tools": weather()}));
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+    }
+    let required = json!({"tools": weather(), "tool_choice": "required", "max_tokens": 300, "enable_thinking": false,
+        "parallel_tool_calls": false});
+    assert_eq!(said(&running.chat(required).json()).3, "tool_calls");
+}
+
+fn arguments_text(reply: &Value) -> String {
+    let call = &reply["choices"][0]["message"]["tool_calls"][0];
+    call["function"]["arguments"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn json_is_what_its_schema_says() {
+    let running = Running::new();
+    let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}, "size": {"enum": ["small", "large"]}},
+        "required": ["sure", "size"], "additionalProperties": false});
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}});
+    for thinking in [false, true] {
+        let more = json!({"response_format": format, "enable_thinking": thinking, "thinking_budget": 10, "max_tokens": 200});
+        let reply = running.chat(more).json();
+        let (_, answer, _, end) = said(&reply);
+        let value: Value = serde_json::from_str(&answer).unwrap();
+        assert!(
+            value["sure"].is_boolean() && value["size"].is_string(),
+            "{answer}"
+        );
+        assert_eq!(end, "stop");
+    }
+    let more = json!({"response_format": {"type": "regex", "pattern": "(yes|no), [0-9]{3}"}, "enable_thinking": false});
+    let answer = said(&running.chat(more).json()).1;
+    assert!(
+        answer.starts_with("yes, ") || answer.starts_with("no, "),
+        "{answer}"
+    );
+}
+
+#[test]
+fn several_answers_and_probabilities() {
+    let running = Running::new();
+    let more = json!({"n": 3, "temperature": 1.2, "seed": 1, "enable_thinking": false, "logprobs": true, "top_logprobs": 2});
+    let reply = running.chat(more.clone()).json();
+    let choices = reply["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 3);
+    let mut tokens = 0;
+    for choice in choices {
+        let facts = choice["logprobs"]["content"].as_array().unwrap();
+        let text: String = facts.iter().map(|fact| fact["token"].as_str().unwrap()).collect();
+        // Line ends at the border are format and no more.
+        assert!(
+            text.contains(choice["message"]["content"].as_str().unwrap_or_default().trim()),
+            "{choice}"
+        );
+        for fact in facts {
+            assert!(fact["logprob"].as_f64().unwrap() <= 0.0);
+            assert_eq!(fact["top_logprobs"].as_array().unwrap().len(), 2);
+        }
+        tokens += facts.len() as u64;
+    }
+    assert!(tokens > 0 && tokens <= reply["usage"]["completion_tokens"].as_u64().unwrap());
+    let mut stream = more;
+    stream["stream"] = true.into();
+    let events = running.chat(stream).events();
+    for index in 0..3 {
+        let of: Vec<Value> = events
+            .iter()
+            .filter(|event| event["choices"][0]["index"] == index)
+            .cloned()
+            .collect();
+        let whole = choices[index]["message"]["content"].as_str().unwrap_or_default();
+        assert_eq!(streamed(&of).1, whole);
+    }
+}
+
+#[test]
+fn pictures_come_inside_the_request() {
+    let running = Running::new();
+    // A GIF of one pixel; two sizes would be two prompts.
+    let url = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    let message = |url: Value| json!([{"role": "user", "content": [{"type": "image_url", "image_url": url}, {"type": "text", "text": "Close it."}]}]);
+    let with = running.chat(json!({"messages": message(json!({"url": url, "detail": "low"}))}));
+    assert_eq!(with.status, 200, "{with:?}");
+    let without = running.post("/v1/chat/completions", &body(json!({})));
+    let tokens = |reply: &Value| reply["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert!(tokens(&with.json()) > tokens(&without.json()));
+    let far = running.chat(json!({"messages": message(json!("https://example.com/a.png"))}));
+    assert_eq!(far.status, 400);
+    assert_eq!(far.json()["error"]["param"], "messages[0].content[0].image_url");
+}
