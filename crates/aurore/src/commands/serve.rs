@@ -152,7 +152,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         );
         match &printed {
             Some(key) => {
-                println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)")
+                println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)");
             }
             None if args.no_auth => println!("no key is asked for"),
             None => {}
