@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod batch;
 #[cfg(test)]
+mod experts;
+#[cfg(test)]
 mod fast;
 #[cfg(test)]
 mod goldens;
