@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use aurore_checkpoint::{Checkpoint, Config};
 use aurore_model::{LoadOptions, MemoryPlan, Model};
 
+use crate::experts::ExpertMemory;
 use crate::failure::hinted;
 use crate::machine;
 
@@ -129,16 +130,26 @@ pub fn admit(plan: &MemoryPlan, sequences: u64, context: u64, limit: Option<Limi
 }
 
 /// Loads a checkpoint for contexts of up to `context` tokens (the model's own length if `None`), after making sure
-/// that memory can hold that: what was asked for is refused at once, what was not is cut when it comes.
+/// that memory can hold that: what was asked for is refused at once, what was not is cut when it comes. Experts
+/// for which there is no room stay in their file.
 ///
 /// # Errors
 /// When the weights cannot be used, or memory cannot hold them or the context.
-pub fn load(checkpoint: &Checkpoint, options: &LoadOptions, context: Option<u64>) -> anyhow::Result<Model> {
+pub fn load(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    context: Option<u64>,
+    experts: &ExpertMemory,
+) -> anyhow::Result<Model> {
     let config = match context {
         None => checkpoint.config().clone(),
         Some(tokens) => checkpoint.config().clone().with_context(to_usize(tokens)),
     };
-    let plan = plan(checkpoint, &config, options);
+    let mut plan = plan(checkpoint, &config, options);
+    let options = &LoadOptions {
+        expert_memory: experts.place(checkpoint, &mut plan, context)?,
+        ..options.clone()
+    };
     let limit = Limit::find();
     admit(&plan, 1, context.unwrap_or(MemoryPlan::PAGE), limit)?;
     let mut model = Model::load(checkpoint, &config, options)?;

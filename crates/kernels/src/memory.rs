@@ -99,9 +99,10 @@ impl<T: Plain> Buffer<T> {
     /// While they are borrowed the slot's other buffers are not.
     pub(crate) unsafe fn room(&mut self) -> Option<&mut [u8]> {
         match self.home {
-            // SAFETY: initialised by `slots`, the slot's own, and the caller sees to the rest.
             Home::Slot { room, .. } if room > 0 => {
-                Some(unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), room) })
+                let start = self.start.as_ptr().cast();
+                // SAFETY: initialised by `slots`, the slot's own, and the caller sees to the rest.
+                Some(unsafe { std::slice::from_raw_parts_mut(start, room) })
             }
             _ => None,
         }

@@ -32,7 +32,7 @@ pub use aurore_kernels::KvFormat;
 pub use batch::{Segment, Tokens, Want};
 pub use calibration::Calibration;
 pub use error::ModelError;
-pub use experts::ExpertStats;
+pub use experts::{ExpertSizes, ExpertStats};
 pub use formats::{Formats, format_name, format_named};
 pub use input::{ImagePatches, Input, TokenId};
 pub use load::{Method, Packing};

@@ -2,11 +2,11 @@
 //!
 //! One cache for all layers: a layer whose tokens go to few experts leaves its room to others. An expert's
 //! score is the number of its uses, each counting half as much after [`HALF_LIFE`] tokens. One that was read
-//! replaces the one with the least score only if its own is greater, so that a prompt, which touches nearly all
-//! experts once, does not throw out those that answers keep using.
+//! replaces the one with the least score only if its own was greater before it, so that a prompt, which touches
+//! nearly all experts once, does not throw out those that answers keep using.
 
 /// Tokens after which a use counts half.
-const HALF_LIFE: f32 = 256.0;
+const HALF_LIFE: f32 = 128.0;
 /// A pass over many tokens counts like this many: a long prompt says what is used, but not more than an
 /// answer does.
 const MOST_TOKENS: usize = 16;
@@ -22,6 +22,8 @@ pub(super) struct Cache {
     slots: Vec<u32>,
     /// Per expert.
     scores: Vec<f32>,
+    /// What the last pass added to it. Per expert.
+    gains: Vec<f32>,
     /// The expert in each slot; as many as are taken.
     experts: Vec<u32>,
     capacity: usize,
@@ -37,6 +39,7 @@ impl Cache {
         Self {
             slots: vec![NONE; experts],
             scores: vec![0.0; experts],
+            gains: vec![0.0; experts],
             experts: Vec::with_capacity(capacity),
             capacity,
             worth: 1.0,
@@ -49,7 +52,7 @@ impl Cache {
         let counted = tokens.clamp(1, MOST_TOKENS);
         self.worth *= (counted as f32 / HALF_LIFE).exp2();
         if self.worth > RESCALE_AT {
-            for score in &mut self.scores {
+            for score in self.scores.iter_mut().chain(&mut self.gains) {
                 *score /= self.worth;
             }
             self.worth = 1.0;
@@ -59,7 +62,8 @@ impl Cache {
 
     /// Notes that so many rows of this pass go to an expert.
     pub(super) fn note(&mut self, expert: usize, rows: usize) {
-        self.scores[expert] += self.row_worth * rows as f32;
+        self.gains[expert] = self.row_worth * rows as f32;
+        self.scores[expert] += self.gains[expert];
     }
 
     /// The slot of an expert that is in memory.
@@ -81,7 +85,8 @@ impl Cache {
         }
         let score = |slot: usize| self.scores[self.experts[slot] as usize];
         let least = (0..self.capacity).min_by(|a, b| score(*a).total_cmp(&score(*b)))?;
-        if score(least) >= self.scores[expert] {
+        // By what it was worth before this pass, in which not all layers have had their turn yet.
+        if score(least) >= self.scores[expert] - self.gains[expert] {
             return None;
         }
         let out = std::mem::replace(&mut self.experts[least], expert as u32);

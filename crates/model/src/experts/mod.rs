@@ -6,6 +6,7 @@
 
 mod cache;
 mod reader;
+mod sizes;
 
 use std::io::Error;
 use std::ops::Range;
@@ -18,12 +19,15 @@ use aurore_kernels::{Cpu, Format, Group, Layout, Matrix, Routing};
 
 use self::cache::Cache;
 use self::reader::{Arrival, Place, Readers, Stored};
+pub use self::sizes::ExpertSizes;
 use crate::ModelError;
 use crate::load::{Found, checked_format};
 
 /// What the routed experts' memory was good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExpertStats {
+    /// Bytes of memory for experts.
+    pub memory_bytes: u64,
     /// Routed experts of all layers.
     pub experts: usize,
     /// How many of them memory is kept for.
@@ -69,9 +73,9 @@ struct State {
     landed: Landed,
     /// What this layer still has to compute, `matrix` being the expert among all layers'.
     wanted: Vec<Group>,
-    /// The next layer's experts that are still to be read ahead, and all of them, among all layers'; empty
-    /// where nothing is read ahead.
-    next: Range<usize>,
+    /// Experts of the next layer that are still to be read ahead, last one first, and all of that layer's, among
+    /// all layers'.
+    next: Vec<usize>,
     next_layer: Range<usize>,
     /// For one product.
     groups: Vec<Group>,
@@ -138,7 +142,7 @@ impl ExpertStore {
                 top_k,
             });
         }
-        let ahead = (places / 4).clamp(least, 2 * least);
+        let ahead = (places / 8).clamp(least, 8 * least);
         let kept = (places - ahead).min(stored.len());
         let [gate_up, down] =
             shapes.map(|(format, rows, columns)| Matrix::slots(format, rows, columns, kept + ahead));
@@ -162,10 +166,11 @@ impl ExpertStore {
                 coming: vec![false; all],
                 landed: Landed::new(ahead),
                 wanted: Vec::with_capacity(experts),
-                next: 0..0,
+                next: Vec::with_capacity(experts),
                 next_layer: 0..0,
                 groups: Vec::with_capacity(experts),
                 stats: ExpertStats {
+                    memory_bytes: (pair_bytes * (kept + ahead)) as u64,
                     experts: all,
                     kept,
                     ..ExpertStats::default()
@@ -187,6 +192,29 @@ impl ExpertStore {
     /// Figures since loading.
     pub(crate) fn stats(&self) -> ExpertStats {
         self.state().stats
+    }
+
+    /// Bytes a second that the file gives.
+    pub(crate) fn read_rate(&self) -> Result<f64, ModelError> {
+        /// A prime, so that one expert after another is far from the last.
+        const STRIDE: usize = 7919;
+        let mut state = self.state();
+        let (mut ordered, mut done) = (0, 0);
+        let started = Instant::now();
+        loop {
+            while started.elapsed() < Duration::from_millis(500)
+                && let Some(place) = state.spare.pop()
+            {
+                self.readers
+                    .order(ordered * STRIDE % (self.experts * self.layers), place);
+                ordered += 1;
+            }
+            let Some(arrival) = self.readers.next() else { break };
+            arrival.outcome?;
+            state.spare.push(arrival.place);
+            done += 1;
+        }
+        Ok((done * self.pair_bytes) as f64 / started.elapsed().as_secs_f64())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,7 +253,8 @@ impl ExpertStore {
         } else {
             0..0
         };
-        state.next = state.next_layer.clone();
+        state.next.clear();
+        state.next.extend(state.next_layer.clone().rev());
         while let Some(arrival) = self.readers.try_next() {
             // What could not be read before is tried again now, if it is wanted.
             let _ = state.land(arrival);
@@ -233,8 +262,23 @@ impl ExpertStore {
         let ahead = |group: &&Group| state.coming[group.matrix] || state.landed.has(group.matrix);
         state.stats.ahead += state.wanted.iter().filter(ahead).count() as u64;
         state.clear_landed();
-        pass.order();
+        pass.state.order(self);
         pass
+    }
+
+    /// Reads ahead for a layer that will probably want these experts, best first.
+    pub(crate) fn guess(&self, layer: usize, groups: &[Group]) {
+        let mut state = self.state();
+        let first = layer * self.experts;
+        state.next_layer = first..first + self.experts;
+        state.next.clear();
+        let experts = groups.iter().rev().map(|group| first + group.matrix);
+        state.next.extend(experts);
+        while let Some(arrival) = self.readers.try_next() {
+            let _ = state.land(arrival);
+        }
+        state.clear_landed();
+        state.order(self);
     }
 }
 
@@ -267,7 +311,7 @@ impl Pass<'_> {
         let state = &mut *self.state;
         rows.compute(cpu, &state.gate_up, &state.down, &mut state.groups);
         // Reads go on while a wave is computed.
-        let wave = (self.store.ahead / 2).max(1);
+        let wave = self.store.top_k.max(1);
         while !self.state.wanted.is_empty() {
             let least = wave.min(self.state.wanted.len());
             while self.state.pick() < least {
@@ -275,7 +319,7 @@ impl Pass<'_> {
                 while let Some(arrival) = self.store.readers.try_next() {
                     self.state.land(arrival)?;
                 }
-                self.order();
+                self.state.order(self.store);
             }
             let State {
                 landed,
@@ -286,7 +330,7 @@ impl Pass<'_> {
             rows.compute(cpu, &landed.gate_up, &landed.down, groups);
             wanted.retain(|group| !landed.has(group.matrix));
             self.state.clear_landed();
-            self.order();
+            self.state.order(self.store);
         }
         Ok(())
     }
@@ -299,9 +343,11 @@ impl Pass<'_> {
         self.state
             .land(arrival.ok_or_else(|| ModelError::Threads(Error::other("nothing is being read")))?)
     }
+}
 
+impl State {
     /// Has read what is wanted, then what the next layer will want, as far as there are places.
-    fn order(&mut self) {
+    fn order(&mut self, store: &ExpertStore) {
         let State {
             cache,
             spare,
@@ -311,23 +357,23 @@ impl Pass<'_> {
             next,
             stats,
             ..
-        } = &mut *self.state;
-        let mut experts = wanted.iter().map(|group| group.matrix).chain(next);
+        } = self;
+        let mut wanted = wanted.iter().map(|group| group.matrix);
         while !spare.is_empty() {
-            let Some(expert) = experts.next() else { return };
+            let Some(expert) = wanted.next().or_else(|| next.pop()) else {
+                return;
+            };
             if cache.slot(expert).is_some() || coming[expert] || landed.has(expert) {
                 continue;
             }
             let Some(place) = spare.pop() else { return };
             coming[expert] = true;
             stats.reads += 1;
-            stats.bytes_read += self.store.pair_bytes as u64;
-            self.store.readers.order(expert, place);
+            stats.bytes_read += store.pair_bytes as u64;
+            store.readers.order(expert, place);
         }
     }
-}
 
-impl State {
     fn wants(&self, expert: usize) -> bool {
         self.wanted.iter().any(|group| group.matrix == expert)
     }

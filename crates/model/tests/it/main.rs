@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod batch;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod experts;
 #[cfg(test)]
 mod fast;
