@@ -4,7 +4,13 @@
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-/// Bytes that the tightest limit leaves; `None` when there is none.
+/// The tightest limit of a control group; `None` when there is none.
+pub fn limit() -> Option<u64> {
+    let groups = groups(Path::new("/proc/self"));
+    groups.into_iter().filter_map(|group| group.limit()).min()
+}
+
+/// Bytes that the tightest limit leaves now; `None` when there is none.
 pub fn available() -> Option<u64> {
     let proc = Path::new("/proc/self");
     let groups = groups(proc).into_iter().filter_map(|group| group.left());
@@ -76,24 +82,28 @@ impl Group {
         read_to_string(self.folder.join(name)).ok()?.trim().parse().ok()
     }
 
+    fn limit(&self) -> Option<u64> {
+        if self.unified {
+            // Not a number: `max`.
+            let limits = [self.number("memory.max"), self.number("memory.high")];
+            limits.into_iter().flatten().min()
+        } else {
+            // Without a limit: a number beyond any memory.
+            self.number("memory.limit_in_bytes")
+        }
+    }
+
     /// What its limit leaves; the system's cache of files gives way.
     fn left(&self) -> Option<u64> {
-        let (limit, used, files) = if self.unified {
-            let limits = [self.number("memory.max"), self.number("memory.high")];
-            let limit = limits.into_iter().flatten().min()?;
-            (
-                limit,
-                self.number("memory.current")?,
-                ["active_file", "inactive_file"],
-            )
+        let (used, files) = if self.unified {
+            ("memory.current", ["active_file", "inactive_file"])
         } else {
             (
-                // Without a limit: a number beyond any memory.
-                self.number("memory.limit_in_bytes")?,
-                self.number("memory.usage_in_bytes")?,
+                "memory.usage_in_bytes",
                 ["total_active_file", "total_inactive_file"],
             )
         };
+        let used = self.number(used)?;
         let stat = read_to_string(self.folder.join("memory.stat")).unwrap_or_default();
         let cached: u64 = stat
             .lines()
@@ -102,7 +112,7 @@ impl Group {
                 files.contains(&name).then(|| bytes.parse::<u64>().ok())?
             })
             .sum();
-        Some(limit.saturating_sub(used.saturating_sub(cached)))
+        Some(self.limit()?.saturating_sub(used.saturating_sub(cached)))
     }
 }
 
@@ -127,6 +137,10 @@ mod tests {
 
     fn left(proc: &Path) -> Option<u64> {
         groups(proc).iter().filter_map(Group::left).min()
+    }
+
+    fn limit(proc: &Path) -> Option<u64> {
+        groups(proc).iter().filter_map(Group::limit).min()
     }
 
     #[test]
@@ -156,7 +170,7 @@ mod tests {
             )
             .unwrap();
         }
-        assert_eq!(left(&proc), Some(2500));
+        assert_eq!((left(&proc), limit(&proc)), (Some(2500), Some(5000)));
         // Version 2, told from outside the container.
         write(two.join("memory.max"), "max\n").unwrap();
         write(two.join("memory.current"), "1000\n").unwrap();

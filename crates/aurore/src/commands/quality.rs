@@ -58,7 +58,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             expert_memory: place.transpose()?.flatten(),
             ..options
         };
-        Model::load(checkpoint, checkpoint.config(), &options)
+        anyhow::Ok(Model::load(checkpoint, checkpoint.config(), &options)?)
     };
     let exact = load(&exact, Precision::F32, None)?;
     // After the exact one: it takes what that one leaves.
