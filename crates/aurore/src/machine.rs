@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::cgroup;
+
 /// Programs that are Chromium, in the order in which they are looked for.
 const BROWSERS: &[&str] = &[
     "chromium",
@@ -16,7 +18,7 @@ const BROWSERS: &[&str] = &[
 pub struct Memory {
     /// In the machine.
     pub total: u64,
-    /// That a program can still have without swapping.
+    /// That this process can still have without swapping.
     pub available: u64,
 }
 
@@ -34,9 +36,10 @@ pub fn memory() -> Option<Memory> {
         let line = text.lines().find(|line| line.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
+    let free = kibibytes("MemAvailable:")? * 1024;
     Some(Memory {
         total: kibibytes("MemTotal:")? * 1024,
-        available: kibibytes("MemAvailable:")? * 1024,
+        available: cgroup::available().map_or(free, |left| left.min(free)),
     })
 }
 

@@ -11,7 +11,9 @@
 
 mod brains;
 mod browser;
+mod cgroup;
 mod commands;
+mod experts;
 mod failure;
 mod folders;
 mod global;
@@ -20,6 +22,7 @@ mod memory;
 mod models;
 mod rules;
 mod samples;
+mod size;
 mod steps;
 mod style;
 mod talk;

@@ -1,12 +1,11 @@
 //! How much memory this program may have, and whether a plan fits into it.
 
-use std::path::{Path, PathBuf};
-
 use aurore_checkpoint::{Checkpoint, Config};
 use aurore_model::{LoadOptions, MemoryPlan, Model};
 
+use crate::experts::ExpertMemory;
 use crate::failure::hinted;
-use crate::machine;
+use crate::{cgroup, machine};
 
 /// The most memory that this program can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,46 +25,16 @@ impl Limit {
     /// `None` where the system tells none of them.
     pub fn find() -> Option<Self> {
         let machine = machine::memory().map(|memory| memory.total);
-        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let group = group_limit(&groups, Path::new("/sys/fs/cgroup"));
         let process = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
         [
             (machine, MACHINE),
-            (group, GROUP),
+            (cgroup::limit(), GROUP),
             (process_limit(&process), PROCESS),
         ]
         .into_iter()
         .filter_map(|(bytes, by)| bytes.map(|bytes| Self { bytes, by }))
         .min_by_key(|limit| limit.bytes)
     }
-}
-
-/// The least limit of the control groups that `groups` (`/proc/self/cgroup`) names, and of those above them.
-fn group_limit(groups: &str, root: &Path) -> Option<u64> {
-    let mut limits = Vec::new();
-    for line in groups.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        // Version 2 has one tree and no names of controllers.
-        let (tree, file) = if controllers.is_empty() {
-            (root.to_path_buf(), "memory.max")
-        } else if controllers.split(',').any(|name| name == "memory") {
-            (root.join("memory"), "memory.limit_in_bytes")
-        } else {
-            continue;
-        };
-        // Inside a container the tree may begin at the container's own group.
-        let own = tree.join(path.trim_start_matches('/'));
-        let above: Vec<PathBuf> = own.ancestors().map(Path::to_path_buf).collect();
-        for folder in above.iter().take_while(|folder| folder.starts_with(&tree)) {
-            // Not a number: `max`, no limit.
-            let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
-            limits.extend(text.trim().parse::<u64>());
-        }
-    }
-    limits.into_iter().min()
 }
 
 /// The least soft limit on address space and data that `limits` (`/proc/self/limits`) has.
@@ -129,16 +98,26 @@ pub fn admit(plan: &MemoryPlan, sequences: u64, context: u64, limit: Option<Limi
 }
 
 /// Loads a checkpoint for contexts of up to `context` tokens (the model's own length if `None`), after making sure
-/// that memory can hold that: what was asked for is refused at once, what was not is cut when it comes.
+/// that memory can hold that: what was asked for is refused at once, what was not is cut when it comes. Experts
+/// for which there is no room stay in their file.
 ///
 /// # Errors
 /// When the weights cannot be used, or memory cannot hold them or the context.
-pub fn load(checkpoint: &Checkpoint, options: &LoadOptions, context: Option<u64>) -> anyhow::Result<Model> {
+pub fn load(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    context: Option<u64>,
+    experts: &ExpertMemory,
+) -> anyhow::Result<Model> {
     let config = match context {
         None => checkpoint.config().clone(),
         Some(tokens) => checkpoint.config().clone().with_context(to_usize(tokens)),
     };
-    let plan = plan(checkpoint, &config, options);
+    let mut plan = plan(checkpoint, &config, options);
+    let options = &LoadOptions {
+        expert_memory: experts.place(checkpoint, &mut plan, context)?,
+        ..options.clone()
+    };
     let limit = Limit::find();
     admit(&plan, 1, context.unwrap_or(MemoryPlan::PAGE), limit)?;
     let mut model = Model::load(checkpoint, &config, options)?;
@@ -169,31 +148,6 @@ mod tests {
     use aurore_model::Precision;
 
     use super::*;
-
-    #[test]
-    fn the_tightest_control_group_counts() {
-        let root = tempfile::TempDir::new().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write("memory.max", "max\n");
-        write("box/memory.max", "3000\n");
-        write("box/inner/memory.max", "max\n");
-        write("memory/memory.limit_in_bytes", "9223372036854771712\n");
-        write("memory/old/memory.limit_in_bytes", "2000\n");
-        assert_eq!(group_limit("0::/box/inner\n", root.path()), Some(3000));
-        assert_eq!(group_limit("0::/\n", root.path()), None);
-        // The group is not there, as in a container that sees its own tree only: its root counts.
-        let unseen = group_limit("4:memory:/not/here\n0::/\n", root.path());
-        assert_eq!(unseen, Some(9_223_372_036_854_771_712));
-        assert_eq!(
-            group_limit("5:cpu,memory:/old\n0::/box\n", root.path()),
-            Some(2000)
-        );
-        assert_eq!(group_limit("nonsense", root.path()), None);
-    }
 
     #[test]
     fn limits_of_the_process_are_read() {

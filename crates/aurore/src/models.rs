@@ -5,6 +5,7 @@ use std::path::Path;
 use aurore_checkpoint::{Checkpoint, Files};
 use aurore_model::{KvFormat, Precision};
 
+use crate::experts::ExpertMemory;
 use crate::failure::{WithHint, hinted};
 
 /// The model that is used when none is named.
@@ -27,6 +28,9 @@ pub struct ModelChoice {
     /// How keys and values of the context are kept: bf16 unless the weights are f32; int8 takes half of that.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub kv: Option<Kv>,
+    /// Memory for experts.
+    #[command(flatten)]
+    pub experts: ExpertMemory,
 }
 
 /// How keys and values are kept. (A line of its own for each value would make every command's help twice as long.)

@@ -115,7 +115,7 @@ impl Talker {
             kv: choice.kv.map(Kv::format),
             ..LoadOptions::default()
         };
-        let model = memory::load(&checkpoint, &options, choice.context)
+        let model = memory::load(&checkpoint, &options, choice.context, &choice.experts)
             .with_context(|| format!("the model `{}` cannot be loaded", choice.model))?;
         let engine = Engine::new(Arc::new(model), chat.vocabulary())?;
         Ok(Self {

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    CheckpointError, Config, Dtype, Ffn, Files, Packed, PackedMatrix, Part, SafetensorsFile, Tensor, Weights,
+    CheckpointError, Config, Dtype, Ffn, Files, Packed, PackedMatrix, Part, SafetensorsFile, StoredMatrix,
+    Tensor, Weights,
     config::unique_map,
     files::is_plain,
     layout,
@@ -356,6 +357,13 @@ impl Weights for Checkpoint {
     fn packed(&self, key: &str) -> Result<Option<PackedMatrix<'_>>, CheckpointError> {
         match &self.packed {
             Some(packed) => packed.matrix(key),
+            None => Ok(None),
+        }
+    }
+
+    fn stored(&self, key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
+        match &self.packed {
+            Some(packed) => packed.stored(key),
             None => Ok(None),
         }
     }

@@ -35,7 +35,7 @@ pub use export::{Exported, export};
 pub use files::Files;
 pub use layout::{Part, Slot, layout};
 pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource, matrices};
-pub use packed::{Packed, PackedMatrix};
+pub use packed::{Packed, PackedMatrix, StoredMatrix};
 pub use random::RandomWeights;
 pub use safetensors::SafetensorsFile;
 pub use tensor::{Dtype, Tensor};

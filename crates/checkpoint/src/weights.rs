@@ -1,6 +1,6 @@
 //! Where a network takes its weights from: a checkpoint, or random numbers of the right shapes.
 
-use crate::{CheckpointError, Dtype, ExpertPart, PackedMatrix, Tensor, matrices::slice};
+use crate::{CheckpointError, Dtype, ExpertPart, PackedMatrix, StoredMatrix, Tensor, matrices::slice};
 
 /// A source of tensors by official name.
 pub trait Weights: Sync {
@@ -13,6 +13,11 @@ pub trait Weights: Sync {
     /// The matrix of that key (see [`crate::matrices()`]), if it is packed already; else it is made
     /// of its tensors.
     fn packed(&self, _key: &str) -> Result<Option<PackedMatrix<'_>>, CheckpointError> {
+        Ok(None)
+    }
+
+    /// The same matrix, to be read when it is needed, if it is one of a packed file.
+    fn stored(&self, _key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
         Ok(None)
     }
 

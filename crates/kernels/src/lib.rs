@@ -48,7 +48,6 @@ pub use limits::Limits;
 pub use math::softplus;
 pub use matmul::Group;
 pub use matrix::{Format, Layout, Matrix, Source};
-pub use memory::SharedBytes;
 pub use pool::Pool;
 pub use quant::{Correlation, Moments, Rounding};
 pub use routing::Routing;

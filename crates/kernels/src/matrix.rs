@@ -1,11 +1,10 @@
 //! Weight matrices in the layout that the products read.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use half::{bf16, f16};
 
-use crate::memory::{Buffer, SharedBytes, Use};
+use crate::memory::{self, Buffer, Plain};
 use crate::pool::Share;
 use crate::quant::{self, BLOCK, GROUP, GROUPS, Rounding, bf16_value};
 use crate::{Cpu, Moments};
@@ -326,61 +325,43 @@ impl Matrix {
         })
     }
 
-    /// A matrix whose elements and scales stay where they are, in a mapped file for example; `None` when
-    /// they are not as many as [`Layout`] says, or not aligned. Computing with it gives the same bits.
-    pub fn from_shared(
-        format: Format,
-        rows: usize,
-        columns: usize,
-        bytes: &SharedBytes,
-        elements: Range<usize>,
-        scales: Range<usize>,
-    ) -> Option<Self> {
-        let layout = Layout::new(format, rows, columns)?;
-        if elements.len() != layout.elements || scales.len() != layout.scales {
-            return None;
+    /// `count` places for matrices of a format and shape, zeros until bytes are put into
+    /// [`slot`](Self::slot); `None` when they are larger than memory can be.
+    pub fn slots(format: Format, rows: usize, columns: usize, count: usize) -> Option<Vec<Self>> {
+        fn all<A: Plain, B: Plain>(
+            count: usize,
+            layout: Layout,
+            elements: impl Fn(Buffer<A>, Buffer<B>) -> Elements,
+        ) -> Option<Vec<Elements>> {
+            let slots = memory::slots(count, layout.elements, layout.scales)?;
+            Some(slots.into_iter().map(|(a, b)| elements(a, b)).collect())
         }
-        let elements = match format {
-            Format::F32 => Elements::F32(Buffer::shared(bytes, elements)?),
-            Format::Bf16 => Elements::Bf16(Buffer::shared(bytes, elements)?),
-            Format::Q8 => Elements::Q8 {
-                values: Buffer::shared(bytes, elements)?,
-                scales: Buffer::shared(bytes, scales)?,
-            },
-            Format::Q4 => Elements::Q4 {
-                nibbles: Buffer::shared(bytes, elements)?,
-                scales: Buffer::shared(bytes, scales)?,
-            },
+        let layout = Layout::new(format, rows, columns)?;
+        let slots = match format {
+            Format::F32 => all(count, layout, |buffer, _: Buffer<u8>| Elements::F32(buffer)),
+            Format::Bf16 => all(count, layout, |buffer, _: Buffer<u8>| Elements::Bf16(buffer)),
+            Format::Q8 => all(count, layout, |values, scales| Elements::Q8 { values, scales }),
+            Format::Q4 => all(count, layout, |nibbles, scales| Elements::Q4 { nibbles, scales }),
         };
-        Some(Self {
+        let matrix = |elements| Self {
             rows,
             columns,
             elements,
             watch: None,
-        })
+        };
+        Some(slots?.into_iter().map(matrix).collect())
     }
 
-    /// Asks the system to read a shared matrix now, without waiting for it. Others are in memory.
-    pub fn read_ahead(&self) {
-        self.advise(Use::Soon);
-    }
-
-    /// Gives the memory of a shared matrix back; it is read again when it is used. Others stay.
-    pub fn give_back(&self) {
-        self.advise(Use::Later);
-    }
-
-    fn advise(&self, use_of_it: Use) {
-        match &self.elements {
-            Elements::F32(buffer) => buffer.advise(use_of_it),
-            Elements::Bf16(buffer) => buffer.advise(use_of_it),
-            Elements::Q8 { values, scales } => {
-                values.advise(use_of_it);
-                scales.advise(use_of_it);
-            }
-            Elements::Q4 { nibbles, scales } => {
-                nibbles.advise(use_of_it);
-                scales.advise(use_of_it);
+    /// The bytes of a matrix that [`slots`](Self::slots) made: elements, scales, and what fills up the last
+    /// page of 4,096. It begins at such a page. Any bytes are some matrix.
+    pub fn slot(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: both buffers of the slot are borrowed with this matrix.
+        unsafe {
+            match &mut self.elements {
+                Elements::F32(buffer) => buffer.room(),
+                Elements::Bf16(buffer) => buffer.room(),
+                Elements::Q8 { values, .. } => values.room(),
+                Elements::Q4 { nibbles, .. } => nibbles.room(),
             }
         }
     }

@@ -4,18 +4,19 @@
 //! page has 2 MiB, and an expert's matrix often less: buffers share large chunks, one behind the other, so that
 //! small ones lie in huge pages too and large ones do not round up to them.
 //!
-//! What is too large for memory stays in its file: a buffer can be a part of [`SharedBytes`], which the
-//! system reads when they are needed, drops when memory is short, and can be told about ahead.
+//! What is too large for memory stays in its file and is read into slots: page-aligned places that are made
+//! once and hold one matrix after another.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Where buffers begin: at two cache lines, which processors fetch together.
 const ALIGN: usize = 128;
 const HUGE_PAGE: usize = 2 << 20;
+/// What files are read in without a copy by the system.
+const PAGE: usize = 4096;
 /// Bytes that buffers share. Memory that none has touched yet is not taken from the system.
 const CHUNK: usize = 64 << 20;
 /// Smaller buffers have memory of their own, so that none of them keeps a chunk.
@@ -42,15 +43,12 @@ enum Home {
     Nowhere,
     /// Its own part of a chunk.
     Chunk { _chunk: Arc<Chunk> },
-    /// Bytes that nobody writes.
-    Shared { _bytes: SharedBytes },
+    /// The same, with `room` bytes from the buffer's start on that belong to it and to the buffers of
+    /// `room` 0 inside.
+    Slot { _chunk: Arc<Chunk>, room: usize },
 }
 
-/// Bytes of several owners, such as a mapped file's.
-pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
-
-// SAFETY: the buffer owns its part of a chunk like a Box<[T]>, or reads shared bytes like an Arc<[T]>, and
-// T is Send and Sync.
+// SAFETY: the buffer owns its part of a chunk like a Box<[T]>, and T is Send and Sync.
 unsafe impl<T: Plain> Send for Buffer<T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain> Sync for Buffer<T> {}
@@ -95,32 +93,18 @@ impl<T: Plain> Buffer<T> {
         }
     }
 
-    /// The elements at `range` of `bytes`, where they stay. `None` when the range is not inside them, no
-    /// whole number of elements, or not aligned to them.
-    pub(crate) fn shared(bytes: &SharedBytes, range: Range<usize>) -> Option<Self> {
-        let part = (**bytes).as_ref().get(range)?;
-        let start = NonNull::from(part).cast::<T>();
-        if !start.is_aligned() || !part.len().is_multiple_of(size_of::<T>()) {
-            return None;
-        }
-        if part.is_empty() {
-            return Some(Self::empty());
-        }
-        // `part` stays valid as long as the owner is shared, which `home` sees to.
-        Some(Self {
-            start,
-            len: part.len() / size_of::<T>(),
-            home: Home::Shared {
-                _bytes: Arc::clone(bytes),
-            },
-            elements: PhantomData,
-        })
-    }
-
-    /// Tells the system what becomes of shared bytes; memory of our own stays as it is.
-    pub(crate) fn advise(&self, use_of_it: Use) {
-        if matches!(self.home, Home::Shared { .. }) {
-            advise(self.as_bytes(), use_of_it);
+    /// All bytes of a slot from its first buffer on; `None` for a buffer that begins none.
+    ///
+    /// # Safety
+    /// While they are borrowed the slot's other buffers are not.
+    pub(crate) unsafe fn room(&mut self) -> Option<&mut [u8]> {
+        match self.home {
+            Home::Slot { room, .. } if room > 0 => {
+                let start = self.start.as_ptr().cast();
+                // SAFETY: initialised by `slots`, the slot's own, and the caller sees to the rest.
+                Some(unsafe { std::slice::from_raw_parts_mut(start, room) })
+            }
+            _ => None,
         }
     }
 
@@ -135,12 +119,63 @@ impl<T: Plain> Buffer<T> {
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        if matches!(self.home, Home::Shared { .. }) {
-            *self = Self::from_bytes(self.as_bytes());
-        }
-        // SAFETY: as in `as_slice`, borrowed mutably, and nobody else's.
+        // SAFETY: as in `as_slice`, borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
+}
+
+/// Memory for `count` slots of two buffers, one directly behind the other: zeros. Slots begin and end
+/// at multiples of [`PAGE`], so that files can be read into them without a copy. `None` when they are larger than
+/// memory can be, or a second buffer would not be aligned.
+pub(crate) fn slots<A: Plain, B: Plain>(
+    count: usize,
+    first_bytes: usize,
+    second_bytes: usize,
+) -> Option<Vec<(Buffer<A>, Buffer<B>)>> {
+    let room = first_bytes
+        .checked_add(second_bytes)?
+        .checked_next_multiple_of(PAGE)?;
+    let bytes = room
+        .checked_mul(count)
+        .filter(|bytes| *bytes < isize::MAX as usize / 2)?;
+    let whole = first_bytes.is_multiple_of(size_of::<A>()) && second_bytes.is_multiple_of(size_of::<B>());
+    if !whole || !first_bytes.is_multiple_of(align_of::<B>()) || first_bytes == 0 {
+        return None;
+    }
+    if bytes == 0 {
+        return Some(Vec::new());
+    }
+    let chunk = Chunk::aligned(bytes, PAGE);
+    // SAFETY: all of the new chunk, which nobody else has yet. Touched here, so that memory that is not there is
+    // missed before anything is computed.
+    unsafe { chunk.start.write_bytes(0, bytes) };
+    let slot = |number: usize| {
+        // SAFETY: both lie inside the chunk.
+        let (first, second) = unsafe {
+            let first = chunk.start.add(number * room);
+            (first, first.add(first_bytes))
+        };
+        let first = Buffer::<A> {
+            start: first.cast(),
+            len: first_bytes / size_of::<A>(),
+            home: Home::Slot {
+                _chunk: Arc::clone(&chunk),
+                room,
+            },
+            elements: PhantomData,
+        };
+        let second = Buffer::<B> {
+            start: second.cast(),
+            len: second_bytes / size_of::<B>(),
+            home: Home::Slot {
+                _chunk: Arc::clone(&chunk),
+                room: 0,
+            },
+            elements: PhantomData,
+        };
+        (first, second)
+    };
+    Some((0..count).map(slot).collect())
 }
 
 /// Memory of one or more buffers, given back when the last of them is gone.
@@ -157,7 +192,12 @@ unsafe impl Sync for Chunk {}
 impl Chunk {
     /// Memory without contents.
     fn new(bytes: usize) -> Arc<Self> {
-        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGN };
+        Self::aligned(bytes, ALIGN)
+    }
+
+    /// The same, from a multiple of `align` at least on.
+    fn aligned(bytes: usize, align: usize) -> Arc<Self> {
+        let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { align };
         let Ok(layout) = Layout::from_size_align(bytes, align) else {
             handle_alloc_error(Layout::new::<u8>())
         };
@@ -201,15 +241,6 @@ fn take(bytes: usize) -> (NonNull<u8>, Arc<Chunk>) {
     (start, chunk)
 }
 
-/// What will be done with some bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// They are read soon.
-    Soon,
-    /// They are not read for long.
-    Later,
-}
-
 #[cfg(target_os = "linux")]
 unsafe extern "C" {
     fn madvise(start: *mut std::ffi::c_void, bytes: usize, advice: i32) -> i32;
@@ -224,29 +255,8 @@ fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn advise(bytes: &[u8], use_of_it: Use) {
-    const MADV_WILLNEED: i32 = 3;
-    const MADV_PAGEOUT: i32 = 21;
-    const PAGE: usize = 4096;
-    let start = bytes.as_ptr().addr() / PAGE * PAGE;
-    let end = bytes.as_ptr().addr() + bytes.len();
-    let advice = match use_of_it {
-        Use::Soon => MADV_WILLNEED,
-        // Unlike MADV_DONTNEED it keeps the contents of any memory.
-        Use::Later => MADV_PAGEOUT,
-    };
-    let start = bytes.as_ptr().with_addr(start).cast_mut();
-    // SAFETY: both advices change no contents of the pages, wherever they lie; on systems with larger pages
-    // an unaligned start is an error, which costs speed only.
-    let _ = unsafe { madvise(start.cast(), end - start.addr(), advice) };
-}
-
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
-
-#[cfg(not(target_os = "linux"))]
-fn advise(_bytes: &[u8], _use_of_it: Use) {}
 
 #[cfg(test)]
 mod tests {
@@ -295,22 +305,29 @@ mod tests {
     }
 
     #[test]
-    fn shared_bytes_are_used_where_they_are() {
-        let bytes: SharedBytes = Arc::new(vec![7_u8; 100]);
-        let from = (*bytes).as_ref().as_ptr().align_offset(4);
-        let mut buffer = Buffer::<f32>::shared(&bytes, from..from + 40).unwrap();
-        assert_eq!(buffer.as_bytes().as_ptr(), (*bytes).as_ref()[from..].as_ptr());
-        buffer.advise(Use::Soon);
-        buffer.advise(Use::Later);
-        assert_eq!(buffer.as_bytes(), [7; 40]);
-        // Writing is done to a copy.
-        buffer.as_mut_slice().fill(0.0);
-        assert!((*bytes).as_ref().iter().all(|byte| *byte == 7));
-        assert!(Buffer::<f32>::shared(&bytes, from + 1..from + 41).is_none());
-        assert!(Buffer::<f32>::shared(&bytes, from..from + 39).is_none());
-        assert!(Buffer::<f32>::shared(&bytes, from..from + 400).is_none());
-        assert_eq!(Buffer::<f32>::shared(&bytes, 0..0).unwrap().as_slice(), [0.0; 0]);
-        drop(bytes);
-        assert_eq!(buffer.as_slice(), [0.0; 10]);
+    fn slots_lie_apart_and_their_buffers_together() {
+        let mut slots = slots::<u8, u16>(3, 6000, 300).unwrap();
+        for (number, (first, second)) in slots.iter_mut().enumerate() {
+            assert_eq!(first.as_bytes().as_ptr().addr() % PAGE, 0);
+            assert_eq!((first.as_slice().len(), second.as_slice().len()), (6000, 150));
+            // SAFETY: no buffer of the slot is borrowed.
+            let room = unsafe { first.room() }.unwrap();
+            assert_eq!(room.len(), 2 * PAGE);
+            assert!(room.iter().all(|byte| *byte == 0));
+            room.fill(number as u8 + 1);
+            // SAFETY: as above.
+            assert!(unsafe { second.room() }.is_none());
+        }
+        for (number, (first, second)) in slots.iter().enumerate() {
+            let bytes = [first.as_bytes(), second.as_bytes()].concat();
+            assert!(bytes.iter().all(|byte| *byte == number as u8 + 1));
+        }
+        assert!(super::slots::<u8, u16>(1, 5, 2).is_none());
+        assert!(super::slots::<u8, u16>(1, 6, 3).is_none());
+        assert!(super::slots::<u8, u8>(2, usize::MAX / 2, 0).is_none());
+        assert!(super::slots::<f32, u8>(0, 8, 0).unwrap().is_empty());
+        let mut alone = Buffer::<u8>::zeroed(8);
+        // SAFETY: as above.
+        assert!(unsafe { alone.room() }.is_none());
     }
 }

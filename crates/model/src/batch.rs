@@ -187,6 +187,9 @@ impl Segment<'_> {
         if tokens > limit {
             return Err(ModelError::TooLong { tokens, limit });
         }
+        if self.sequence.half_way {
+            return Err(ModelError::HalfWay);
+        }
         if self.sequence.fits(&config.text, kv) {
             return Ok(());
         }

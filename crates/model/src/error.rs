@@ -88,4 +88,34 @@ pub enum ModelError {
     /// A packed checkpoint that was to be packed.
     #[error("this checkpoint is packed already; hint: give the official one that it was packed from")]
     PackedAlready,
+    /// Experts were to stay in a file in which they are not as the kernels read them.
+    #[error(
+        "only a packed checkpoint's experts can stay in their file; hint: pack it with `aurore quantize`"
+    )]
+    NotPacked,
+    /// Memory for experts where there are none.
+    #[error(
+        "this model has no routed experts that could stay in their file; hint: leave `--expert-memory` out"
+    )]
+    NoExperts,
+    /// Less memory for experts than one token needs in one layer.
+    #[error(
+        "{budget} bytes are too few for experts: the {top_k} that a token goes to in one layer need {needed}; hint: give at least as much, better many times of it"
+    )]
+    ExpertMemory {
+        /// Bytes that they may take.
+        budget: u64,
+        /// Bytes of so many experts.
+        needed: u64,
+        /// Experts of a layer that a token goes to.
+        top_k: usize,
+    },
+    /// No thread reads experts.
+    #[error("experts cannot be read from their file: {0}; hint: free memory or raise the limit of threads")]
+    Threads(std::io::Error),
+    /// A sequence in which a pass ended half way.
+    #[error(
+        "weights could not be read while this sequence was computed, so it ends half way; hint: begin it again, or go back to a snapshot"
+    )]
+    HalfWay,
 }

@@ -1,8 +1,11 @@
 //! From named tensors, or packed bytes, to matrices.
 
-use aurore_checkpoint::{CheckpointError, Dtype, MatrixSpec, PackedMatrix, Tensor, Weights};
-use aurore_kernels::{Cpu, Layout, Matrix, Rounding, Source};
+use std::sync::Arc;
 
+use aurore_checkpoint::{CheckpointError, Dtype, MatrixSpec, PackedMatrix, Tensor, Weights};
+use aurore_kernels::{Cpu, Format, Layout, Matrix, Rounding, Source};
+
+use crate::experts::ExpertStore;
 use crate::formats::format_named;
 use crate::{Calibration, Formats, ModelError, Precision, finite};
 
@@ -58,6 +61,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) packing: &'a Packing<'a>,
     /// Is told what the matrices' inputs are like.
     pub(crate) watch: Option<&'a Calibration>,
+    /// Has the routed experts, where they are not loaded.
+    pub(crate) experts: Option<&'a Arc<ExpertStore>>,
 }
 
 /// Added to the diagonal of second moments, as a share of its mean, so that they can be inverted.
@@ -123,44 +128,78 @@ impl Loader<'_> {
 
 /// A matrix from a packed file.
 fn unpack(spec: &MatrixSpec, packed: &PackedMatrix<'_>) -> Result<Matrix, ModelError> {
-    if packed.layout != Layout::VERSION {
+    let found = Found {
+        file: packed.file,
+        layout: packed.layout,
+        format: packed.format,
+        rows: packed.rows,
+        columns: packed.columns,
+        bytes: [packed.elements.len() as u64, packed.scales.len() as u64],
+    };
+    let format = checked_format(spec, &found)?;
+    let matrix = Matrix::from_raw(format, found.rows, found.columns, packed.elements, packed.scales);
+    matrix.ok_or_else(|| found.other_bytes(spec, format))
+}
+
+/// What a packed file has under a matrix's key.
+pub(crate) struct Found<'a> {
+    pub(crate) file: &'a str,
+    /// Version of the kernels' layout.
+    pub(crate) layout: u32,
+    pub(crate) format: &'a str,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Of elements and scales.
+    pub(crate) bytes: [u64; 2],
+}
+
+impl Found<'_> {
+    fn other_bytes(&self, spec: &MatrixSpec, format: Format) -> ModelError {
+        let expected = Layout::new(format, self.rows, self.columns);
+        CheckpointError::Entry {
+            file: self.file.to_owned(),
+            tensor: spec.key.clone(),
+            expected: format!("{expected:?}"),
+            found: format!("{:?} bytes", self.bytes),
+        }
+        .into()
+    }
+}
+
+/// The format of a matrix of a packed file, after a comparison with what it should be.
+pub(crate) fn checked_format(spec: &MatrixSpec, found: &Found<'_>) -> Result<Format, ModelError> {
+    if found.layout != Layout::VERSION {
         return Err(CheckpointError::PackedVersion {
-            file: packed.file.to_owned(),
+            file: found.file.to_owned(),
             what: "matrix layout",
-            found: packed.layout,
+            found: found.layout,
             supported: Layout::VERSION,
         }
         .into());
     }
-    let (rows, columns) = (packed.rows, packed.columns);
-    if (rows, columns) != (spec.rows(), spec.columns) {
+    if (found.rows, found.columns) != (spec.rows(), spec.columns) {
         return Err(CheckpointError::Shape {
-            file: packed.file.to_owned(),
+            file: found.file.to_owned(),
             tensor: spec.key.clone(),
             expected: vec![spec.rows(), spec.columns],
-            found: vec![rows, columns],
+            found: vec![found.rows, found.columns],
         }
         .into());
     }
-    let Some(format) = format_named(packed.format) else {
+    let Some(format) = format_named(found.format) else {
         return Err(CheckpointError::Unsupported {
-            file: packed.file.to_owned(),
-            what: format!("the matrix format {:?} of {}", packed.format, spec.key),
+            file: found.file.to_owned(),
+            what: format!("the matrix format {:?} of {}", found.format, spec.key),
             hint: "pack the checkpoint again with this program",
         }
         .into());
     };
-    Matrix::from_raw(format, rows, columns, packed.elements, packed.scales).ok_or_else(|| {
-        let found = [packed.elements.len(), packed.scales.len()];
-        let expected = Layout::new(format, rows, columns);
-        CheckpointError::Entry {
-            file: packed.file.to_owned(),
-            tensor: spec.key.clone(),
-            expected: format!("{expected:?}"),
-            found: format!("{found:?} bytes"),
-        }
-        .into()
-    })
+    let expected = Layout::new(format, found.rows, found.columns);
+    let expected = expected.map(|layout| [layout.elements as u64, layout.scales as u64]);
+    if expected != Some(found.bytes) {
+        return Err(found.other_bytes(spec, format));
+    }
+    Ok(format)
 }
 
 fn source<'a>(tensor: &'a Tensor<'_>) -> Result<Source<'a>, ModelError> {

@@ -1,18 +1,20 @@
 //! The fast path's front: a loaded network and what can be asked of it.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aurore_checkpoint::{Config, Ffn, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat, Limits};
 
 use crate::batch::{self, Cursor, Pass};
+use crate::experts::ExpertStore;
 use crate::load::{Loader, Packing};
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
 use crate::vision::{Buffers, Tower};
 use crate::{
-    Calibration, ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId, Tokens, Want,
+    Calibration, ExpertStats, ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId,
+    Tokens, Want,
 };
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
@@ -61,6 +63,9 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Instruction set to use instead of the best one of this processor.
     pub isa: Option<aurore_kernels::Isa>,
+    /// Bytes of memory for the routed experts of a packed checkpoint, which then stay in its file and are read
+    /// when they are needed; the most used ones are kept. `None`: all are in memory. Results do not change.
+    pub expert_memory: Option<u64>,
 }
 
 /// Logits, one row per wanted token.
@@ -99,6 +104,8 @@ pub struct Model {
     config: Config,
     cpu: Cpu,
     text: TextModel,
+    /// Where the routed experts are, if they are not in memory.
+    experts: Option<Arc<ExpertStore>>,
     vision: Option<Tower>,
     /// How sequences keep keys and values.
     kv: KvFormat,
@@ -143,11 +150,16 @@ impl Model {
         let mut cpu = Cpu::new(options.isa, options.threads);
         // A router decides by small differences: what rounding changes in its input becomes other experts.
         cpu.exact_inputs = matches!(config.text.ffn, Ffn::Moe { .. });
+        let experts = options
+            .expert_memory
+            .map(|budget| ExpertStore::open(weights, config, budget).map(Arc::new))
+            .transpose()?;
         let loader = Loader {
             weights,
             cpu: &cpu,
             packing,
             watch,
+            experts: experts.as_ref(),
         };
         let kv = options.kv.unwrap_or_else(|| options.precision.kv());
         let text = TextModel::load(&loader, config, kv)?;
@@ -160,6 +172,7 @@ impl Model {
             config: config.clone(),
             cpu,
             text,
+            experts,
             vision,
             kv,
             plan: MemoryPlan::with_kv(config, options.precision, kv),
@@ -193,9 +206,15 @@ impl Model {
         self.cpu.pool.threads()
     }
 
-    /// Bytes of the weights in memory.
+    /// Bytes of the weights in memory, and of places for those that are not.
     pub fn memory_bytes(&self) -> usize {
-        self.text.bytes() + self.vision.as_ref().map_or(0, Tower::bytes)
+        let experts = self.experts.as_ref().map_or(0, |store| store.bytes());
+        self.text.bytes() + experts + self.vision.as_ref().map_or(0, Tower::bytes)
+    }
+
+    /// What the memory for experts that stay in their file was good for; `None` when all are in memory.
+    pub fn expert_stats(&self) -> Option<ExpertStats> {
+        Some(self.experts.as_ref()?.stats())
     }
 
     /// How sequences keep keys and values.
@@ -243,10 +262,11 @@ impl Model {
 
     /// One pass over many sequences: pieces of prompts and generated tokens, together. Writes the
     /// logits of wanted tokens, in the order of segments. Neither the company nor the pieces in which
-    /// tokens come change anything, to the bit. After an error all sequences are as they were.
+    /// tokens come change anything, to the bit. After an error all sequences are as they were, unless it came from
+    /// reading experts: then those of the batch end half way and are refused until they are restored.
     ///
     /// # Errors
-    /// That of the first segment that [`Model::check`] refuses.
+    /// That of the first segment that [`Model::check`] refuses, and that of an expert which cannot be read.
     pub fn forward(&self, batch: &mut [Segment<'_>], logits: &mut Logits) -> Result<(), ModelError> {
         for segment in &*batch {
             self.check(segment)?;
@@ -267,7 +287,12 @@ impl Model {
                 spans: &spans,
             };
             self.embed(&pass, &mut cursors, &mut scratch);
-            self.text.forward(&self.cpu, &mut pass, &mut scratch);
+            if let Err(error) = self.text.forward(&self.cpu, &mut pass, &mut scratch) {
+                for segment in batch {
+                    segment.sequence.half_way = true;
+                }
+                return Err(error);
+            }
             self.keep_wanted(&pass, &mut cursors, &mut scratch);
         }
         logits.vocab_size = self.config.text.vocab_size;

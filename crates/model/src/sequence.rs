@@ -17,6 +17,8 @@ pub struct Sequence {
     pub(crate) pending: usize,
     /// How keys and values are kept.
     pub(crate) kv: KvFormat,
+    /// A pass ended half way: layers have seen different numbers of tokens.
+    pub(crate) half_way: bool,
     pub(crate) layers: Vec<LayerState>,
 }
 
@@ -59,6 +61,7 @@ impl Sequence {
             next_position: 0,
             pending: 0,
             kv,
+            half_way: false,
             layers: config.layer_types.iter().map(layer).collect(),
         }
     }
@@ -119,8 +122,10 @@ impl Sequence {
             next_position,
             pending,
             kv,
+            half_way,
             layers,
         } = &snapshot.0;
+        self.half_way = *half_way;
         (self.len, self.next_position, self.pending, self.kv) = (*len, *next_position, *pending, *kv);
         self.layers.clone_from(layers);
     }

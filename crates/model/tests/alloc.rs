@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aurore_checkpoint::Checkpoint;
-use aurore_model::{LoadOptions, Logits, Model, Precision, Segment, Tokens, Want};
+use aurore_checkpoint::packed::Writer;
+use aurore_model::{LoadOptions, Logits, Model, Packer, Packing, Precision, Segment, Tokens, Want};
 
 struct Counting;
 
@@ -59,8 +60,32 @@ fn a_step_takes_no_memory_and_neither_does_a_piece_of_a_prompt() {
             };
             let model = Model::load(&checkpoint, checkpoint.config(), &options).unwrap();
             check(&model, &format!("{name}, {precision:?}"));
+            if name == "moe" {
+                check(
+                    &from_file(&checkpoint, precision),
+                    &format!("experts in a file, {precision:?}"),
+                );
+            }
         }
     }
+}
+
+/// With memory for about half of the experts, and the others in a packed file.
+fn from_file(checkpoint: &Checkpoint, precision: Precision) -> Model {
+    let folder = tempfile::TempDir::new().unwrap();
+    let packer = Packer::new(checkpoint, Packing::new(precision), None, 1).unwrap();
+    let path = folder.path().join("model.aurore");
+    let mut writer = Writer::open(&path, packer.plan().clone(), false, |_| ()).unwrap();
+    for index in 0..packer.plan().entries().len() {
+        packer.write(index, &mut writer).unwrap();
+    }
+    let packed = Checkpoint::open(&writer.finish().unwrap()).unwrap();
+    let options = LoadOptions {
+        threads: 2,
+        expert_memory: Some(400_000),
+        ..LoadOptions::default()
+    };
+    Model::load(&packed, packed.config(), &options).unwrap()
 }
 
 /// What takes memory, takes it each time. Once it may be someone else: the test's own main thread, or a thread

@@ -4,6 +4,7 @@ mod beside;
 mod figures;
 mod image;
 mod kernels;
+mod reading;
 mod start;
 mod text;
 
@@ -205,9 +206,17 @@ fn load(args: &Args, options: &LoadOptions) -> anyhow::Result<(Model, MemoryPlan
     if !args.random_weights {
         let checkpoint: Checkpoint = models::open(name)?;
         let config = with_context(checkpoint.config(), args)?;
-        let plan = memory::plan(&checkpoint, &config, options);
+        let mut plan = memory::plan(&checkpoint, &config, options);
+        let context = longest(args).saturating_mul(most_sequences(args) as usize);
+        let options = LoadOptions {
+            expert_memory: args
+                .choice
+                .experts
+                .place(&checkpoint, &mut plan, Some(context as u64))?,
+            ..options.clone()
+        };
         admit(args, &plan)?;
-        return Ok((Model::load(&checkpoint, &config, options)?, plan));
+        return Ok((Model::load(&checkpoint, &config, &options)?, plan));
     }
     let config = match Config::official(name) {
         Some(config) => config,
@@ -268,11 +277,14 @@ fn with_context(config: &Config, args: &Args) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn admit(args: &Args, plan: &MemoryPlan) -> anyhow::Result<()> {
+fn most_sequences(args: &Args) -> u64 {
     let most = args.batch.iter().max().copied().unwrap_or(1);
     // Beside several sequences there is the one that they are copies of.
-    let sequences = u64::from(most) + u64::from(most > 1);
-    memory::admit(plan, sequences, longest(args) as u64, Limit::find())
+    u64::from(most) + u64::from(most > 1)
+}
+
+fn admit(args: &Args, plan: &MemoryPlan) -> anyhow::Result<()> {
+    memory::admit(plan, most_sequences(args), longest(args) as u64, Limit::find())
 }
 
 fn quant_name(quant: Quant) -> &'static str {

@@ -1,5 +1,6 @@
 //! `aurore inspect`: a checkpoint's shape, sizes and memory plan.
 
+mod experts;
 mod facts;
 mod plan;
 mod table;
@@ -8,7 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use aurore_checkpoint::{Checkpoint, Config, OFFICIAL};
+use serde_json::Value;
 
+use self::experts::Expectation;
 use self::facts::Facts;
 use self::plan::{Machine, Wish};
 use crate::failure::hinted;
@@ -38,6 +41,10 @@ pub struct Args {
     /// How the plan keeps keys and values: bf16 unless the weights are f32.
     #[arg(long, value_enum, value_name = "FORMAT")]
     kv: Option<Kv>,
+    /// Say what speed to expect of a packed checkpoint whose experts stay in its file, with so much memory for
+    /// the most used ones, such as 8G. Measures disk and memory.
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    expert_memory: Option<u64>,
 }
 
 /// Runs the command.
@@ -62,6 +69,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     } else {
         Config::official(&args.model)
     };
+    if shape.is_some() && args.expert_memory.is_some() {
+        return Err(hinted(
+            "--expert-memory needs the file that experts stay in",
+            "name a packed file, or leave the option out",
+        ));
+    }
     let (config, checkpoint) = match shape {
         Some(config) => (config, None),
         None => {
@@ -73,12 +86,19 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             (checkpoint.config().clone(), Some(checkpoint))
         }
     };
+    let expectation = match (args.expert_memory, &checkpoint) {
+        (Some(memory), Some(checkpoint)) => Some(Expectation::measure(checkpoint, memory)?),
+        _ => None,
+    };
     let facts = Facts::new(&args.model, &config, checkpoint.as_ref());
     let Some(wish) = wish(&args) else {
         if global.json {
-            println!("{}", facts.to_json());
+            println!("{}", with(facts.to_json(), expectation.as_ref()));
         } else {
             facts.print(style);
+            expectation
+                .iter()
+                .for_each(|expectation| expectation.print(style));
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -87,11 +107,21 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     if global.json {
         let mut line = facts.to_json();
         line["plan"] = plans.to_json(&machine);
-        println!("{line}");
+        println!("{}", with(line, expectation.as_ref()));
     } else {
         plans.print(&machine, style);
+        expectation
+            .iter()
+            .for_each(|expectation| expectation.print(style));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn with(mut line: Value, expectation: Option<&Expectation>) -> Value {
+    if let Some(expectation) = expectation {
+        line["experts"] = expectation.to_json();
+    }
+    line
 }
 
 /// What to plan for, if a plan is asked for.

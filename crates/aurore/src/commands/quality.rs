@@ -9,8 +9,10 @@ use aurore_model::{LoadOptions, Model, Precision, Quality};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::experts::ExpertMemory;
 use crate::failure::hinted;
 use crate::global::Global;
+use crate::memory;
 use crate::models::{self, Kept};
 use crate::samples;
 
@@ -36,22 +38,31 @@ pub struct Args {
     /// Threads that compute; 0 for one per processor.
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
+    #[command(flatten)]
+    experts: ExpertMemory,
 }
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let (exact, judged) = (models::open(&args.against)?, models::open(&args.model)?);
     let samples = samples::read(&args.samples, &Chat::open(&exact)?)?;
-    let load = |checkpoint: &Checkpoint, precision| {
+    let load = |checkpoint: &Checkpoint, precision, experts: Option<&ExpertMemory>| {
         let options = LoadOptions {
             precision,
             threads: args.threads,
             ..LoadOptions::default()
         };
-        Model::load(checkpoint, checkpoint.config(), &options)
+        let mut plan = memory::plan(checkpoint, checkpoint.config(), &options);
+        let place = experts.map(|experts| experts.place(checkpoint, &mut plan, None));
+        let options = LoadOptions {
+            expert_memory: place.transpose()?.flatten(),
+            ..options
+        };
+        anyhow::Ok(Model::load(checkpoint, checkpoint.config(), &options)?)
     };
-    let exact = load(&exact, Precision::F32)?;
-    let judged = load(&judged, args.precision.precision())?;
+    let exact = load(&exact, Precision::F32, None)?;
+    // After the exact one: it takes what that one leaves.
+    let judged = load(&judged, args.precision.precision(), Some(&args.experts))?;
     let mut quality = Quality::default();
     // Drawn on standard error, and only if that is a terminal.
     let progress = ProgressBar::new(samples.len() as u64);

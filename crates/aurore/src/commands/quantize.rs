@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::failure::hinted;
 use crate::global::Global;
-use crate::{models, samples};
+use crate::{models, samples, size};
 
 /// Options of `aurore quantize`.
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long)]
     nearest: bool,
     /// Cut into files of at most this size, such as 4GB.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     shard_size: Option<u64>,
     /// Replace a finished file of that name.
     #[arg(long)]
@@ -260,39 +260,9 @@ fn bar(total: u64, message: &'static str) -> ProgressBar {
     progress
 }
 
-/// A size in bytes: `500MB`, `4GB`, `2GiB`, or a plain number.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match text[digits.len()..].to_lowercase().as_str() {
-        "" | "b" => 1,
-        "mb" | "m" => 1_000_000,
-        "mib" => 1 << 20,
-        "gb" | "g" => 1_000_000_000,
-        "gib" => 1 << 30,
-        _ => return Err(format!("`{text}` is no size; write 500MB or 4GB")),
-    };
-    digits
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|size| *size >= 1 << 20)
-        .ok_or_else(|| format!("`{text}` is no size from 1 MiB on; write 500MB or 4GB"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(parse_size("4GB"), Ok(4_000_000_000));
-        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
-        assert_eq!(parse_size("500mb"), Ok(500_000_000));
-        for wrong in ["", "GB", "4TB", "-1GB", "1.5GB", "10", "99999999999999GB"] {
-            assert!(parse_size(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn roles_are_kept_by_name() {

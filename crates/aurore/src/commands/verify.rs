@@ -9,8 +9,10 @@ use aurore_model::LoadOptions;
 use aurore_model::verify::{Path, Report, Status, Verifier};
 use serde_json::json;
 
+use crate::experts::ExpertMemory;
 use crate::failure::hinted;
 use crate::global::Global;
+use crate::memory;
 use crate::models::{self, Kept};
 use crate::style::{Look, Style};
 
@@ -34,6 +36,8 @@ pub struct Args {
     /// Threads that compute; 0 for one per processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    #[command(flatten)]
+    experts: ExpertMemory,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,11 +70,18 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             ));
         }
         Which::Reference => Path::Reference,
-        Which::Fast => Path::Fast(LoadOptions {
-            precision: models::coarsest(&checkpoint).unwrap_or(args.precision.precision()),
-            threads: args.threads,
-            ..LoadOptions::default()
-        }),
+        Which::Fast => {
+            let options = LoadOptions {
+                precision: models::coarsest(&checkpoint).unwrap_or(args.precision.precision()),
+                threads: args.threads,
+                ..LoadOptions::default()
+            };
+            let mut plan = memory::plan(&checkpoint, checkpoint.config(), &options);
+            Path::Fast(LoadOptions {
+                expert_memory: args.experts.place(&checkpoint, &mut plan, None)?,
+                ..options
+            })
+        }
     };
     let mut verifier = Verifier::new(&checkpoint, checkpoint.config(), path, args.tolerance);
     let style = Style::new(global.color);

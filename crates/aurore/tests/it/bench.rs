@@ -131,3 +131,64 @@ fn sizes_that_are_none_are_refused() {
     assert_eq!(said.code, 2);
     assert!(said.err.contains("1920x1080"), "{}", said.err);
 }
+
+#[test]
+fn experts_in_their_file_give_the_same_logits() {
+    let program = Program::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reference/goldens/moe");
+    let said = program.run(&[
+        "quantize",
+        golden,
+        "--to",
+        "q4",
+        "--nearest",
+        "--output",
+        "moe.aurore",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let bench = |options: &[&str]| {
+        let command = [
+            "bench",
+            "--json",
+            "--model",
+            "moe.aurore",
+            "--prompt",
+            "40",
+            "--generate",
+            "3",
+        ];
+        let said = program.run(&[&command[..], options].concat());
+        assert_eq!(said.code, 0, "{options:?}: {}", said.err);
+        said.json_lines()
+    };
+    let (all, some) = (bench(&[]), bench(&["--expert-memory", "1MiB"]));
+    assert_eq!((all.len(), some.len()), (2, 2));
+    for (all, some) in all.iter().zip(&some) {
+        assert_eq!(all["logits"], some["logits"]);
+        assert!(all["experts"].is_null(), "{all}");
+        assert!(some["experts"]["hits"].as_f64().unwrap() > 0.0, "{some}");
+    }
+
+    let said = program.run(&["inspect", "moe.aurore", "--json", "--expert-memory", "1MiB"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let experts = &said.json_lines()[0]["experts"];
+    assert!(
+        experts["disk_bytes_per_second"].as_f64().unwrap() > 0.0,
+        "{experts}"
+    );
+    let bound = |name: &str| experts[name].as_f64().unwrap();
+    assert!(bound("bound_tokens_per_second") <= bound("bound_tokens_per_second_in_memory"));
+
+    for command in [
+        &["bench", "--expert-memory", "1GB"][..],
+        &["inspect", "--expert-memory", "1GB"],
+        &["inspect", "35B-A3B", "--expert-memory", "1GB"],
+    ] {
+        let said = program.run(command);
+        assert!(
+            said.code != 0 && said.err.contains("hint:"),
+            "{command:?}: {}",
+            said.err
+        );
+    }
+}

@@ -15,11 +15,13 @@ mod checksum;
 mod header;
 mod journal;
 mod read;
+mod stored;
 mod validate;
 mod write;
 
 pub use header::{Entry, EntryKind};
 pub use read::Packed;
+pub use stored::StoredMatrix;
 pub use validate::single_tensors;
 pub use write::{PackPlan, Writer};
 

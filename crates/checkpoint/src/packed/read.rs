@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::checksum::Checksum;
 use super::header::{Header, Page};
+use super::stored::{self, StoredMatrix};
 use super::{EXTENSION, Entry, EntryKind, PackedMatrix};
 use crate::{Bytes, CheckpointError, Dtype, Tensor};
 
@@ -21,6 +23,8 @@ pub struct Packed {
     header_checksum: u64,
     /// Kind and name → place in the header.
     places: HashMap<(EntryKind, String), usize>,
+    /// The shards open for [`Packed::stored`].
+    stored: Vec<OnceLock<Arc<stored::Shard>>>,
 }
 
 impl Packed {
@@ -77,6 +81,7 @@ impl Packed {
             .collect();
         Ok(Self {
             path: path.to_path_buf(),
+            stored: shards.iter().map(|_| OnceLock::new()).collect(),
             shards,
             header,
             header_checksum: page.header_checksum,
@@ -159,6 +164,23 @@ impl Packed {
             elements,
             scales,
         }))
+    }
+
+    /// The matrix of that key, to be read when it is needed.
+    pub fn stored(&self, key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
+        let Some(entry) = self.entry(EntryKind::Matrix, key) else {
+            return Ok(None);
+        };
+        let place = &self.stored[entry.shard];
+        let shard = match place.get() {
+            Some(shard) => shard,
+            None => {
+                let path = shard_path(&self.path, entry.shard, self.shards.len());
+                let opened = stored::Shard::open(&path)?;
+                place.get_or_init(|| opened)
+            }
+        };
+        Ok(StoredMatrix::new(shard, entry, self.header.layout))
     }
 
     /// Compares every entry with its checksum; `seen` is told the bytes of each one that is right.

@@ -362,3 +362,34 @@ fn a_killed_process_leaves_what_the_next_one_goes_on_from() {
     assert_eq!(write(&mut writer, &source, &plan, 0..all), all - half);
     assert_same(&source, &Checkpoint::open(&writer.finish().unwrap()).unwrap());
 }
+
+#[test]
+fn a_matrix_is_read_from_the_file_when_it_is_needed() {
+    let source = Checkpoint::open(&golden("moe")).unwrap();
+    for shard_bytes in [None, Some(200_000)] {
+        let folder = TempDir::new().unwrap();
+        let file = pack(&source, &folder.path().join("model.aurore"), shard_bytes);
+        let packed = Checkpoint::open(&file).unwrap();
+        // From a whole page on, as a disk fills it itself, and from a place between.
+        let mut room = vec![0; 1 << 20];
+        let page = room.as_ptr().align_offset(4096);
+        for spec in matrices(source.config(), source.has_mtp()) {
+            let expected = packed.packed(&spec.key).unwrap().unwrap();
+            let stored = packed.stored(&spec.key).unwrap().unwrap();
+            assert_eq!((stored.rows, stored.columns), (expected.rows, expected.columns));
+            assert_eq!((stored.layout, stored.format.as_str()), (7, "made-up"));
+            let expected = [expected.elements, expected.scales].concat();
+            for from in [page, page + 1] {
+                stored.read(&mut room[from..]).unwrap();
+                assert_eq!(room[from..][..expected.len()], expected, "{}", spec.key);
+            }
+            let mut exact = vec![0; expected.len()];
+            stored.read(&mut exact).unwrap();
+            assert_eq!(exact, expected);
+            let error = stored.read(&mut exact[1..]).unwrap_err().to_string();
+            assert_says(&error, &[spec.key.as_str()]);
+        }
+        assert!(packed.stored("layers.99.mlp.gate").unwrap().is_none());
+    }
+    assert!(source.stored("head").unwrap().is_none());
+}

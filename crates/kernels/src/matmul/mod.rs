@@ -146,8 +146,9 @@ impl Cpu {
     ) {
         let Some(first) = matrices.first() else { return };
         let (n, k) = (first.rows(), first.columns());
+        let shape = |group: &Group| (matrices[group.matrix].rows(), matrices[group.matrix].columns());
         assert!(
-            matrices.iter().all(|m| (m.rows(), m.columns()) == (n, k)),
+            groups.iter().all(|group| shape(group) == (n, k)),
             "matrices of one shape"
         );
         let inputs = input.len() / k.max(1);

@@ -2,7 +2,7 @@ use half::bf16;
 
 use super::Group;
 use crate::testing::{SIZES, assert_close, assert_same, bytes, cpus, noise};
-use crate::{Cpu, Format, Matrix, SharedBytes, Source};
+use crate::{Cpu, Format, Matrix, Source};
 
 /// The scalar twin: `out[r][o] = Σ_k input[r][k] · weights[o][k]`.
 fn twin(weights: &[f32], input: &[f32], k: usize) -> Vec<f32> {
@@ -318,23 +318,21 @@ fn matrices_come_back_from_their_bytes() {
                 &multiply(&cpu, &matrix, &input),
                 "from bytes",
             );
-            // Where they are: from an aligned place among more bytes.
-            let mut file: Vec<u8> = Vec::with_capacity(elements.len() + scales.len() + 8);
-            let from = file.as_ptr().align_offset(4);
-            file.resize(from, 0);
-            file.extend([elements, scales].concat());
-            let (middle, end) = (from + elements.len(), file.len());
-            let file: SharedBytes = std::sync::Arc::new(file);
-            let shared = Matrix::from_shared(format, n, k, &file, from..middle, middle..end)
-                .expect("the same sizes, aligned");
-            shared.read_ahead();
-            shared.give_back();
-            assert_same(
-                &multiply(&cpu, &shared, &input),
-                &multiply(&cpu, &matrix, &input),
-                "shared",
-            );
-            assert!(Matrix::from_shared(format, n, k, &file, from..middle - 4, middle..end).is_none());
+            // Into a place that held something else.
+            let mut slots = Matrix::slots(format, n, k, 2).expect("small");
+            for slot in &mut slots {
+                let room = slot.slot().expect("a slot");
+                assert_eq!((room.as_ptr().addr() % 4096, room.len() % 4096), (0, 0));
+                room.fill(7);
+                room[..elements.len()].copy_from_slice(elements);
+                room[elements.len()..][..scales.len()].copy_from_slice(scales);
+            }
+            for slot in &slots {
+                let (out, expected) = (multiply(&cpu, slot, &input), multiply(&cpu, &matrix, &input));
+                assert_same(&out, &expected, "slot");
+                assert_eq!((slot.format(), slot.bytes()), (format, matrix.bytes()));
+            }
+            assert!(Matrix::slots(format, n, k, usize::MAX / 4096).is_none());
             assert!(Matrix::from_raw(format, n + 16, k, elements, scales).is_none());
             assert!(Matrix::from_raw(format, n, usize::MAX / 2, elements, scales).is_none());
         }

@@ -1,10 +1,13 @@
 //! The feed-forward part of a layer: one SwiGLU, or sparse experts with a shared one.
 
+use std::sync::Arc;
+
 use aurore_checkpoint::matrices::{dense, expert, moe};
 use aurore_checkpoint::{Ffn, MatrixSpec, TextConfig};
 use aurore_kernels::{Cpu, Matrix};
 
 use crate::ModelError;
+use crate::experts::{ExpertStore, Rows};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
 
@@ -24,79 +27,126 @@ pub(crate) struct SwiGlu {
 pub(crate) struct Moe {
     experts: usize,
     top_k: usize,
+    intermediate: usize,
     /// `[experts, hidden]`
     router: Matrix,
-    /// As in [`SwiGlu`], per expert; the shared one is the last if it has the others' shape.
-    gate_up: Vec<Matrix>,
-    down: Vec<Matrix>,
-    /// The shared expert if it has a shape of its own.
+    routed: Routed,
+    /// The shared expert, if it is not among the routed ones.
     shared: Option<SwiGlu>,
     /// `[1, hidden]`
     shared_gate: Matrix,
 }
 
+/// The routed experts of a layer.
+enum Routed {
+    /// As in [`SwiGlu`], per expert; the shared one is the last if it has the others' shape.
+    Memory { gate_up: Vec<Matrix>, down: Vec<Matrix> },
+    /// Those of this layer in the store.
+    File { layer: usize, store: Arc<ExpertStore> },
+}
+
 impl FeedForward {
-    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, prefix: &str) -> Result<Self, ModelError> {
-        let Ffn::Moe { experts, top_k, .. } = config.ffn else {
+    pub(crate) fn load(loader: &Loader<'_>, config: &TextConfig, layer: usize) -> Result<Self, ModelError> {
+        let prefix = &format!("model.language_model.layers.{layer}.mlp");
+        let Ffn::Moe {
+            experts,
+            top_k,
+            intermediate,
+            ..
+        } = config.ffn
+        else {
             let [gate_up, down] = dense(config, prefix).ok_or_else(no_place)?;
             return SwiGlu::load(loader, &gate_up, &down).map(|dense| Self::Dense(Box::new(dense)));
         };
-        let (mut gate_up, mut down) = (Vec::new(), Vec::new());
-        for index in 0..experts {
-            let [gate_up_spec, down_spec] = expert(config, prefix, index).ok_or_else(no_place)?;
-            gate_up.push(loader.matrix(&gate_up_spec)?);
-            down.push(loader.matrix(&down_spec)?);
-        }
         let [router, shared_gate, shared_gate_up, shared_down] = moe(config, prefix).ok_or_else(no_place)?;
         let mut shared = Some(SwiGlu::load(loader, &shared_gate_up, &shared_down)?);
-        let alike = |shared: &mut SwiGlu| gate_up[0].rows() == shared.gate_up.rows();
-        if let Some(shared) = shared.take_if(alike) {
-            gate_up.push(shared.gate_up);
-            down.push(shared.down);
-        }
+        let routed = if let Some(store) = loader.experts {
+            let store = Arc::clone(store);
+            Routed::File { layer, store }
+        } else {
+            let (mut gate_up, mut down) = (Vec::new(), Vec::new());
+            for index in 0..experts {
+                let [gate_up_spec, down_spec] = expert(config, prefix, index).ok_or_else(no_place)?;
+                gate_up.push(loader.matrix(&gate_up_spec)?);
+                down.push(loader.matrix(&down_spec)?);
+            }
+            let alike = |shared: &mut SwiGlu| gate_up[0].rows() == shared.gate_up.rows();
+            if let Some(shared) = shared.take_if(alike) {
+                gate_up.push(shared.gate_up);
+                down.push(shared.down);
+            }
+            Routed::Memory { gate_up, down }
+        };
         Ok(Self::Moe(Box::new(Moe {
             experts,
             top_k,
+            intermediate,
             router: loader.matrix(&router)?,
-            gate_up,
-            down,
+            routed,
             shared,
             shared_gate: loader.matrix(&shared_gate)?,
         })))
     }
 
+    /// Bytes in memory, without those of a store of experts.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.bytes(),
             Self::Moe(moe) => {
-                let experts: usize = moe.gate_up.iter().chain(&moe.down).map(Matrix::bytes).sum();
+                let experts: usize = match &moe.routed {
+                    Routed::Memory { gate_up, down } => gate_up.iter().chain(down).map(Matrix::bytes).sum(),
+                    Routed::File { .. } => 0,
+                };
                 let shared = moe.shared.as_ref().map_or(0, SwiGlu::bytes);
                 experts + shared + moe.router.bytes() + moe.shared_gate.bytes()
             }
         }
     }
 
-    /// Bytes of the experts that one token does not go to.
-    pub(crate) fn idle_bytes(&self) -> usize {
-        match self {
-            Self::Dense(_) => 0,
-            Self::Moe(moe) => {
-                let expert = moe.gate_up[0].bytes() + moe.down[0].bytes();
-                expert * (moe.experts - moe.top_k)
+    /// Bytes that one token meets.
+    pub(crate) fn bytes_per_token(&self) -> usize {
+        let Self::Moe(moe) = self else {
+            return self.bytes();
+        };
+        match &moe.routed {
+            Routed::Memory { gate_up, down } => {
+                let expert = gate_up[0].bytes() + down[0].bytes();
+                self.bytes() - expert * (moe.experts - moe.top_k)
             }
+            Routed::File { store, .. } => self.bytes() + store.bytes_per_token(),
         }
     }
 
     /// `x += ffn(normed)`
-    pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
+    ///
+    /// # Errors
+    /// When an expert cannot be read from its file.
+    pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) -> Result<(), ModelError> {
         match self {
             Self::Dense(dense) => {
                 let hidden = dense.down.rows();
                 let normed = &scratch.normed[..tokens * hidden];
                 let inner = dense.inner(cpu, normed, &mut scratch.projected, &mut scratch.mixed);
                 cpu.matmul_add(&dense.down, inner, &mut scratch.x[..tokens * hidden]);
+                Ok(())
             }
             Self::Moe(moe) => moe.forward(cpu, scratch, tokens),
+        }
+    }
+}
+
+impl FeedForward {
+    /// Reads ahead.
+    pub(crate) fn guess(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
+        if let Self::Moe(moe) = self
+            && let Routed::File { layer, store } = &moe.routed
+        {
+            let x = &scratch.normed[..tokens * moe.router.columns()];
+            let logits = part(&mut scratch.experts.logits, tokens * moe.experts);
+            cpu.matmul(&moe.router, x, logits);
+            let k: usize = std::env::var("EXP_GUESS").unwrap().parse().unwrap();
+            scratch.experts.guess.route(logits, moe.experts, k);
+            store.guess(*layer, &scratch.experts.guess.groups);
         }
     }
 }
@@ -132,7 +182,7 @@ impl SwiGlu {
 impl Moe {
     /// Two task lists over all experts: gate and up, then down. Rows are sorted by expert; the shared
     /// expert's, one per token, come last.
-    fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
+    fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) -> Result<(), ModelError> {
         let hidden = self.router.columns();
         let x = &scratch.normed[..tokens * hidden];
         let buffers = &mut scratch.experts;
@@ -143,6 +193,10 @@ impl Moe {
         let routing = &mut buffers.routing;
         routing.route(logits, self.experts, self.top_k);
         let routed = routing.tokens.len();
+        let reading = match &self.routed {
+            Routed::Memory { .. } => None,
+            Routed::File { layer, store } => Some(store.begin(*layer, &routing.groups, tokens)),
+        };
         let shared = part(&mut buffers.shared, tokens * hidden);
         match &self.shared {
             None => routing.add_for_all(self.experts, tokens),
@@ -151,17 +205,34 @@ impl Moe {
                 cpu.matmul(&expert.down, inner, shared);
             }
         }
-        let (rows, width) = (routing.tokens.len(), self.down[0].columns());
+        let (rows, width) = (routing.tokens.len(), self.intermediate);
         let gate_up = part(&mut scratch.projected, rows * 2 * width);
-        let index = Some(routing.tokens.as_slice());
-        cpu.matmul_grouped(&self.gate_up, &routing.groups, index, x, gate_up);
         let inner = part(&mut scratch.mixed, rows * width);
-        cpu.silu_mul(gate_up, width, inner);
         let results = part(&mut buffers.rows, rows * hidden);
-        cpu.matmul_grouped(&self.down, &routing.groups, None, inner, results);
+        match (&self.routed, reading) {
+            (Routed::Memory { gate_up: first, down }, _) => {
+                let index = Some(routing.tokens.as_slice());
+                cpu.matmul_grouped(first, &routing.groups, index, x, gate_up);
+                cpu.silu_mul(gate_up, width, inner);
+                cpu.matmul_grouped(down, &routing.groups, None, inner, results);
+            }
+            (Routed::File { .. }, reading) => {
+                let rows = Rows {
+                    routing,
+                    x,
+                    gate_up,
+                    inner,
+                    results,
+                };
+                if let Some(reading) = reading {
+                    reading.finish(cpu, rows)?;
+                }
+            }
+        }
         let (results, last) = results.split_at(routed * hidden);
         let shared = if last.is_empty() { shared } else { last };
         let x = &mut scratch.x[..tokens * hidden];
         cpu.combine_experts(routing, results, gates, shared, hidden, x);
+        Ok(())
     }
 }

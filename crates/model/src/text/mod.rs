@@ -64,7 +64,7 @@ impl TextModel {
         })
     }
 
-    /// Bytes of the weights.
+    /// Bytes of the weights, without those of a store of experts.
     pub(crate) fn bytes(&self) -> usize {
         let layers: usize = self.layers.iter().map(Layer::bytes).sum();
         let embedding = self.embedding.as_ref().map_or(0, Matrix::bytes);
@@ -81,7 +81,7 @@ impl TextModel {
         let layers: usize = self
             .layers
             .iter()
-            .map(|layer| layer.bytes() - layer.feed_forward.idle_bytes())
+            .map(|layer| layer.bytes() - layer.feed_forward.bytes() + layer.feed_forward.bytes_per_token())
             .sum();
         layers + self.head.bytes() + size_of_val(self.norm.as_slice())
     }
@@ -109,7 +109,15 @@ impl TextModel {
     }
 
     /// Runs all layers over the embedded tokens in `scratch.x`.
-    pub(crate) fn forward(&self, cpu: &Cpu, pass: &mut Pass<'_, '_>, scratch: &mut Scratch) {
+    ///
+    /// # Errors
+    /// When experts cannot be read from their file; the sequences then end half way.
+    pub(crate) fn forward(
+        &self,
+        cpu: &Cpu,
+        pass: &mut Pass<'_, '_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), ModelError> {
         let (rows, hidden) = (pass.rows(), self.hidden);
         self.rotations(pass, scratch);
         for (index, layer) in self.layers.iter().enumerate() {
@@ -121,7 +129,15 @@ impl TextModel {
             }
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
-            layer.feed_forward.forward(cpu, scratch, rows);
+            layer.feed_forward.forward(cpu, scratch, rows)?;
+            if let Some(next) = self.layers.get(index + 1)
+                && rows <= 4
+                && std::env::var("EXP_GUESS").is_ok()
+            {
+                let normed = part(&mut scratch.normed, rows * hidden);
+                cpu.rms_norm(&scratch.x[..rows * hidden], &next.post_norm, self.eps, normed);
+                next.feed_forward.guess(cpu, scratch, rows);
+            }
         }
         for span in pass.spans {
             let segment = &mut pass.segments[span.segment];
@@ -139,6 +155,7 @@ impl TextModel {
             sequence.len += span.tokens;
             sequence.pending = span.pending_after();
         }
+        Ok(())
     }
 
     /// Cosines and sines of a pass's positions.
@@ -229,16 +246,21 @@ impl Layer {
                 )?),
             },
             post_norm: loader.norm(&format!("{prefix}.post_attention_layernorm.weight"), hidden)?,
-            feed_forward: FeedForward::load(loader, config, &format!("{prefix}.mlp"))?,
+            feed_forward: FeedForward::load(loader, config, index)?,
         })
     }
 
     fn bytes(&self) -> usize {
-        let mixer = match &self.mixer {
-            Mixer::Linear(mixer) => mixer.bytes(),
-            Mixer::Full(mixer) => mixer.bytes(),
-        };
         let norms = self.input_norm.len() + self.post_norm.len();
-        mixer + self.feed_forward.bytes() + norms * size_of::<f32>()
+        self.mixer.bytes() + self.feed_forward.bytes() + norms * size_of::<f32>()
+    }
+}
+
+impl Mixer {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Linear(mixer) => mixer.bytes(),
+            Self::Full(mixer) => mixer.bytes(),
+        }
     }
 }

@@ -90,7 +90,7 @@ fn load(name: &str, precision: Precision, threads: usize) -> Model {
     Model::load(&checkpoint, checkpoint.config(), &options).unwrap()
 }
 
-fn alike() -> Config {
+pub(crate) fn alike() -> Config {
     let mut config = checkpoint("moe").config().clone();
     if let Ffn::Moe {
         intermediate,

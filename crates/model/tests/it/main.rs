@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod batch;
+#[cfg(all(test, unix))]
+mod experts;
 #[cfg(test)]
 mod fast;
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn options() -> LoadOptions {
     }
 }
 
-fn pack(source: &Checkpoint, packing: &Packing<'_>, path: &Path) -> PathBuf {
+pub(crate) fn pack(source: &Checkpoint, packing: &Packing<'_>, path: &Path) -> PathBuf {
     let packer = Packer::new(source, packing.clone(), None, 2).unwrap();
     let mut writer = Writer::open(path, packer.plan().clone(), false, |_| ()).unwrap();
     for index in 0..packer.plan().entries().len() {

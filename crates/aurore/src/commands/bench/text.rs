@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::figures::{deviation, median, peak_memory_bytes, resident_bytes, round};
+use super::reading::{Reading, fingerprint};
 use super::{Args, Fill, Quant, quant_name};
 use crate::global::Global;
 use crate::models::kv_name;
@@ -38,6 +39,10 @@ struct Measured {
     tokens_per_second: Vec<f64>,
     /// Median of all sequences over that of one, where one was measured too.
     ratio_to_one: Option<f64>,
+    /// What was read of experts that are not in memory.
+    reading: Option<Reading>,
+    /// Of the last logits' bits: the same for the same model and command, wherever experts are.
+    fingerprint: u64,
 }
 
 impl Bench<'_> {
@@ -96,7 +101,10 @@ impl Bench<'_> {
             batch: 1,
             tokens_per_second: Vec::new(),
             ratio_to_one: None,
+            reading: None,
+            fingerprint: 0,
         };
+        let mut before = None;
         for number in 0..=self.args.repeat {
             self.progress.set_message(format!(
                 "prefill {tokens} at {depth}, {number} of {}",
@@ -104,16 +112,21 @@ impl Bench<'_> {
             ));
             let mut sequence = base.fork();
             let started = Instant::now();
-            self.feed(&mut sequence, tokens, Want::Last)?;
+            let logits = self.feed(&mut sequence, tokens, Want::Last)?;
             // The first run warms up.
             if number > 0 {
                 let speed = tokens as f64 / started.elapsed().as_secs_f64();
                 result.tokens_per_second.push(speed);
+            } else {
+                before = self.model.expert_stats();
             }
+            result.fingerprint = fingerprint(&logits);
             if self.global.is_interrupted() {
                 return Ok(());
             }
         }
+        let fed = tokens * result.tokens_per_second.len();
+        result.reading = Reading::since(before, self.model, fed);
         self.print(&result);
         Ok(())
     }
@@ -127,7 +140,10 @@ impl Bench<'_> {
             batch,
             tokens_per_second: Vec::new(),
             ratio_to_one: None,
+            reading: None,
+            fingerprint: 0,
         };
+        let before = self.model.expert_stats();
         let mut logits = Logits::default();
         for number in 1..=self.args.repeat {
             self.progress.set_message(format!(
@@ -156,6 +172,9 @@ impl Bench<'_> {
                 break;
             }
         }
+        let steps = (tokens + 1) * batch * result.tokens_per_second.len();
+        result.reading = Reading::since(before, self.model, steps);
+        result.fingerprint = fingerprint(&logits.values);
         Ok(result)
     }
 
@@ -171,7 +190,8 @@ impl Bench<'_> {
         Ok(sequence)
     }
 
-    fn feed(&self, sequence: &mut Sequence, tokens: usize, want: Want) -> anyhow::Result<()> {
+    /// The logits that were wanted.
+    fn feed(&self, sequence: &mut Sequence, tokens: usize, want: Want) -> anyhow::Result<Vec<f32>> {
         let ids: Vec<u32> = (0..tokens).map(|index| self.id(index)).collect();
         let start = sequence.next_position();
         let positions: Vec<[u32; 3]> = (0..tokens).map(|index| [start + index as u32; 3]).collect();
@@ -180,10 +200,8 @@ impl Bench<'_> {
             positions: &positions,
             images: &[],
         };
-        self.model
-            .prefill(sequence, &input, want)
-            .context("the bench's own prompt")?;
-        Ok(())
+        let logits = self.model.prefill(sequence, &input, want);
+        Ok(logits.context("the bench's own prompt")?.values)
     }
 
     /// Bytes that one token needs at the least: of a prompt, its share of the weights; of steps, its share of
@@ -280,6 +298,8 @@ impl Bench<'_> {
                 "resident_bytes": resident_bytes(),
                 "planned_bytes": self.planned(result),
                 "load_seconds": round(self.load_seconds),
+                "logits": format!("{:016x}", result.fingerprint),
+                "experts": result.reading.as_ref().map(Reading::to_json),
             });
             println!("{line}");
             return;
@@ -298,7 +318,12 @@ impl Bench<'_> {
             bandwidth * 100.0,
             arithmetic * 100.0,
         );
-        self.progress.suspend(|| println!("{row}"));
+        self.progress.suspend(|| {
+            println!("{row}");
+            if let Some(reading) = &result.reading {
+                println!("         {reading}");
+            }
+        });
     }
 
     /// What the plan says for all that is held.
