@@ -37,7 +37,6 @@ pub(crate) struct Scratch {
 #[derive(Debug, Default)]
 pub(crate) struct Experts {
     pub(crate) routing: Routing,
-    pub(crate) guess: Routing,
     /// `[tokens, experts]`
     pub(crate) logits: Vec<f32>,
     /// The shared expert's gate. `[tokens, 1]`

@@ -265,21 +265,6 @@ impl ExpertStore {
         pass.state.order(self);
         pass
     }
-
-    /// Reads ahead for a layer that will probably want these experts, best first.
-    pub(crate) fn guess(&self, layer: usize, groups: &[Group]) {
-        let mut state = self.state();
-        let first = layer * self.experts;
-        state.next_layer = first..first + self.experts;
-        state.next.clear();
-        let experts = groups.iter().rev().map(|group| first + group.matrix);
-        state.next.extend(experts);
-        while let Some(arrival) = self.readers.try_next() {
-            let _ = state.land(arrival);
-        }
-        state.clear_landed();
-        state.order(self);
-    }
 }
 
 /// A layer's pass. Others wait until it is over.

@@ -56,7 +56,7 @@ impl ExpertSizes {
             .iter()
             .filter(|entry| entry.kind == EntryKind::Tensor);
         let tensors = tensors.filter(|entry| !entry.name.starts_with("mtp."));
-        sizes.others += tensors.map(|entry| entry.len()).sum::<u64>();
+        sizes.others += tensors.map(aurore_checkpoint::packed::Entry::len).sum::<u64>();
         sizes.per_token = sizes.experts / experts.max(1) as u64 * top_k as u64;
         sizes.per_layer = sizes.per_token / config.text.layer_types.len().max(1) as u64;
         Some(sizes)

@@ -135,22 +135,6 @@ impl FeedForward {
     }
 }
 
-impl FeedForward {
-    /// Reads ahead.
-    pub(crate) fn guess(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) {
-        if let Self::Moe(moe) = self
-            && let Routed::File { layer, store } = &moe.routed
-        {
-            let x = &scratch.normed[..tokens * moe.router.columns()];
-            let logits = part(&mut scratch.experts.logits, tokens * moe.experts);
-            cpu.matmul(&moe.router, x, logits);
-            let k: usize = std::env::var("EXP_GUESS").unwrap().parse().unwrap();
-            scratch.experts.guess.route(logits, moe.experts, k);
-            store.guess(*layer, &scratch.experts.guess.groups);
-        }
-    }
-}
-
 /// The list of matrices and the configuration disagree on what kind of layer this is.
 fn no_place() -> ModelError {
     ModelError::Config("its feed-forward layers are of another kind".to_owned())

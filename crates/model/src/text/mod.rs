@@ -130,14 +130,6 @@ impl TextModel {
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
             layer.feed_forward.forward(cpu, scratch, rows)?;
-            if let Some(next) = self.layers.get(index + 1)
-                && rows <= 4
-                && std::env::var("EXP_GUESS").is_ok()
-            {
-                let normed = part(&mut scratch.normed, rows * hidden);
-                cpu.rms_norm(&scratch.x[..rows * hidden], &next.post_norm, self.eps, normed);
-                next.feed_forward.guess(cpu, scratch, rows);
-            }
         }
         for span in pass.spans {
             let segment = &mut pass.segments[span.segment];

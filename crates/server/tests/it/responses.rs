@@ -65,7 +65,7 @@ fn a_stream_grows_to_what_a_whole_response_is() {
             if kind == "response.output_item.added" {
                 texts.push(String::new());
             }
-            if kind.ends_with(".delta") {
+            if kind.rsplit('.').next() == Some("delta") {
                 texts[event["output_index"].as_u64().unwrap() as usize] += event["delta"].as_str().unwrap();
             }
         }

@@ -96,14 +96,14 @@ fn where_messages_end_no_more_is_read_than_differs() {
         let mut after = before.clone();
         after.push((Role::Assistant, text(70, 11)));
         after.push((Role::User, text(71, 8)));
-        check("a turn more", &[before.clone()], &after, 64);
+        check("a turn more", std::slice::from_ref(&before), &after, 64);
         check("the same again", &[after.clone()], &after, 64);
         let mut branch = before.clone();
         branch.pop();
         branch.push((Role::User, text(99, 30)));
-        check("another last turn", &[before.clone()], &branch, 64);
+        check("another last turn", std::slice::from_ref(&before), &branch, 64);
         let session = vec![before[0].clone(), (Role::User, text(98, 30))];
-        check("a new session", &[before.clone()], &session, 64);
+        check("a new session", std::slice::from_ref(&before), &session, 64);
     }
     // Each step of a tool loop is a request; then an earlier answer comes back without what was thought.
     let mut steps = vec![talk(1)];
@@ -131,20 +131,20 @@ fn inside_messages_at_most_512_tokens_more_are_read() {
         let cut = |text: &str| format!("{}and something else.", &text[..text.len() / 2]);
         check(
             "the end changed",
-            &[before.clone()],
+            std::slice::from_ref(&before),
             &changed(&before, last, cut),
             512,
         );
         check(
             "the middle changed",
-            &[before.clone()],
+            std::slice::from_ref(&before),
             &changed(&before, last / 2, cut),
             512,
         );
         let date = |text: &str| format!("{}X{}", &text[..100], &text[101..]);
         check(
             "the date changed",
-            &[before.clone()],
+            std::slice::from_ref(&before),
             &changed(&before, 0, date),
             512,
         );
