@@ -304,6 +304,8 @@ impl Pass<'_> {
                 while let Some(arrival) = self.store.readers.try_next() {
                     self.state.land(arrival)?;
                 }
+                // Read ahead in vain: its place may be what others wait for.
+                self.state.clear_landed();
                 self.state.order(self.store);
             }
             let State {

@@ -79,7 +79,11 @@ fn run(model: &Model) -> Vec<u32> {
     };
     let (mut first, mut second) = (model.new_sequence(), model.new_sequence());
     let mut bits = feed(model, &mut [(&mut first, given(0, 3))]).unwrap();
-    bits.extend(feed(model, &mut [(&mut first, given(3, 90))]).unwrap());
+    // Enough tokens to read ahead for the next layer, and few enough to read much of it in vain.
+    for from in (3..33).step_by(6) {
+        bits.extend(feed(model, &mut [(&mut first, given(from, from + 6))]).unwrap());
+    }
+    bits.extend(feed(model, &mut [(&mut first, given(33, 90))]).unwrap());
     for id in 0..12 {
         bits.extend(feed(model, &mut [(&mut first, Tokens::Generated(id * 11))]).unwrap());
     }
