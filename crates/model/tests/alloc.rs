@@ -109,7 +109,8 @@ fn memory_of_a_run(model: &Model, what: &str) -> [usize; 2] {
             want,
             among: None,
         };
-        assert!(model.forward(&mut [segment], &mut logits).is_ok(), "{what}");
+        let outcome = model.forward(&mut [segment], &mut logits);
+        assert!(outcome.is_ok(), "{what}: {outcome:?}");
     };
     let piece = |from: usize, to: usize| Tokens::Given {
         ids: &ids[..to - from],

@@ -96,9 +96,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             println!("{}", with(facts.to_json(), expectation.as_ref()));
         } else {
             facts.print(style);
-            expectation
-                .iter()
-                .for_each(|expectation| expectation.print(style));
+            if let Some(expectation) = &expectation {
+                expectation.print(style);
+            }
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -110,9 +110,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         println!("{}", with(line, expectation.as_ref()));
     } else {
         plans.print(&machine, style);
-        expectation
-            .iter()
-            .for_each(|expectation| expectation.print(style));
+        if let Some(expectation) = &expectation {
+            expectation.print(style);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

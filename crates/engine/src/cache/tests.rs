@@ -96,7 +96,7 @@ impl Talk {
 
     fn new(dice: &mut Dice) -> Self {
         Self {
-            messages: (0..1 + dice.below(3)).map(|_| Self::message(dice)).collect(),
+            messages: (0..=dice.below(3)).map(|_| Self::message(dice)).collect(),
         }
     }
 

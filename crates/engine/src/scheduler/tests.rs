@@ -138,7 +138,7 @@ fn answers_are_what_they_are_alone() {
             assert_eq!(finished.usage.answer_tokens, ids.len());
             assert!(finished.usage.cached_tokens < finished.usage.prompt_tokens);
         }
-        scheduler.drain(Duration::from_secs(60));
+        scheduler.drain(Duration::from_mins(1));
         let statistics = scheduler.statistics();
         assert_eq!((statistics.running, statistics.waiting), (0, 0));
         assert_eq!(statistics.reserved_bytes, 0);
@@ -255,7 +255,7 @@ fn limits_are_kept_and_named() {
         assert_eq!(answer.wait().unwrap().0, expected);
     }
     assert!(scheduler.is_ready());
-    scheduler.drain(Duration::from_secs(60));
+    scheduler.drain(Duration::from_mins(1));
     assert!(!scheduler.is_ready());
     assert!(matches!(ask(5, 5), Err(EngineError::Draining)));
 }

@@ -2,7 +2,8 @@
 
 #[cfg(test)]
 mod batch;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod experts;
 #[cfg(test)]
 mod fast;

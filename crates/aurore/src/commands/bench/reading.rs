@@ -35,7 +35,7 @@ impl Reading {
             hits: share(now.hits - before.hits, uses),
             ahead: share(now.ahead - before.ahead, uses),
             bytes_per_token: (now.bytes_read - before.bytes_read) as f64 / tokens,
-            waited_per_token: (now.waited - before.waited).as_secs_f64() / tokens,
+            waited_per_token: now.waited.saturating_sub(before.waited).as_secs_f64() / tokens,
         })
     }
 
