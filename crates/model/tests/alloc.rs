@@ -71,6 +71,7 @@ fn a_step_takes_no_memory_and_neither_does_a_piece_of_a_prompt() {
 }
 
 /// With memory for about half of the experts, and the others in a packed file.
+#[cfg(test)]
 fn from_file(checkpoint: &Checkpoint, precision: Precision) -> Model {
     let folder = tempfile::TempDir::new().unwrap();
     let packer = Packer::new(checkpoint, Packing::new(precision), None, 1).unwrap();

@@ -41,20 +41,26 @@ fn who_goes_away_is_answered_no_longer() {
 
 #[test]
 fn the_end_waits_for_answers_and_says_what_it_cannot_wait_for() {
-    let options = Options {
-        patience: std::time::Duration::from_millis(200),
-        ..Options::default()
-    };
-    let mut running = Running::with(options, Limits::default());
-    let mut stream = endless(&running);
-    let mut begun = [0; 600];
-    stream.read_exact(&mut begun).unwrap();
-    running.stop();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("\"code\":\"shutting_down\""), "{rest}");
-    assert!(rest.contains("data: [DONE]"));
-    assert!(std::net::TcpStream::connect(running.address).is_err());
+    // On a busy machine an answer may be as long as it can be before this test goes on.
+    for _ in 0..20 {
+        let options = Options {
+            patience: std::time::Duration::from_millis(20),
+            ..Options::default()
+        };
+        let mut running = Running::with(options, Limits::default());
+        let mut stream = endless(&running);
+        stream.read_exact(&mut [0; 600]).unwrap();
+        running.stop();
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("data: [DONE]"));
+        assert!(std::net::TcpStream::connect(running.address).is_err());
+        if rest.contains("\"code\":\"shutting_down\"") {
+            return;
+        }
+        assert!(rest.contains("\"finish_reason\":\"length\""), "{rest}");
+    }
+    panic!("every answer ended before the server did");
 }
 
 #[test]
