@@ -1,7 +1,7 @@
 //! A local model behind the APIs that clients speak.
 //!
-//! Requests of every dialect come down to one [`ask`], which `chat` turns into tokens and the engine's scheduler answers;
-//! a [`reading`] turns the tokens back into thinking, text and calls, and an encoder of the dialect into its events. How
+//! Requests of every dialect come down to one `ask`, which `chat` turns into tokens and the engine's scheduler answers;
+//! a `reading` turns the tokens back into thinking, text and calls, and an encoder of the dialect into its events. How
 //! tokens are made is not known here.
 
 #![forbid(unsafe_code)]

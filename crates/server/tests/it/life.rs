@@ -96,6 +96,8 @@ fn silent_streams_show_that_they_live() {
 fn figures_are_told() {
     let running = Running::new();
     running.chat(json!({"max_tokens": 5}));
+    // The client may have its answer before the scheduler has counted it.
+    wait(&running, |now| now.answers == 1 && now.running == 0);
     let reply = running.get("/metrics");
     assert!(reply.head.contains("text/plain; version=0.0.4"), "{reply:?}");
     let value = |name: &str| -> f64 {
