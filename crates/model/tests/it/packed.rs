@@ -207,8 +207,8 @@ struct Gate {
 }
 
 /// Random weights amplify any rounding, and a router that chooses other experts amplifies it again: what is
-/// beyond the gates of 0.03 for 8 bits (`moe`) and 0.3 for 4 (all but `text-only`) is held where it is.
-/// Weights alone, rounded to 8 bits with a scale for each 32 and multiplied exactly, give 0.06 on `moe`.
+/// beyond the gates of 0.03 for 8 bits (`moe`) and 0.3 for 4 (all but `text-only` with searched scales) is held
+/// where it is.
 const GATES: [Gate; 3] = [
     Gate {
         precision: Precision::Bf16,
