@@ -18,7 +18,7 @@ fn endless(running: &Running) -> std::net::TcpStream {
 
 fn wait(running: &Running, until: impl Fn(&Statistics) -> bool) {
     while !until(&running.scheduler.statistics()) {
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 

@@ -64,8 +64,7 @@ impl Dot for Vnni512 {
     type Totals = __m512;
     const Q8_ROWS: usize = 8;
     const Q4_ROWS: usize = 8;
-    // Four streams that the processor follows by itself: 43 GB/s of q8 and 33 of q4 where two, asked for 8 KiB
-    // ahead, gave 35 and 25 (Zen 4, two threads).
+    // Four streams, which the processor follows by itself: asking ahead for them made it slower (Zen 4).
     const STREAMS: usize = 4;
 
     #[inline(always)]
