@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aurore_kernels::Attention;
+use aurore_kernels::{Attention, Page as Memory};
 
 /// Pages that copies share until one writes to them.
 #[derive(Debug)]
@@ -16,16 +16,16 @@ pub(crate) struct Pages {
 
 /// 64 tokens' keys and values.
 #[derive(Clone, Debug)]
-pub(crate) struct Page(Arc<Vec<f32>>);
+pub(crate) struct Page(Arc<Memory>);
 
 impl Page {
     fn new(len: usize) -> Self {
-        Self(Arc::new(vec![0.0; len]))
+        Self(Arc::new(Memory::zeroed(len)))
     }
 
     /// To write; a page that is still shared is copied first.
     pub(crate) fn words(&mut self) -> &mut [f32] {
-        Arc::make_mut(&mut self.0).as_mut_slice()
+        Arc::make_mut(&mut self.0).words_mut()
     }
 }
 
@@ -49,7 +49,7 @@ impl Pages {
 
     /// `count` pages with the contents of these again and again, in memory of their own.
     pub(crate) fn repeated(&self, count: usize) -> Self {
-        let copy = |page: &Page| Page(Arc::new(page.0.to_vec()));
+        let copy = |page: &Page| Page(Arc::new(Memory::clone(&page.0)));
         Self {
             page_len: self.page_len,
             taken: self.taken.iter().cycle().take(count).map(copy).collect(),
@@ -59,7 +59,7 @@ impl Pages {
 
     /// Page `number`, which has been written.
     pub(crate) fn page(&self, number: usize) -> &[f32] {
-        &self.taken[number].0
+        self.taken[number].0.words()
     }
 
     /// Takes the first `count` pages of `other` in place of its own, which hold the same.
@@ -98,7 +98,7 @@ impl Pages {
         for page in &mut pages[first..end] {
             if Arc::get_mut(&mut page.0).is_none() {
                 let mut own = fresh();
-                own.words().copy_from_slice(&page.0);
+                own.words().copy_from_slice(page.0.words());
                 *page = own;
             }
         }

@@ -7,6 +7,10 @@
 //! What is too large for memory stays in its file and is read into slots: page-aligned places that are made
 //! once and hold one matrix after another.
 
+mod page;
+
+pub use page::Page;
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -145,7 +149,7 @@ pub(crate) fn slots<A: Plain, B: Plain>(
     if bytes == 0 {
         return Some(Vec::new());
     }
-    let chunk = Chunk::aligned(bytes, PAGE);
+    let chunk = Arc::new(Chunk::aligned(bytes, PAGE));
     // SAFETY: all of the new chunk, which nobody else has yet. Touched here, so that memory that is not there is
     // missed before anything is computed.
     unsafe { chunk.start.write_bytes(0, bytes) };
@@ -179,6 +183,7 @@ pub(crate) fn slots<A: Plain, B: Plain>(
 }
 
 /// Memory of one or more buffers, given back when the last of them is gone.
+#[derive(Debug)]
 struct Chunk {
     start: NonNull<u8>,
     layout: Layout,
@@ -192,11 +197,11 @@ unsafe impl Sync for Chunk {}
 impl Chunk {
     /// Memory without contents.
     fn new(bytes: usize) -> Arc<Self> {
-        Self::aligned(bytes, ALIGN)
+        Arc::new(Self::aligned(bytes, ALIGN))
     }
 
     /// The same, from a multiple of `align` at least on.
-    fn aligned(bytes: usize, align: usize) -> Arc<Self> {
+    fn aligned(bytes: usize, align: usize) -> Self {
         let align = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { align };
         let Ok(layout) = Layout::from_size_align(bytes, align) else {
             handle_alloc_error(Layout::new::<u8>())
@@ -205,8 +210,10 @@ impl Chunk {
         let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
             handle_alloc_error(layout)
         };
-        advise_huge_pages(start, bytes);
-        Arc::new(Self { start, layout })
+        if align == HUGE_PAGE {
+            advise_huge_pages(start, bytes);
+        }
+        Self { start, layout }
     }
 }
 
@@ -249,10 +256,8 @@ unsafe extern "C" {
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
     const MADV_HUGEPAGE: i32 = 14;
-    if bytes >= 2 * HUGE_PAGE {
-        // SAFETY: the range is ours; the advice changes no contents, and its failure costs speed only.
-        let _ = unsafe { madvise(start.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
-    }
+    // SAFETY: the range is ours; the advice changes no contents, and its failure costs speed only.
+    let _ = unsafe { madvise(start.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
