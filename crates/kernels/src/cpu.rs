@@ -11,8 +11,8 @@ pub struct Cpu {
     pub isa: Isa,
     /// The threads.
     pub pool: Pool,
-    /// Inputs of bf16 weights are not rounded to bf16, even where the processor could then multiply two columns
-    /// at once.
+    /// What is multiplied by bf16 (weights, keys, values) is not rounded to bf16 itself, even where the processor
+    /// could then multiply two columns at once.
     pub exact_inputs: bool,
     /// Operations from which on threads share the work.
     pub(crate) share_from: usize,
@@ -30,6 +30,11 @@ impl Cpu {
             share_from: SHARE_FROM,
             activations: Mutex::default(),
         }
+    }
+
+    /// Whether what is multiplied by bf16 is rounded to bf16 too.
+    pub fn in_pairs(&self) -> bool {
+        self.isa.has_pairs() && !self.exact_inputs
     }
 
     /// A buffer for rounded inputs.

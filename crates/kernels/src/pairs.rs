@@ -21,6 +21,12 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
     /// 16 pairs of bf16.
     type Weights: Copy;
 
+    /// Rounds 16 f32 to the nearest bf16; denormal ones may become zero.
+    unsafe fn round(self, from: *const f32, to: *mut u16);
+    /// Zeros.
+    fn zero(self) -> Self::Sums;
+    /// `sums[o] · factor`
+    fn scale(self, sums: Self::Sums, factor: f32) -> Self::Sums;
     /// Reads 16 sums.
     unsafe fn load(self, from: *const f32) -> Self::Sums;
     /// Writes 16 sums.
@@ -38,6 +44,24 @@ pub(crate) struct EmulatedPairs;
 impl Pairs for EmulatedPairs {
     type Sums = [f32; PANEL];
     type Weights = [[u16; 2]; PANEL];
+
+    #[inline(always)]
+    unsafe fn round(self, from: *const f32, to: *mut u16) {
+        for i in 0..PANEL {
+            // SAFETY: the caller's.
+            unsafe { *to.add(i) = bf16_bits(*from.add(i)) };
+        }
+    }
+
+    #[inline(always)]
+    fn zero(self) -> Self::Sums {
+        [0.0; PANEL]
+    }
+
+    #[inline(always)]
+    fn scale(self, sums: Self::Sums, factor: f32) -> Self::Sums {
+        sums.map(|sum| sum * factor)
+    }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::Sums {
@@ -69,4 +93,14 @@ impl Pairs for EmulatedPairs {
         }
         sums
     }
+}
+
+/// The nearest bf16, to even between two; what is no number stays none.
+#[inline(always)]
+pub(crate) fn bf16_bits(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    // A quiet one, whatever its payload was.
+    let none = bits >> 16 | 0x40;
+    (if x.is_nan() { none } else { rounded }) as u16
 }

@@ -2,7 +2,7 @@
 
 use aurore_checkpoint::matrices::{vision_block, vision_merger, vision_patch};
 use aurore_checkpoint::{MatrixSpec, VisionConfig};
-use aurore_kernels::{Attention, Cpu, Gelu, Heads, KvFormat, Matrix, Rotation};
+use aurore_kernels::{Attention, Cpu, Format, Gelu, Heads, KvFormat, Matrix, Rotation};
 
 use crate::load::Loader;
 use crate::positions::{patch_positions, position_taps};
@@ -130,19 +130,25 @@ impl Tower {
             })
         };
         let [first, second] = vision_merger(config);
+        let blocks: Vec<Block> = (0..config.depth).map(block).collect::<Result<_, ModelError>>()?;
+        // Keys and values are rounded where that is how products are fastest, and weights are not exact either.
+        let rounded = loader.cpu.in_pairs()
+            && blocks
+                .first()
+                .is_some_and(|block| block.qkv.matrix.format() != Format::F32);
         let table = loader.weights.tensor("model.visual.pos_embed.weight")?;
         Ok(Self {
             sizes: Attention {
                 kv_heads: config.num_heads,
                 group: 1,
                 head_dim: config.head_dim(),
-                format: KvFormat::F32,
+                format: if rounded { KvFormat::Bf16 } else { KvFormat::F32 },
             },
             patch: Linear::load(loader, &vision_patch(config))?,
             table: table
                 .expect_shape(&[config.num_position_embeddings, hidden])?
                 .to_f32(),
-            blocks: (0..config.depth).map(block).collect::<Result<_, ModelError>>()?,
+            blocks,
             merger_norm: LayerNorm::load(loader, "model.visual.merger.norm", hidden)?,
             merger: [Linear::load(loader, &first)?, Linear::load(loader, &second)?],
             config: config.clone(),

@@ -7,6 +7,7 @@
 
 mod heads;
 mod page;
+mod paired;
 mod step;
 mod walk;
 
@@ -75,6 +76,7 @@ impl Cpu {
         let pages_spanned = (start + tokens).div_ceil(PAGE) - first_page;
         let tiles = pages_spanned * per_page;
         let out = Share(out.as_mut_ptr());
+        let pairs = attention.in_pairs(self).then_some(self.isa);
         let task = |index: usize| {
             // The last tiles have the most pages to read, so they come first.
             let (head, tile) = (index / tiles, tiles - 1 - index % tiles);
@@ -107,6 +109,7 @@ impl Cpu {
                 sight,
                 end,
                 ending: Ending::Divide,
+                pairs,
             });
         };
         let keys = start + tokens;

@@ -63,6 +63,7 @@ impl Cpu {
         let most = longest.div_ceil(PAGE * PIECE_PAGES).min(PIECES);
         let piece_len = attention.piece_len();
         let (pieces, results) = (Share(pieces.as_mut_ptr()), Share(out.as_mut_ptr()));
+        let pairs = attention.in_pairs(self).then_some(self.isa);
         let task = |index: usize| {
             let (row, head, piece) = (index / most / heads, index / most % heads, index % most);
             let visible = place(row) + 1;
@@ -101,6 +102,7 @@ impl Cpu {
                         } else {
                             Ending::Keep(kept.add(2 * member))
                         },
+                        pairs,
                     });
                 }
             }

@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::page::{HeadPage, PAGE};
+use super::paired::{MOST, PairProduct, Round};
 use super::{Attention, KvFormat};
+use crate::Isa;
 use crate::dense::{From, PANEL, Panels, Rows, Sums, product};
 use crate::math::exp_below;
 use crate::simd::{Kernel, MAX_LANES, Simd};
@@ -45,6 +47,8 @@ pub(crate) struct Walk<'a, P> {
     /// One past the last token that anybody at these rows' place could see, whoever is in the call.
     pub(crate) end: usize,
     pub(crate) ending: Ending,
+    /// Whose pair products are used, if any are ([`Attention::in_pairs`]).
+    pub(crate) pairs: Option<Isa>,
 }
 
 impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
@@ -53,12 +57,27 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let padded = self.attention.padded();
-        // Each page's scores are written before they are read.
-        let mut scores = MaybeUninit::<[f32; TILE * PAGE]>::uninit();
-        let scores = scores.as_mut_ptr().cast::<f32>();
+        // Of a page that is not full, what is behind its last keys is rounded too, and then not read.
+        let mut scores = [0.0; TILE * PAGE];
+        let scores = scores.as_mut_ptr();
         let mut greatest = [f32::NEG_INFINITY; TILE];
         let mut shrink = [0.0; TILE];
         let mut sums = [0.0; TILE * MAX_LANES];
+        // The queries, then the weights of a page, rounded.
+        let mut queries = MaybeUninit::<[[u16; 2]; TILE * MOST]>::uninit();
+        let mut weights = MaybeUninit::<[[u16; 2]; TILE * PAGE / 2]>::uninit();
+        let (queries, weights) = (
+            queries.as_mut_ptr().cast::<[u16; 2]>(),
+            weights.as_mut_ptr().cast::<[u16; 2]>(),
+        );
+        if let Some(isa) = self.pairs {
+            // There are so many queries, and the buffer holds as many of at most `2 · MOST`.
+            isa.run_pairs(Round {
+                from: self.queries,
+                to: queries.cast(),
+                count: self.rows * padded,
+            });
+        }
         for number in self.pages.clone() {
             let page = HeadPage::new(self.attention, (self.page)(number), self.head);
             let first_key = number * PAGE;
@@ -66,27 +85,40 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
             let keys = (self.end - first_key).min(PAGE).next_multiple_of(PANEL);
             // SAFETY: queries and out have `rows` rows, at most TILE; the page has these panels.
             unsafe {
-                self.score(s, page, keys, scores);
+                match self.pairs {
+                    Some(isa) => isa.run_pairs(self.pair_scores(page, keys, queries, scores)),
+                    None => self.score(s, page, keys, scores),
+                }
                 for row in 0..self.rows {
                     let visible = match self.sight {
                         Sight::All(visible) => visible,
                         Sight::Causal { first_row, group } => (first_row + row) / group + 1,
                     };
-                    let weights = Weights {
+                    let softmax = Weights {
                         scores: scores.add(row * PAGE),
                         keys,
                         seen: visible.saturating_sub(first_key).min(keys),
                         scales: page.scales(),
                     };
                     let sums = sums.as_mut_ptr().add(row * S::LANES);
-                    weights.take(s, &mut greatest[row], &mut shrink[row], sums);
+                    softmax.take(s, &mut greatest[row], &mut shrink[row], sums);
                 }
                 let from = if number == self.pages.start {
                     From::Zero
                 } else {
                     From::Scaled(shrink.as_ptr())
                 };
-                self.add_values(s, page, keys, scores, from);
+                match self.pairs {
+                    Some(isa) => {
+                        isa.run_pairs(Round {
+                            from: scores,
+                            to: weights.cast(),
+                            count: self.rows * PAGE,
+                        });
+                        isa.run_pairs(self.pair_values(page, keys, weights, from));
+                    }
+                    None => self.add_values(s, page, keys, scores, from),
+                }
             }
         }
         for row in 0..self.rows {
@@ -112,6 +144,54 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
 }
 
 impl<P> Walk<'_, P> {
+    /// As [`score`](Self::score), of rounded queries.
+    #[inline(always)]
+    fn pair_scores(
+        &self,
+        page: HeadPage,
+        keys: usize,
+        queries: *const [u16; 2],
+        scores: *mut f32,
+    ) -> PairProduct {
+        let pairs = self.attention.padded() / 2;
+        PairProduct {
+            rows: self.rows,
+            pairs,
+            panels: keys / PANEL,
+            left: queries,
+            left_stride: pairs,
+            right: page.parts::<u16>().0.cast(),
+            panel_stride: pairs,
+            from: From::Zero,
+            sums: Sums {
+                start: scores,
+                row_stride: PAGE,
+                panel_stride: PANEL,
+            },
+        }
+    }
+
+    /// As [`add_values`](Self::add_values), of rounded weights.
+    #[inline(always)]
+    fn pair_values(&self, page: HeadPage, keys: usize, weights: *const [u16; 2], from: From) -> PairProduct {
+        let padded = self.attention.padded();
+        PairProduct {
+            rows: self.rows,
+            pairs: keys / 2,
+            panels: padded / PANEL,
+            left: weights,
+            left_stride: PAGE / 2,
+            right: page.parts::<u16>().1.cast(),
+            panel_stride: PAGE / 2,
+            from,
+            sums: Sums {
+                start: self.out,
+                row_stride: padded,
+                panel_stride: PANEL,
+            },
+        }
+    }
+
     /// `scores = queries · kᵀ`, `[rows, 64]`
     #[inline(always)]
     unsafe fn score<S: Simd>(&self, s: S, page: HeadPage, keys: usize, scores: *mut f32) {

@@ -276,7 +276,7 @@ impl Cpu {
 impl Cpu {
     /// Whether the product rounds its input to bf16.
     fn paired(&self, matrix: &Matrix) -> bool {
-        matrix.format() == Format::Bf16 && self.isa.has_pairs() && !self.exact_inputs
+        matrix.format() == Format::Bf16 && self.in_pairs()
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Piece;
 use crate::Cpu;
 use crate::matrix::PANEL;
-use crate::pairs::{PairKernel, Pairs};
+use crate::pairs::{PairKernel, Pairs, bf16_bits};
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
 
@@ -214,14 +214,4 @@ impl Kernel for Round<'_> {
             *out = [bf16_bits(*x), 0];
         }
     }
-}
-
-/// The nearest bf16; what is no number stays none.
-#[inline(always)]
-fn bf16_bits(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    // A quiet one, whatever its payload was.
-    let none = bits >> 16 | 0x40;
-    (if x.is_nan() { none } else { rounded }) as u16
 }

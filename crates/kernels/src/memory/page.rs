@@ -164,7 +164,7 @@ mod tests {
         // 15 pages of 132 KiB to a slab.
         assert_eq!(slabs(&pages), 3);
         let mut kept: Vec<Page> = pages.into_iter().step_by(2).collect();
-        let copies: Vec<Page> = kept.iter().cloned().collect();
+        let copies: Vec<Page> = kept.clone();
         kept.extend(copies);
         assert_eq!(slabs(&kept), 3);
         for (number, page) in kept.iter().enumerate() {
@@ -195,9 +195,9 @@ mod tests {
                     for round in 0..50_u16 {
                         let mut pages: Vec<Page> = (0..20).map(|_| Page::zeroed(34 << 10)).collect();
                         let mark = f32::from(thread * 50 + round);
-                        pages
-                            .iter_mut()
-                            .for_each(|page| page.words_mut()[round as usize] = mark);
+                        for page in &mut pages {
+                            page.words_mut()[round as usize] = mark;
+                        }
                         assert!(pages.iter().all(|page| page.words()[round as usize] == mark));
                     }
                 });

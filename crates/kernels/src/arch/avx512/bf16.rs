@@ -2,7 +2,8 @@
 //! It takes denormal numbers for zero and rounds to nearest, whatever the thread's modes are.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
+    __m256bh, __m512, __m512bh, __m512i, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
     _mm512_storeu_ps,
 };
 
@@ -38,6 +39,27 @@ fn pairs(bits: __m512i) -> __m512bh {
 impl Pairs for Bf16x512 {
     type Sums = __m512;
     type Weights = __m512i;
+
+    #[inline(always)]
+    unsafe fn round(self, from: *const f32, to: *mut u16) {
+        // SAFETY: the token proves the features, the caller vouches for the pointers.
+        unsafe {
+            let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
+            to.cast::<__m256bh>().write_unaligned(rounded);
+        }
+    }
+
+    #[inline(always)]
+    fn zero(self) -> __m512 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn scale(self, sums: __m512, factor: f32) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_mul_ps(sums, _mm512_set1_ps(factor)) }
+    }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {

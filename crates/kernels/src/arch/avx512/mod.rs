@@ -8,8 +8,8 @@ use std::arch::x86_64::{
     _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
     _mm512_cvtepi8_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_div_ps,
     _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 pub(crate) use bf16::Bf16x512;
@@ -84,6 +84,12 @@ impl Simd for Avx512 {
             let odd = _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32));
             [_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd)]
         }
+    }
+
+    #[inline(always)]
+    fn greatest(self, a: Self::V) -> f32 {
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_reduce_max_ps(a) }
     }
 
     #[inline(always)]
