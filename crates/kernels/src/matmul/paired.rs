@@ -97,8 +97,13 @@ impl Paired<'_> {
             for (p, sums) in start.iter_mut().enumerate() {
                 self.piece.read(panel + p, 0, sums);
             }
-            let mut sums = start.map(|sums| d.load(sums.as_ptr()));
-            let weights: [_; P] = std::array::from_fn(|p| self.weights(panel + p, 0));
+            // Loops, no closures: where those are not inlined they lack the instruction set.
+            let mut sums = [d.zero(); P];
+            let mut weights = [self.weights(panel, 0); P];
+            for p in 0..P {
+                sums[p] = d.load(start[p].as_ptr());
+                weights[p] = self.weights(panel + p, 0);
+            }
             for pair in 0..pairs(self.piece.k) {
                 for p in 0..P {
                     let w = d.weights(weights[p].add(pair * PANEL));
@@ -157,7 +162,10 @@ unsafe fn tile<D: Pairs, const R: usize>(
 ) -> usize {
     // SAFETY: the caller's.
     unsafe {
-        let mut sums: [D::Sums; R] = std::array::from_fn(|r| d.load(to.add(r).cast()));
+        let mut sums = [d.zero(); R];
+        for r in 0..R {
+            sums[r] = d.load(to.add(r).cast());
+        }
         for pair in 0..count {
             let w = d.weights(weights.add(pair * PANEL));
             for r in 0..R {

@@ -99,14 +99,15 @@ impl Dot for Vnni512 {
                     }
                 }
             }
-            sums.map(|sums| {
-                sums.map(|[a, b]| {
-                    if chains == 1 {
-                        return a;
-                    }
-                    _mm512_add_epi32(a, b)
-                })
-            })
+            // Loops, no closures: where those are not inlined they have no AVX-512.
+            let mut all = [[_mm512_setzero_si512(); R]; P];
+            for p in 0..P {
+                for r in 0..R {
+                    let [a, b] = sums[p][r];
+                    all[p][r] = if chains == 1 { a } else { _mm512_add_epi32(a, b) };
+                }
+            }
+            all
         }
     }
 
@@ -196,12 +197,11 @@ impl Dot for Vnni512 {
                     let step = group * STEPS + 2 * pair;
                     let bytes = _mm512_loadu_si512(nibbles.add(step / 2 * STEP).cast());
                     let digits = [
-                        bytes,
-                        _mm512_srli_epi16::<8>(bytes),
-                        _mm512_srli_epi16::<4>(bytes),
+                        _mm512_and_si512(bytes, low),
+                        _mm512_and_si512(_mm512_srli_epi16::<8>(bytes), low),
+                        _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low),
                         _mm512_srli_epi16::<12>(bytes),
                     ];
-                    let digits = digits.map(|digits| _mm512_and_si512(digits, low));
                     for half in 0..2 {
                         let a = _mm512_mullo_epi16(digits[2 * half], even);
                         let b = _mm512_mullo_epi16(digits[2 * half + 1], odd);
