@@ -46,6 +46,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     const Q8_ROWS: usize;
     /// Rows that [`q4_unpacked`](Self::q4_unpacked) takes at once when there are many.
     const Q4_ROWS: usize;
+    /// Rows from which on it pays to unpack a block of q4 first.
+    const UNPACK_FROM: usize;
     /// Panels that one row reads at once: 2 or 4.
     const STREAMS: usize;
 
@@ -215,6 +217,7 @@ macro_rules! scalar_dot {
         type Totals = [f32; $crate::matrix::PANEL];
         const Q8_ROWS: usize = 2;
         const Q4_ROWS: usize = 2;
+        const UNPACK_FROM: usize = 4;
         const STREAMS: usize = 2;
 
         #[inline(always)]

@@ -13,8 +13,6 @@ use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN};
 pub(super) const ROW_BLOCK: usize = 72;
 /// Panels whose sums are kept together.
 const PANELS: usize = 3;
-/// Rows up to which packed weights are read directly; more unpack a block first.
-const FEW: usize = 3;
 
 /// The weights of a product.
 #[derive(Clone, Copy)]
@@ -96,7 +94,7 @@ impl DotKernel for Integer<'_> {
                     for block in 0..self.input.blocks() {
                         for i in 0..here {
                             let mut weights = self.block(panel + i, block);
-                            if count > FEW {
+                            if count >= D::UNPACK_FROM {
                                 weights = self.unpack(d, weights, block, unpacked.0.as_mut_ptr());
                             }
                             let sums = sums[i * count * PANEL..].as_mut_ptr();

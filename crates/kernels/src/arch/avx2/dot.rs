@@ -143,6 +143,7 @@ impl Dot for Avx2 {
     type Totals = [__m256; 2];
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
+    const UNPACK_FROM: usize = 4;
     const STREAMS: usize = 2;
 
     #[inline(always)]

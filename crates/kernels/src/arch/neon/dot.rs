@@ -123,6 +123,7 @@ impl Dot for NeonDot {
     type Totals = [float32x4_t; 4];
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
+    const UNPACK_FROM: usize = 4;
     const STREAMS: usize = 2;
 
     #[inline(always)]
