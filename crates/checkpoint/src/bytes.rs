@@ -42,6 +42,31 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// Lets a mapping's part out of memory: it has been read, and is read from the file again if it must.
+    #[cfg(unix)]
+    pub(crate) fn leave(&self, part: &[u8]) {
+        /// Whole pages of any system.
+        const PAGE: usize = 64 << 10;
+        let Source::Mapped(map) = &self.0 else { return };
+        let Some(start) = part.as_ptr().addr().checked_sub(map.as_ptr().addr()) else {
+            return;
+        };
+        let end = (start + part.len()).min(map.len()) / PAGE * PAGE;
+        let start = start.next_multiple_of(PAGE);
+        if start < end {
+            #[expect(unsafe_code, reason = "what was copied would be in memory twice")]
+            // SAFETY: a read-only mapping of a file, whose pages come back with the same bytes.
+            let _ =
+                unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+        }
+    }
+
+    /// Nothing on systems where a mapping's pages are not given back one by one.
+    #[cfg(not(unix))]
+    pub(crate) fn leave(&self, _part: &[u8]) {}
+}
+
 impl From<&'static [u8]> for Bytes {
     fn from(bytes: &'static [u8]) -> Self {
         Self(Source::Static(bytes))
@@ -63,5 +88,27 @@ impl Deref for Bytes {
             Source::Static(bytes) => bytes,
             Source::Owned(bytes) => bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_left_memory_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        let expected: Vec<u8> = (0..1_000_003_u32).map(|i| (i * 7 / 3) as u8).collect();
+        std::fs::write(&path, &expected).unwrap();
+        let bytes = Bytes::map(&path).unwrap();
+        for part in [0..1_000_003, 5..9, 0..0, 70_000..400_001, 999_999..1_000_003] {
+            bytes.leave(&bytes[part]);
+            assert!(bytes[..] == expected[..]);
+        }
+        // What is not of the mapping stays.
+        bytes.leave(&expected);
+        Bytes::from(expected.clone()).leave(&expected);
+        assert!(bytes[..] == expected[..]);
     }
 }

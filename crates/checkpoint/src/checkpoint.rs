@@ -361,6 +361,12 @@ impl Weights for Checkpoint {
         }
     }
 
+    fn copied(&self, key: &str) {
+        if let Some(packed) = &self.packed {
+            packed.copied(key);
+        }
+    }
+
     fn stored(&self, key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
         match &self.packed {
             Some(packed) => packed.stored(key),

@@ -16,6 +16,9 @@ pub trait Weights: Sync {
         Ok(None)
     }
 
+    /// The packed matrix of that key has been copied, so that its bytes need not be in memory twice.
+    fn copied(&self, _key: &str) {}
+
     /// The same matrix, to be read when it is needed, if it is one of a packed file.
     fn stored(&self, _key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
         Ok(None)

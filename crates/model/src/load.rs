@@ -72,7 +72,11 @@ impl Loader<'_> {
     /// A matrix of the network.
     pub(crate) fn matrix(&self, spec: &MatrixSpec) -> Result<Matrix, ModelError> {
         let mut matrix = match self.weights.packed(&spec.key)? {
-            Some(packed) => unpack(spec, &packed)?,
+            Some(packed) => {
+                let matrix = unpack(spec, &packed)?;
+                self.weights.copied(&spec.key);
+                matrix
+            }
             None => self.checked(spec)?,
         };
         if let Some(calibration) = self.watch {

@@ -166,6 +166,17 @@ impl Packed {
         }))
     }
 
+    /// The matrix of that key has been copied: its bytes may leave memory.
+    pub(crate) fn copied(&self, key: &str) {
+        if let Some(entry) = self.entry(EntryKind::Matrix, key) {
+            let (_, bytes) = &self.shards[entry.shard];
+            let start = entry.offset as usize;
+            if let Some(part) = bytes.get(start..start + entry.len() as usize) {
+                bytes.leave(part);
+            }
+        }
+    }
+
     /// The matrix of that key, to be read when it is needed.
     pub fn stored(&self, key: &str) -> Result<Option<StoredMatrix>, CheckpointError> {
         let Some(entry) = self.entry(EntryKind::Matrix, key) else {

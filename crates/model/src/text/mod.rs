@@ -49,6 +49,8 @@ impl TextModel {
         let text = &config.text;
         let hidden = text.hidden_size;
         let layers = text.layer_types.iter().enumerate();
+        // The largest first: while a matrix is copied it is in memory twice.
+        let head = loader.matrix(&matrices::head(config))?;
         Ok(Self {
             hidden,
             eps: text.rms_norm_eps,
@@ -60,7 +62,7 @@ impl TextModel {
                 .map(|(index, kind)| Layer::load(loader, text, kv, index, *kind))
                 .collect::<Result<_, _>>()?,
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
-            head: loader.matrix(&matrices::head(config))?,
+            head,
         })
     }
 
