@@ -9,6 +9,7 @@ use aurore_engine::{Limits, Scheduler};
 use aurore_server::{Keys, Options, Served, Server};
 use serde_json::json;
 
+use crate::disk_cache;
 use crate::failure::{WithHint, hinted};
 use crate::global::Global;
 use crate::machine;
@@ -55,6 +56,12 @@ pub struct Args {
     /// Memory for conversations and the cache of what was read, in gigabytes; half of what is free if absent.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
+    /// Disk space for what was read, so that it is known after a restart: 500MB, 4GB, or 0 for none.
+    #[arg(long, default_value = "8GB", value_name = "SIZE", value_parser = disk_cache::size)]
+    cache_disk: u64,
+    /// Folder for it; the user's folder of caches if absent. Whoever can read it could learn of conversations.
+    #[arg(long, value_name = "DIR")]
+    cache_folder: Option<PathBuf>,
     /// Tokens of other prompts that are read between two tokens of a running answer.
     #[arg(long, default_value_t = 128, value_name = "N")]
     piece: usize,
@@ -99,6 +106,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let weights = engine.model().memory_bytes() as u64;
     let context = engine.context();
     let longest = memory.saturating_sub(plan.state()) / plan.kv_per_token.max(1);
+    let disk = disk_cache::limits(args.cache_disk, args.cache_folder.as_deref(), &args.model.model);
+    let kept = disk
+        .as_ref()
+        .map(|disk| (disk.bytes, disk.folder.display().to_string()));
     let scheduler = Scheduler::start(
         engine,
         Limits {
@@ -106,6 +117,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             batch: args.batch.max(1),
             memory,
             piece: args.piece.max(1),
+            disk,
             ..Limits::default()
         },
     )?;
@@ -137,6 +149,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
                 "event": "listening", "address": address.to_string(), "model": name, "key": printed,
                 "weights_bytes": weights, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
                 "memory_bytes": memory, "context": context,
+                "cache_disk_bytes": kept.as_ref().map(|(bytes, _)| bytes),
+                "cache_folder": kept.as_ref().map(|(_, folder)| folder),
             })
         );
     } else {
@@ -150,6 +164,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             plan.kv_per_token as f64 / 1e3,
             longest.min(context as u64),
         );
+        if let Some((bytes, folder)) = &kept {
+            println!("disk: up to {} of what was read, in {folder}", gigabytes(*bytes));
+        }
         match &printed {
             Some(key) => {
                 println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)");
