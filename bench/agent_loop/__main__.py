@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path.append(str(HERE.parent / "peers"))
 
 import receipt  # noqa: E402
-from cells import cells, talk  # noqa: E402
+from cells import Cell, cells, talk  # noqa: E402
 from report import render  # noqa: E402
 from servers import Server, described, folder_bytes  # noqa: E402
 
@@ -34,6 +34,7 @@ def parse():
     add("--model", default="nano", help="its model")
     add("--rival", help="a command that starts a llama-server, without address and port")
     add("--rival-address", help="http://HOST:PORT of one that runs")
+    add("--again", type=int, default=0, help="cells that the rival is asked after a restart, beside the unchanged prompt")
     add("--name", default="llama.cpp", help="what the rival is called")
     add("--tokens-from", metavar="ADDRESS", help="a server with this tokeniser and template, for those without /tokenize")
     add("--add-to", type=pathlib.Path, metavar="RECEIPT")
@@ -59,8 +60,8 @@ def measure(server, cell, ids):
     return found
 
 
-def run(server, restarts):
-    """All cells; where the server can be restarted, each a second time with a restart between before and after."""
+def run(server, again):
+    """All cells; then, with a restart between before and after, the unchanged prompt and the first `again` cells."""
     load = os.getloadavg()
     server.start()
     known = {}
@@ -84,9 +85,9 @@ def run(server, restarts):
                 cold = cold or {"tokens": prompt, "seconds": round(seconds, 3)}
             found[cell.key] = measure(server, cell, ids)
         later = {}
-        if restarts:
-            again = list(cells(2_000_000, scale))
-            for cell in again:
+        if server.command:
+            others = list(cells(2_000_000, scale))[:max(again, 1)]
+            for cell in others:
                 for before in cell.before:
                     server.send(before)
                 # As tokenised before the restart.
@@ -95,11 +96,9 @@ def run(server, restarts):
             server.restart()
             server.send([{"role": "user", "content": "Hello."}])
             # The unchanged prompt first: nothing of it is in memory.
-            again[0].before, after, again[0].after = again[0].before, again[0].after, again[0].before[0]
-            again[0].key, key = "resend", again[0].key
-            later["resend"] = measure(server, again[0], ids)
-            again[0].key, again[0].after = key, after
-            for cell in again:
+            first = others[0]
+            later["resend"] = measure(server, Cell("resend", "unchanged", 64, first.before, first.before[0]), ids)
+            for cell in others[:again]:
                 later[cell.key] = measure(server, cell, ids)
     finally:
         server.stop()
@@ -127,13 +126,13 @@ def main():
     if arguments.aurore:
         with tempfile.TemporaryDirectory() as folder:
             command = [arguments.aurore, "serve", "--model", arguments.model, "--no-auth", "--cache-folder", folder]
-            result = run(Server("Aurore", command, tokens=arguments.tokens_from), True)
+            result = run(Server("Aurore", command, tokens=arguments.tokens_from), 99)
             result["disk_bytes"] = folder_bytes(folder)
         found["servers"]["Aurore"] = result
     if arguments.rival or arguments.rival_address:
         command = shlex.split(arguments.rival) if arguments.rival else None
         rival = Server(arguments.name, command, arguments.rival_address, arguments.tokens_from)
-        found["servers"][arguments.name] = run(rival, command is not None)
+        found["servers"][arguments.name] = run(rival, arguments.again)
     receipt.write(path, found)
     print(path)
 
