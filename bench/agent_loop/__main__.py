@@ -38,6 +38,7 @@ def parse():
     add("--name", default="llama.cpp", help="what the rival is called")
     add("--tokens-from", metavar="ADDRESS", help="a server with this tokeniser and template, for those without /tokenize")
     add("--add-to", type=pathlib.Path, metavar="RECEIPT")
+    add("--gap", action="append", default=[], help="a known gap to write into the receipt")
     add("--out", type=pathlib.Path, default=HERE.parent / "receipts")
     add("--render", type=pathlib.Path, metavar="RECEIPT", help="print a receipt's tables, and end")
     return parser.parse_args()
@@ -119,7 +120,8 @@ def main():
             "date": receipt.now(), "commit": receipt.git("rev-parse", "HEAD"),
             "uncommitted_changes": bool(receipt.git("status", "--porcelain", "--untracked-files=no")),
             "machine": receipt.machine(), "servers": {},
-            "known_gaps": ["random weights: speed only", "one round", "the time is that of a whole answer of one token"],
+            "known_gaps": ["random weights: speed only", "one round", "the time is that of a whole answer of one token",
+                           *arguments.gap],
         }
         arguments.out.mkdir(parents=True, exist_ok=True)
         path = arguments.out / f"agent-loop-{found['date']}.json"
