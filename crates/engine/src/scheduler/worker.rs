@@ -1,14 +1,16 @@
 //! The thread that computes.
 
+mod restoring;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use aurore_model::{Logits, ModelError, Snapshot};
 
-use super::live::{Live, Restoring, Work};
+use super::live::{Live, Work};
 use super::prepared::Prepared;
 use super::{Event, Limits, Listener, Priority, Shared, Statistics};
 use crate::answering::Answering;
@@ -20,8 +22,6 @@ const WIDE_PIECE: usize = 512;
 
 /// How long the disk may take at the end, even if nobody has patience.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How often those who wait for the disk look whether they are still wanted.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What the front says.
 pub(super) enum Command {
@@ -164,51 +164,6 @@ impl Worker {
             }
             Command::Restored(number, snapshot) => self.restored(number, snapshot),
         }
-    }
-
-    /// Waits for what the disk has, while there is nothing else to do.
-    fn wait(&mut self) {
-        match self.commands.recv_timeout(LOOK) {
-            Ok(command) => self.hear(command),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
-        for live in &mut self.live {
-            live.done |= live.is_gone();
-        }
-        self.retire();
-    }
-
-    /// Has the disk read for one sequence at a time: what it brings may serve the next one too.
-    fn restore(&mut self) {
-        let Some(cache) = &mut self.cache else { return };
-        for live in &mut self.live {
-            if self.restoring.is_some() {
-                return;
-            }
-            if live.restoring != Restoring::Wanted {
-                continue;
-            }
-            self.restores += 1;
-            let number = self.restores;
-            let back = self.back.clone();
-            // Nobody is left to hear it if the thread has ended.
-            let done = move |snapshot| _ = back.send(Command::Restored(number, snapshot));
-            if live.restore(cache, done) {
-                live.restore_number = number;
-                self.restoring = Some(number);
-            }
-        }
-    }
-
-    fn restored(&mut self, number: u64, snapshot: Option<Snapshot>) {
-        self.restoring = None;
-        let Some(cache) = &mut self.cache else { return };
-        // Whoever asked may be gone.
-        let asked = |live: &&mut Live| live.restoring == Restoring::Asked && live.restore_number == number;
-        if let Some(live) = self.live.iter_mut().find(asked) {
-            live.restored(snapshot, cache);
-        }
-        self.trim();
     }
 
     fn end_all(&mut self) {

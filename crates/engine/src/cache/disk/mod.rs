@@ -85,7 +85,26 @@ struct Read {
     path: Arc<[PathKey]>,
     /// What memory has of it.
     base: Option<Snapshot>,
-    done: Box<dyn FnOnce(Option<Snapshot>) + Send>,
+    done: Done,
+}
+
+/// Whoever waits for a state; told of none if nobody tells of one.
+struct Done(Option<Box<dyn FnOnce(Option<Snapshot>) + Send>>);
+
+impl Done {
+    fn tell(mut self, snapshot: Option<Snapshot>) {
+        if let Some(done) = self.0.take() {
+            done(snapshot);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(None);
+        }
+    }
 }
 
 impl Disk {
@@ -130,11 +149,9 @@ impl Disk {
         done: impl FnOnce(Option<Snapshot>) + Send + 'static,
     ) {
         let path = path_keys(&keys[..most.min(keys.len())]).into();
-        let done = Box::new(done);
-        let job = Read { path, base, done };
-        if let Err(refused) = self.reads.send(job) {
-            (refused.0.done)(None);
-        }
+        let done = Done(Some(Box::new(done)));
+        // If there is no thread any more it is told of nothing.
+        let _ = self.reads.send(Read { path, base, done });
     }
 
     /// Has a state written that memory keeps.

@@ -21,7 +21,7 @@ impl Reader {
 
     pub(super) fn run(self, jobs: &Jobs<Read>) {
         for Read { path, base, done } in jobs {
-            done(self.restore(&path, base.as_ref()));
+            done.tell(self.restore(&path, base.as_ref()));
         }
     }
 
