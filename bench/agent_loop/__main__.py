@@ -114,6 +114,7 @@ def main():
         return
     if arguments.add_to:
         path, found = arguments.add_to, json.loads(arguments.add_to.read_text())
+        found["known_gaps"] += arguments.gap
     else:
         found = {
             "what": "tokens read again when a conversation goes on, and the time to the first token",
