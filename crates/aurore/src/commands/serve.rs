@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_engine::{Limits, Scheduler};
-use aurore_server::{Keys, Options, Served, Server};
+use aurore_server::{Keys, Options, Responses, Retention, Served, Server};
 use serde_json::json;
 
 use crate::disk_cache;
 use crate::failure::{WithHint, hinted};
+use crate::folders;
 use crate::global::Global;
 use crate::machine;
 use crate::memory::Limit;
@@ -62,6 +63,12 @@ pub struct Args {
     /// Folder for it; the user's folder of caches if absent. Whoever can read it could learn of conversations.
     #[arg(long, value_name = "DIR")]
     cache_folder: Option<PathBuf>,
+    /// File of kept responses; `responses.sqlite` in the user's data folder if absent.
+    #[arg(long, value_name = "FILE")]
+    responses: Option<PathBuf>,
+    /// Days for which responses are kept after the last one of their conversation.
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    keep_days: u64,
     /// Tokens of other prompts that are read between two tokens of a running answer.
     #[arg(long, default_value_t = 128, value_name = "N")]
     piece: usize,
@@ -137,6 +144,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         origins: args.allow_origin.clone(),
         max_tokens: args.max_tokens,
         patience: Duration::from_secs(args.patience),
+        responses: responses(&args)?,
         ..Options::default()
     };
     let served = Served::new(talker.chat().clone(), scheduler, options);
@@ -224,6 +232,28 @@ fn keys(args: &Args) -> anyhow::Result<(Keys, Option<String>)> {
     }
     let (key, keys) = Keys::generate().with_hint("no key could be made up", "set AURORE_API_KEY")?;
     Ok((keys, Some(key)))
+}
+
+/// Where responses are kept; in memory where there is no place for a file.
+fn responses(args: &Args) -> anyhow::Result<Option<Responses>> {
+    let retention = Retention {
+        age: Duration::from_secs(args.keep_days.saturating_mul(24 * 60 * 60)),
+        ..Retention::default()
+    };
+    let named = args.responses.clone();
+    let Some(file) = named.or_else(|| Some(folders::data()?.join("responses.sqlite"))) else {
+        tracing::warn!(
+            "responses are gone with the server: there is no home folder; name a file with --responses"
+        );
+        return Ok(Some(Responses::memory(retention)));
+    };
+    let hint = "name another file with --responses, or move this one away";
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .with_hint(&format!("the folder {} cannot be made", folder.display()), hint)?;
+    }
+    let opened = Responses::open(&file, retention);
+    opened.map(Some).with_hint("no responses can be kept", hint)
 }
 
 fn memory(args: &Args) -> anyhow::Result<u64> {
