@@ -25,6 +25,17 @@ pub fn config() -> Option<PathBuf> {
     })
 }
 
+/// The user's folder of what can be made again: `AURORE_HOME`, else `aurore` in the platform's place for caches.
+/// `None` when there is no home folder.
+pub fn cache() -> Option<PathBuf> {
+    set("AURORE_HOME").map(|home| home.join("cache")).or_else(|| {
+        let base = set("XDG_CACHE_HOME")
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .or_else(|| set("LOCALAPPDATA"))?;
+        Some(base.join("aurore"))
+    })
+}
+
 /// The folder of the journals, as named or in the data folder.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ mod brains;
 mod browser;
 mod cgroup;
 mod commands;
+mod disk_cache;
 mod experts;
 mod failure;
 mod folders;

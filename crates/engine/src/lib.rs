@@ -18,6 +18,7 @@ mod vocabulary;
 
 pub use answering::{Choosing, Lead, Logprobs};
 pub use aurore_model::{ImagePatches, ModelError};
+pub use cache::{DiskLimits, DiskStatistics};
 pub use engine::{Control, Engine, Finish, ForcedEnd, GenerateOptions, Generated};
 pub use error::EngineError;
 pub use grammar::{Constraint, Grammar};

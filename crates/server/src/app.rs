@@ -8,7 +8,7 @@ use aurore_engine::Scheduler;
 
 use crate::Keys;
 use crate::problem::{Kind, Problem};
-use crate::responses::Store;
+use crate::responses::{Background, Responses, Retention};
 
 /// How a model is served.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Options {
     pub patience: Duration,
     /// How often a silent stream shows that it lives.
     pub pulse: Duration,
+    /// Where responses are kept; in memory if `None`.
+    pub responses: Option<Responses>,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             arrival: Duration::from_secs(30),
             patience: Duration::from_secs(30),
             pulse: Duration::from_secs(10),
+            responses: None,
         }
     }
 }
@@ -71,18 +74,22 @@ pub(crate) struct Parts {
     pub(crate) options: Options,
     /// Seconds since 1970.
     pub(crate) since: u64,
-    pub(crate) responses: Store,
+    pub(crate) responses: Responses,
+    pub(crate) background: Background,
 }
 
 impl Served {
     /// Joins them; the scheduler's engine must have the chat's vocabulary.
     pub fn new(chat: Arc<Chat>, scheduler: Scheduler, options: Options) -> Self {
+        let kept = options.responses.clone();
+        let responses = kept.unwrap_or_else(|| Responses::memory(Retention::default()));
         let parts = Parts {
             chat,
             scheduler,
             options,
             since: now(),
-            responses: Store::default(),
+            responses,
+            background: Background::default(),
         };
         Self { app: Arc::new(parts) }
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use http_body::Frame;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -79,6 +80,18 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
     let message =
         format!("the body is {kind:?}, but only JSON is read: send `Content-Type: application/json`");
     Err(Problem::new(Kind::Invalid, message))
+}
+
+/// A document that was read as JSON, as a type.
+///
+/// # Errors
+/// For what the type needs and the document lacks, with the place.
+pub(crate) fn typed<T: DeserializeOwned>(document: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        Problem::invalid(if path == "." { "" } else { &path }, message)
+    })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

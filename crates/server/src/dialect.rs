@@ -74,7 +74,7 @@ fn openai_type(kind: Kind) -> &'static str {
         Kind::Key => "authentication_error",
         Kind::Forbidden => "permission_error",
         Kind::Busy => "rate_limit_error",
-        Kind::Ending | Kind::Defect => "server_error",
+        Kind::Ending | Kind::Storage | Kind::Defect => "server_error",
     }
 }
 
@@ -87,6 +87,6 @@ fn anthropic_type(kind: Kind) -> &'static str {
         Kind::Forbidden => "permission_error",
         Kind::Busy => "rate_limit_error",
         Kind::Ending => "overloaded_error",
-        Kind::Defect => "api_error",
+        Kind::Storage | Kind::Defect => "api_error",
     }
 }

@@ -24,9 +24,11 @@ mod problem;
 mod reading;
 mod responses;
 mod router;
+mod screen;
 mod stop;
 mod work;
 
 pub use app::{Options, Served};
 pub use keys::Keys;
 pub use listen::Server;
+pub use responses::{Responses, Retention, StoreError};

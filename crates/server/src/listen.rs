@@ -124,6 +124,7 @@ async fn run(served: App, listener: TcpListener, stop: &Notify) -> io::Result<()
     let drained = tokio::task::spawn_blocking(move || scheduler.drain(patience));
     let ended = async {
         let _ = drained.await;
+        served.background.ended().await;
         graceful.shutdown().await;
     };
     // Clients that do not read their answers are not waited for.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use aurore_engine::DiskStatistics;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -124,11 +125,56 @@ fn text(served: &App) -> String {
             "The longest pass that wrote a token.",
             now.longest_pass_seconds,
         ),
-    ] {
+    ]
+    .into_iter()
+    .chain(now.disk.iter().flat_map(disk))
+    {
         _ = write!(
             out,
             "# HELP aurore_{name} {help}\n# TYPE aurore_{name} {kind}\naurore_{name} {value}\n"
         );
     }
     out
+}
+
+/// Figures of the cache on disk.
+fn disk(disk: &DiskStatistics) -> [(&'static str, &'static str, &'static str, f64); 6] {
+    [
+        (
+            "disk_cache_bytes",
+            "gauge",
+            "Disk space of the prefix cache.",
+            disk.bytes as f64,
+        ),
+        (
+            "disk_cache_states",
+            "gauge",
+            "States on disk.",
+            disk.states as f64,
+        ),
+        (
+            "disk_cached_tokens_total",
+            "counter",
+            "Tokens of prompts found on disk.",
+            disk.tokens as f64,
+        ),
+        (
+            "disk_cache_written_bytes_total",
+            "counter",
+            "Bytes written to the cache on disk.",
+            disk.written_bytes as f64,
+        ),
+        (
+            "disk_cache_damaged_total",
+            "counter",
+            "Files of the cache that were torn or altered, and dropped.",
+            disk.damaged as f64,
+        ),
+        (
+            "disk_cache_failed_total",
+            "counter",
+            "States that could not be written to disk.",
+            disk.failed as f64,
+        ),
+    ]
 }

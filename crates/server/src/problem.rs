@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Busy,
     /// The server is ending.
     Ending,
+    /// Something that was to be kept could not be.
+    Storage,
     /// The server's own fault.
     Defect,
 }
@@ -79,6 +81,7 @@ impl Problem {
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
             Kind::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Storage => StatusCode::INSUFFICIENT_STORAGE,
             Kind::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

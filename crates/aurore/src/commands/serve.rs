@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_engine::{Limits, Scheduler};
-use aurore_server::{Keys, Options, Served, Server};
+use aurore_server::{Keys, Options, Responses, Retention, Served, Server};
 use serde_json::json;
 
+use crate::disk_cache;
 use crate::failure::{WithHint, hinted};
+use crate::folders;
 use crate::global::Global;
 use crate::machine;
 use crate::memory::Limit;
@@ -55,6 +57,18 @@ pub struct Args {
     /// Memory for conversations and the cache of what was read, in gigabytes; half of what is free if absent.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
+    /// Disk space for what was read, so that it is known after a restart: 500MB, 4GB, or 0 for none.
+    #[arg(long, default_value = "8GB", value_name = "SIZE", value_parser = disk_cache::size)]
+    cache_disk: u64,
+    /// Folder for it; the user's folder of caches if absent. Whoever can read it could learn of conversations.
+    #[arg(long, value_name = "DIR")]
+    cache_folder: Option<PathBuf>,
+    /// File of kept responses; `responses.sqlite` in the user's data folder if absent.
+    #[arg(long, value_name = "FILE")]
+    responses: Option<PathBuf>,
+    /// Days for which responses are kept after the last one of their conversation.
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    keep_days: u64,
     /// Tokens of other prompts that are read between two tokens of a running answer.
     #[arg(long, default_value_t = 128, value_name = "N")]
     piece: usize,
@@ -99,6 +113,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let weights = engine.model().memory_bytes() as u64;
     let context = engine.context();
     let longest = memory.saturating_sub(plan.state()) / plan.kv_per_token.max(1);
+    let disk = disk_cache::limits(args.cache_disk, args.cache_folder.as_deref(), &args.model.model);
+    let kept = disk
+        .as_ref()
+        .map(|disk| (disk.bytes, disk.folder.display().to_string()));
     let scheduler = Scheduler::start(
         engine,
         Limits {
@@ -106,6 +124,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             batch: args.batch.max(1),
             memory,
             piece: args.piece.max(1),
+            disk,
             ..Limits::default()
         },
     )?;
@@ -125,6 +144,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         origins: args.allow_origin.clone(),
         max_tokens: args.max_tokens,
         patience: Duration::from_secs(args.patience),
+        responses: responses(&args)?,
         ..Options::default()
     };
     let served = Served::new(talker.chat().clone(), scheduler, options);
@@ -137,6 +157,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
                 "event": "listening", "address": address.to_string(), "model": name, "key": printed,
                 "weights_bytes": weights, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
                 "memory_bytes": memory, "context": context,
+                "cache_disk_bytes": kept.as_ref().map(|(bytes, _)| bytes),
+                "cache_folder": kept.as_ref().map(|(_, folder)| folder),
             })
         );
     } else {
@@ -150,6 +172,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             plan.kv_per_token as f64 / 1e3,
             longest.min(context as u64),
         );
+        if let Some((bytes, folder)) = &kept {
+            println!("disk: up to {} of what was read, in {folder}", gigabytes(*bytes));
+        }
         match &printed {
             Some(key) => {
                 println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)");
@@ -207,6 +232,28 @@ fn keys(args: &Args) -> anyhow::Result<(Keys, Option<String>)> {
     }
     let (key, keys) = Keys::generate().with_hint("no key could be made up", "set AURORE_API_KEY")?;
     Ok((keys, Some(key)))
+}
+
+/// Where responses are kept; in memory where there is no place for a file.
+fn responses(args: &Args) -> anyhow::Result<Option<Responses>> {
+    let retention = Retention {
+        age: Duration::from_secs(args.keep_days.saturating_mul(24 * 60 * 60)),
+        ..Retention::default()
+    };
+    let named = args.responses.clone();
+    let Some(file) = named.or_else(|| Some(folders::data()?.join("responses.sqlite"))) else {
+        tracing::warn!(
+            "responses are gone with the server: there is no home folder; name a file with --responses"
+        );
+        return Ok(Some(Responses::memory(retention)));
+    };
+    let hint = "name another file with --responses, or move this one away";
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .with_hint(&format!("the folder {} cannot be made", folder.display()), hint)?;
+    }
+    let opened = Responses::open(&file, retention);
+    opened.map(Some).with_hint("no responses can be kept", hint)
 }
 
 fn memory(args: &Args) -> anyhow::Result<u64> {

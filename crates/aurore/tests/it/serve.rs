@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -9,6 +10,8 @@ use serde_json::Value;
 /// The server as a program.
 struct Serving {
     child: Child,
+    /// Where it keeps what outlives it.
+    home: Option<tempfile::TempDir>,
     out: BufReader<std::process::ChildStdout>,
     /// What it said when it began.
     said: Value,
@@ -16,10 +19,19 @@ struct Serving {
 
 impl Serving {
     fn new(args: &[&str]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut serving = Self::at(home.path(), args);
+        serving.home = Some(home);
+        serving
+    }
+
+    /// One that finds what an earlier one left in its home.
+    fn at(home: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
             .args(["serve", "--json", "--port", "0", "--memory", "0.5"])
             .args(args)
             .env_remove("AURORE_API_KEY")
+            .env("AURORE_HOME", home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -31,12 +43,18 @@ impl Serving {
             said: serde_json::from_str(&line).unwrap(),
             child,
             out,
+            home: None,
         }
     }
 
     fn ask(&self, key: Option<&str>) -> String {
+        self.ask_about(key, "Close the message.")
+    }
+
+    fn ask_about(&self, key: Option<&str>, text: &str) -> String {
         let address = self.said["address"].as_str().unwrap();
-        let body = r#"{"messages": [{"role": "user", "content": "Close the message."}], "max_tokens": 5}"#;
+        let message = serde_json::json!({"role": "user", "content": text});
+        let body = serde_json::json!({"messages": [message], "max_tokens": 5}).to_string();
         let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
@@ -104,4 +122,33 @@ fn without_a_key_on_loopback_if_asked() {
         (&"mine".into(), &Value::Null)
     );
     assert!(serving.ask(None).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_restart_finds_what_was_read() {
+    let home = tempfile::tempdir().unwrap();
+    let long = "Close the message. ".repeat(60);
+    let cached = |serving: &Serving| {
+        let reply = serving.ask_about(None, &long);
+        let body = reply.split_once("\r\n\r\n").unwrap().1;
+        let usage = serde_json::from_str::<Value>(body).unwrap()["usage"].clone();
+        let count = |value: &Value| value.as_u64().unwrap();
+        (
+            count(&usage["prompt_tokens"]),
+            count(&usage["prompt_tokens_details"]["cached_tokens"]),
+        )
+    };
+    let serving = Serving::at(home.path(), &["--no-auth"]);
+    let (prompt, before) = cached(&serving);
+    assert!(prompt > 200 && before == 0);
+    serving.end();
+    let serving = Serving::at(home.path(), &["--no-auth"]);
+    assert_eq!(cached(&serving), (prompt, (prompt - 1) / 64 * 64));
+    serving.end();
+    let serving = Serving::at(home.path(), &["--no-auth", "--cache-disk", "0"]);
+    assert_eq!(serving.said["cache_folder"], Value::Null);
+    assert_eq!(cached(&serving), (prompt, 0));
+    serving.end();
+    let kept = std::fs::read_dir(home.path().join("cache/prefix")).unwrap();
+    assert_eq!(kept.count(), 1);
 }

@@ -16,5 +16,5 @@ mod tests;
 pub use error::ToolCallError;
 pub use grammar::step_grammar;
 pub use read::parse_action;
-pub use spec::{TOOL, schema};
+pub use spec::{TOOL, schema, schema_with};
 pub use write::render;

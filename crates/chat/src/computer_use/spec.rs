@@ -273,7 +273,16 @@ impl Kind {
 
 /// The tool as a template shows it to the model. `phone` adds what only a touch screen can do.
 pub fn schema(phone: bool) -> ToolSchema {
-    let offered = || SPECS.iter().filter(|spec| spec.browser || phone);
+    schema_of(|spec| spec.browser || phone)
+}
+
+/// The same with these actions alone, for a screen that others operate.
+pub fn schema_with(actions: &[&str]) -> ToolSchema {
+    schema_of(|spec| actions.contains(&spec.name))
+}
+
+fn schema_of(is_offered: impl Fn(&Spec) -> bool) -> ToolSchema {
+    let offered = || SPECS.iter().filter(|spec| is_offered(spec));
     let names: Vec<&str> = offered().map(|spec| spec.name).collect();
     let list: Vec<String> = offered()
         .map(|spec| format!("* `{}`: {}", spec.name, spec.description))

@@ -1,6 +1,7 @@
 //! The radix tree of blocks, its snapshots, and what they take.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aurore_model::{Sequence, Snapshot};
 
@@ -47,7 +48,8 @@ struct Node {
 
 #[derive(Debug)]
 struct Kept {
-    snapshot: Snapshot,
+    /// Shared with whoever writes it to disk, while it does.
+    snapshot: Arc<Snapshot>,
     place: Place,
     used: u64,
 }
@@ -127,17 +129,22 @@ impl PrefixCache {
         best
     }
 
-    /// Keeps a state after these blocks.
-    pub(crate) fn insert(&mut self, keys: &[BlockKey], mut snapshot: Snapshot, place: Place) {
+    /// Keeps a state after these blocks; gives it back if there was none.
+    pub(crate) fn insert(
+        &mut self,
+        keys: &[BlockKey],
+        mut snapshot: Snapshot,
+        place: Place,
+    ) -> Option<Arc<Snapshot>> {
         if keys.is_empty() || snapshot.len() != keys.len() * Snapshot::EVERY {
-            return;
+            return None;
         }
         let node = self.node(keys);
         let used = self.clock;
         if let Some(kept) = &mut self.nodes[node].kept {
             kept.used = used;
             kept.place = kept.place.max(place);
-            return;
+            return None;
         }
         // One copy of the pages of a path, whoever computed it.
         if let Some((donor, depth)) = self.donor(node)
@@ -147,11 +154,13 @@ impl PrefixCache {
         }
         self.bytes += snapshot.state_bytes() as u64;
         self.snapshots += 1;
+        let snapshot = Arc::new(snapshot);
         self.nodes[node].kept = Some(Kept {
-            snapshot,
+            snapshot: Arc::clone(&snapshot),
             place,
             used,
         });
+        Some(snapshot)
     }
 
     /// Gives up what is worth least until no more than so many bytes are left.

@@ -1,6 +1,6 @@
 //! What a scheduler may take.
 
-use crate::{Engine, EngineError};
+use crate::{DiskLimits, Engine, EngineError};
 use aurore_model::{ModelError, Snapshot};
 
 /// Limits of a scheduler.
@@ -18,6 +18,8 @@ pub struct Limits {
     pub warm: usize,
     /// Whether what was read is kept.
     pub cache: bool,
+    /// Where what was read is kept beyond memory and process, if anywhere.
+    pub disk: Option<DiskLimits>,
 }
 
 impl Default for Limits {
@@ -29,6 +31,7 @@ impl Default for Limits {
             piece: 128,
             warm: 16,
             cache: true,
+            disk: None,
         }
     }
 }

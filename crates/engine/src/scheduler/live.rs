@@ -10,7 +10,7 @@ use super::prepared::Prepared;
 use super::stream::{Event, Finished, Listener, Usage};
 use super::{Priority, worker::Waiting};
 use crate::answering::{Answering, Taken};
-use crate::cache::{Place, PrefixCache, places};
+use crate::cache::{Cache, Place, places};
 use crate::{EngineError, Finish};
 
 /// What a pass does for a sequence.
@@ -24,6 +24,17 @@ pub(super) enum Work {
     Wait,
 }
 
+/// How a sequence stands with the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restoring {
+    /// Nothing is to be had from it, or it was.
+    Done,
+    /// It has more than memory had.
+    Wanted,
+    /// It is being read.
+    Asked,
+}
+
 pub(super) struct Live {
     pub(super) prepared: Prepared,
     pub(super) priority: Priority,
@@ -32,6 +43,10 @@ pub(super) struct Live {
     pub(super) served: u64,
     /// Nothing more is to be done.
     pub(super) done: bool,
+    /// Whether the disk may have more of the prompt than memory.
+    pub(super) restoring: Restoring,
+    /// Of the last request to the disk.
+    pub(super) restore_number: u64,
     /// What chooses and who hears; nobody for a prompt that is read in idle time.
     asked: Option<(Answering, Box<dyn Listener>)>,
     sequence: Sequence,
@@ -70,6 +85,8 @@ impl Live {
             reserved,
             served: 0,
             done: false,
+            restoring: Restoring::Done,
+            restore_number: 0,
             asked: None,
             sequence: model.new_sequence(),
             target: prepared.keys.len() * Snapshot::EVERY,
@@ -89,14 +106,58 @@ impl Live {
     }
 
     /// Looks what of the prompt is known, and where states are to be kept.
-    pub(super) fn begin(&mut self, cache: Option<&mut PrefixCache>) {
+    pub(super) fn begin(&mut self, cache: Option<&mut Cache>) {
         if let Some(cache) = cache {
             let found = cache.find(&self.prepared.keys, self.most_blocks());
             self.resume(found.sequence);
             let tokens = self.target + usize::from(self.asked.is_none());
             let parting = found.shared * Snapshot::EVERY;
             self.places = places(tokens, &self.prepared.prompt.marks, self.read(), parting).into();
+            if self.asked.is_some() && self.has_more_on_disk(cache) {
+                self.restoring = Restoring::Wanted;
+                return;
+            }
         }
+        self.start();
+    }
+
+    /// Whether the disk has more of the prompt than was read or found.
+    fn has_more_on_disk(&self, cache: &Cache) -> bool {
+        cache.reach_on_disk(&self.prepared.keys, self.most_blocks()) * Snapshot::EVERY > self.read()
+    }
+
+    /// Asks the disk for more, if it still has more than memory; `done` is given it on another thread. Whether it did.
+    pub(super) fn restore(
+        &mut self,
+        cache: &mut Cache,
+        done: impl FnOnce(Option<Snapshot>) + Send + 'static,
+    ) -> bool {
+        self.catch_up(cache);
+        if !self.has_more_on_disk(cache) {
+            self.restored(None, cache);
+            return false;
+        }
+        self.restoring = Restoring::Asked;
+        let base = self.sequence.boundary();
+        cache.restore(&self.prepared.keys, self.most_blocks(), base, done);
+        true
+    }
+
+    /// Goes on from what the disk had, or from where it is.
+    pub(super) fn restored(&mut self, snapshot: Option<Snapshot>, cache: &mut Cache) {
+        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.len() > self.read()) {
+            cache.count_restored(snapshot.len() - self.read());
+            let sequence = snapshot.resume();
+            if let Some(keys) = self.prepared.keys.get(..snapshot.len() / Snapshot::EVERY) {
+                cache.insert(keys, snapshot, Place::Meaning);
+            }
+            self.resume(Some(sequence));
+        }
+        self.restoring = Restoring::Done;
+        self.start();
+    }
+
+    fn start(&mut self) {
         if let Some((_, listener)) = &mut self.asked {
             listener.hear(Event::Started {
                 cached: self.usage.cached_tokens,
@@ -105,7 +166,7 @@ impl Live {
     }
 
     /// Goes on from what somebody else has read meanwhile.
-    pub(super) fn catch_up(&mut self, cache: &mut PrefixCache) {
+    pub(super) fn catch_up(&mut self, cache: &mut Cache) {
         if !self.is_reading()
             || cache.reach(&self.prepared.keys, self.most_blocks()) * Snapshot::EVERY <= self.read()
         {
@@ -144,6 +205,11 @@ impl Live {
 
     pub(super) fn is_reading(&self) -> bool {
         self.next.is_none() && self.read() < self.target
+    }
+
+    /// Whether it waits for the disk.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restoring != Restoring::Done
     }
 
     pub(super) fn is_written(&self) -> bool {
@@ -216,7 +282,7 @@ impl Live {
     }
 
     /// After a piece was read: keeps the state where it is to be kept.
-    pub(super) fn was_read(&mut self, tokens: usize, cache: Option<&mut PrefixCache>) {
+    pub(super) fn was_read(&mut self, tokens: usize, cache: Option<&mut Cache>) {
         let to = self.sequence.len();
         self.placeholders += self.prepared.placeholders(to - tokens, to);
         let here = self.places.pop_front_if(|(tokens, _)| *tokens == to);
@@ -229,7 +295,7 @@ impl Live {
     }
 
     /// Keeps the state, if one can be kept here.
-    pub(super) fn keep(&self, place: Place, cache: &mut PrefixCache) {
+    pub(super) fn keep(&self, place: Place, cache: &mut Cache) {
         let blocks = self.sequence.len() / Snapshot::EVERY;
         if let (Some(keys), Some(snapshot)) = (self.prepared.keys.get(..blocks), self.sequence.boundary()) {
             cache.insert(keys, snapshot, place);

@@ -14,6 +14,8 @@ mod stream;
 mod worker;
 
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -72,7 +74,13 @@ impl Scheduler {
     pub fn start(engine: Engine, limits: Limits) -> Result<Self, EngineError> {
         let (commands, receiver) = channel();
         let shared = Arc::new(Shared::default());
-        let worker = Worker::new(engine.clone(), limits.clone(), Arc::clone(&shared), receiver);
+        let worker = Worker::new(
+            engine.clone(),
+            limits.clone(),
+            Arc::clone(&shared),
+            receiver,
+            commands.clone(),
+        );
         let thread = std::thread::Builder::new()
             .name("aurore-engine".to_owned())
             .spawn(move || worker.run())

@@ -1,5 +1,7 @@
 //! Figures of a scheduler.
 
+use crate::DiskStatistics;
+
 /// What a scheduler does and did. Counts only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Statistics {
@@ -13,6 +15,8 @@ pub struct Statistics {
     pub cache_bytes: u64,
     /// States in the prefix cache.
     pub cache_states: usize,
+    /// What is kept on disk; `None` if nothing is.
+    pub disk: Option<DiskStatistics>,
     /// Answers that ended, whatever the reason.
     pub answers: u64,
     /// Tokens of prompts.

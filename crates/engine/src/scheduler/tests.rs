@@ -9,9 +9,9 @@ use crate::cache::tests::Dice;
 use crate::engine::tests::engine;
 use crate::{Choosing, Control, Finish, GenerateOptions, Grammar, Sampling};
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
+pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
 
-fn request(prompt: Prompt, choosing: Choosing) -> Request {
+pub(super) fn request(prompt: Prompt, choosing: Choosing) -> Request {
     Request {
         prompt,
         choosing,
@@ -19,7 +19,7 @@ fn request(prompt: Prompt, choosing: Choosing) -> Request {
     }
 }
 
-fn greedy(max_new_tokens: usize) -> Choosing {
+pub(super) fn greedy(max_new_tokens: usize) -> Choosing {
     Choosing {
         max_new_tokens,
         ..Choosing::default()
@@ -27,7 +27,7 @@ fn greedy(max_new_tokens: usize) -> Choosing {
 }
 
 /// A prompt over one of a few beginnings, with pictures now and then.
-fn prompt(dice: &mut Dice) -> Prompt {
+pub(super) fn prompt(dice: &mut Dice) -> Prompt {
     let config = ENGINE.model().config();
     let vision = config.vision.as_ref().unwrap();
     let merge = vision.spatial_merge_size as u32;
@@ -58,7 +58,7 @@ fn prompt(dice: &mut Dice) -> Prompt {
     }
 }
 
-fn choosing(dice: &mut Dice) -> Choosing {
+pub(super) fn choosing(dice: &mut Dice) -> Choosing {
     let sampling = Sampling {
         temperature: [0.0, 0.0, 1.3][dice.below(3)],
         presence_penalty: [0.0, 0.5][dice.below(2)],
@@ -75,7 +75,7 @@ fn choosing(dice: &mut Dice) -> Choosing {
 }
 
 /// The answer of the engine alone.
-fn alone(prompt: &Prompt, choosing: &Choosing) -> (Vec<u32>, Finish) {
+pub(super) fn alone(prompt: &Prompt, choosing: &Choosing) -> (Vec<u32>, Finish) {
     let options = GenerateOptions {
         sampling: choosing.sampling,
         max_new_tokens: choosing.max_new_tokens,

@@ -1,10 +1,12 @@
 //! The thread that computes.
 
+mod restoring;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aurore_model::{Logits, ModelError, Snapshot};
 
@@ -12,17 +14,22 @@ use super::live::{Live, Work};
 use super::prepared::Prepared;
 use super::{Event, Limits, Listener, Priority, Shared, Statistics};
 use crate::answering::Answering;
-use crate::cache::{Place, PrefixCache};
+use crate::cache::{Cache, Place};
 use crate::{Engine, EngineError, Finish};
 
 /// Tokens of prompts in a pass while no answer is being written: as many as go through the layers together.
 const WIDE_PIECE: usize = 512;
+
+/// How long the disk may take at the end, even if nobody has patience.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the front says.
 pub(super) enum Command {
     Submit(Box<Waiting>),
     Warm(Box<Prepared>),
     Drain(Instant),
+    /// What the disk had for the sequence of this number.
+    Restored(u64, Option<Snapshot>),
 }
 
 /// A request that has not begun.
@@ -40,9 +47,14 @@ pub(super) struct Worker {
     limits: Limits,
     shared: Arc<Shared>,
     commands: Receiver<Command>,
+    /// For whoever reads from disk.
+    back: Sender<Command>,
+    /// The number of the sequence for which the disk is being read, and the last one that was given.
+    restoring: Option<u64>,
+    restores: u64,
     waiting: VecDeque<Waiting>,
     live: Vec<Live>,
-    cache: Option<PrefixCache>,
+    cache: Option<Cache>,
     /// Prompts to read in idle time, and the one that is being read.
     warm: VecDeque<Prepared>,
     warming: Option<Live>,
@@ -58,10 +70,15 @@ impl Worker {
         limits: Limits,
         shared: Arc<Shared>,
         commands: Receiver<Command>,
+        back: Sender<Command>,
     ) -> Self {
-        let block_bytes = engine.model().memory_plan().kv_per_token * Snapshot::EVERY as u64;
         Self {
-            cache: limits.cache.then(|| PrefixCache::new(block_bytes)),
+            cache: limits
+                .cache
+                .then(|| Cache::new(engine.model(), limits.disk.as_ref())),
+            back,
+            restoring: None,
+            restores: 0,
             engine,
             limits,
             shared,
@@ -79,8 +96,11 @@ impl Worker {
     pub(super) fn run(mut self) {
         while self.listen() {
             self.admit();
+            self.restore();
             if self.live.is_empty() {
                 self.warm_a_piece();
+            } else if self.live.iter().all(Live::is_restoring) {
+                self.wait();
             } else {
                 self.set_aside_warming();
                 self.pass();
@@ -88,6 +108,12 @@ impl Worker {
             self.report();
         }
         self.report();
+        if let Some(cache) = &self.cache {
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            cache.flush(left.unwrap_or_default().max(LAST_WORDS));
+        }
     }
 
     /// Takes what the front says, waiting for it when there is nothing to do. Whether to go on.
@@ -110,26 +136,33 @@ impl Worker {
                 self.commands.try_recv()
             };
             match command {
-                Ok(Command::Submit(waiting)) => self.waiting.push_back(*waiting),
-                Ok(Command::Warm(prepared)) => {
-                    if self.cache.is_some() && self.limits.warm > 0 {
-                        if self.warm.len() >= self.limits.warm {
-                            self.warm.pop_front();
-                        }
-                        self.warm.push_back(*prepared);
-                    }
-                }
-                Ok(Command::Drain(deadline)) => {
-                    self.deadline = Some(deadline);
-                    self.warm.clear();
-                    self.warming = None;
-                }
+                Ok(command) => self.hear(command),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => {
                     self.end_all();
                     return false;
                 }
             }
+        }
+    }
+
+    fn hear(&mut self, command: Command) {
+        match command {
+            Command::Submit(waiting) => self.waiting.push_back(*waiting),
+            Command::Warm(prepared) => {
+                if self.cache.is_some() && self.limits.warm > 0 {
+                    if self.warm.len() >= self.limits.warm {
+                        self.warm.pop_front();
+                    }
+                    self.warm.push_back(*prepared);
+                }
+            }
+            Command::Drain(deadline) => {
+                self.deadline = Some(deadline);
+                self.warm.clear();
+                self.warming = None;
+            }
+            Command::Restored(number, snapshot) => self.restored(number, snapshot),
         }
     }
 
@@ -272,6 +305,9 @@ impl Worker {
         let mut readers = Vec::new();
         let mut room = WIDE_PIECE;
         for (number, live) in self.live.iter_mut().enumerate() {
+            if live.is_restoring() {
+                continue;
+            }
             if live.is_written() {
                 plan[number] = Work::Step;
                 room = self.limits.piece.next_multiple_of(Snapshot::EVERY);
@@ -375,6 +411,7 @@ impl Worker {
         if let Some(cache) = &self.cache {
             self.statistics.cache_bytes = cache.bytes();
             self.statistics.cache_states = cache.len();
+            self.statistics.disk = cache.disk_statistics();
         }
         *self
             .shared

@@ -1,7 +1,9 @@
 //! A client's request to what is asked.
 
+use aurore_chat::computer_use::{TOOL, schema_with};
 use aurore_chat::{Content, Message, ToolCall};
 
+use super::computer::{self, Screen};
 use super::request::{self, Block};
 use crate::ask::{Ask, Choice, Wishes};
 use crate::openai::{arguments, tool_schema};
@@ -11,6 +13,7 @@ use crate::problem::Problem;
 /// # Errors
 /// For whatever means nothing, with its place.
 pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
+    let screen = screen(&request)?;
     let mut messages = Vec::new();
     if let Some(system) = request.system {
         let content = contents("system", system)?;
@@ -25,7 +28,7 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
         let param = format!("messages[{number}]");
         match message.role.as_str() {
             "user" => user(&param, message.content, &mut messages)?,
-            "assistant" => messages.push(assistant(&param, message.content)?),
+            "assistant" => messages.push(assistant(&param, message.content, screen)?),
             other => {
                 let said =
                     format!("the role {other:?} is not known: use user or assistant, and the field `system`");
@@ -37,8 +40,13 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
     for (number, tool) in request.tools.unwrap_or_default().into_iter().enumerate() {
         let param = format!("tools[{number}]");
         if let Some(kind) = tool.kind.filter(|kind| kind != "custom") {
-            let message =
-                format!("tools of type {kind:?} are not run here: describe them with an `input_schema`");
+            if let Some(offered) = computer::offered(&kind) {
+                tools.push(schema_with(offered));
+                continue;
+            }
+            let message = format!(
+                "tools of type {kind:?} are not run here: describe them with an `input_schema`, or use computer_20250124"
+            );
             return Err(Problem::invalid(format!("{param}.type"), message));
         }
         tools.push(tool_schema(
@@ -68,7 +76,7 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
     };
     Ok(Ask {
         messages,
-        choice: choice(request.tool_choice)?,
+        choice: choice(request.tool_choice, screen.is_some())?,
         tools,
         single,
         thinking,
@@ -86,7 +94,26 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
     })
 }
 
-fn choice(choice: Option<request::ToolChoice>) -> Result<Choice, Problem> {
+/// The screen that a request's tools declare.
+///
+/// # Errors
+/// When it has no size: actions are in its pixels.
+pub(super) fn screen(request: &request::Create) -> Result<Option<Screen>, Problem> {
+    for (number, tool) in request.tools.iter().flatten().enumerate() {
+        let Some(offered) = tool.kind.as_deref().and_then(computer::offered) else {
+            continue;
+        };
+        let size = crate::screen::size(tool.display_width_px, tool.display_height_px);
+        let frame = size.ok_or_else(|| {
+            let message = "say how large the display is, in pixels: display_width_px and display_height_px";
+            Problem::invalid(format!("tools[{number}].display_width_px"), message)
+        })?;
+        return Ok(Some(Screen { frame, offered }));
+    }
+    Ok(None)
+}
+
+fn choice(choice: Option<request::ToolChoice>, has_screen: bool) -> Result<Choice, Problem> {
     let Some(choice) = choice else {
         return Ok(Choice::Auto);
     };
@@ -94,6 +121,7 @@ fn choice(choice: Option<request::ToolChoice>) -> Result<Choice, Problem> {
         ("auto", _) => Ok(Choice::Auto),
         ("none", _) => Ok(Choice::Never),
         ("any", _) => Ok(Choice::Required),
+        ("tool", Some(name)) if has_screen && name == computer::NAME => Ok(Choice::Named(TOOL.to_owned())),
         ("tool", Some(name)) => Ok(Choice::Named(name)),
         ("tool", None) => Err(Problem::invalid("tool_choice.name", "say which tool")),
         (other, _) => {
@@ -137,7 +165,7 @@ fn user(param: &str, content: request::Content, messages: &mut Vec<Message>) -> 
     Ok(())
 }
 
-fn assistant(param: &str, content: request::Content) -> Result<Message, Problem> {
+fn assistant(param: &str, content: request::Content, screen: Option<Screen>) -> Result<Message, Problem> {
     let mut message = Message::assistant(None, "", Vec::new());
     let blocks = match content {
         request::Content::Text(text) => {
@@ -155,10 +183,20 @@ fn assistant(param: &str, content: request::Content) -> Result<Message, Problem>
                 message.reasoning.get_or_insert_default().push_str(&thinking);
             }
             ("redacted_thinking", _) => {}
-            ("tool_use", Some(name)) => message.tool_calls.push(ToolCall {
-                name,
-                arguments: arguments(&format!("{param}.input"), block.input.unwrap_or_default())?,
-            }),
+            ("tool_use", Some(name)) => {
+                let param = format!("{param}.input");
+                let arguments = arguments(&param, block.input.unwrap_or_default())?;
+                message
+                    .tool_calls
+                    .push(match screen.filter(|_| name == computer::NAME) {
+                        None => ToolCall { name, arguments },
+                        Some(screen) => computer::read(&arguments, screen.frame).map_err(|field| {
+                            let message =
+                                "this is no action of a screen, or this part of it is missing or wrong";
+                            Problem::invalid(format!("{param}.{field}"), message)
+                        })?,
+                    });
+            }
             ("tool_use", None) => return Err(Problem::invalid(format!("{param}.name"), "say which tool")),
             (_, name) => message.content.push(piece(&param, Block { name, ..block })?),
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use aurore_chat::ToolCall;
 use serde_json::{Value, json};
 
+use super::computer::Screen;
 use crate::answers::Encoder;
 use crate::dialect::Dialect;
 use crate::ids;
@@ -15,13 +16,22 @@ use crate::reading::{End, Piece, Usage};
 const SIGNATURE: &str = "unsigned";
 
 /// An answer, collected.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Collected {
+    screen: Option<Screen>,
     blocks: Vec<Value>,
     end: Option<(End, Usage)>,
 }
 
 impl Collected {
+    pub(super) fn new(screen: Option<Screen>) -> Self {
+        Self {
+            screen,
+            blocks: Vec::new(),
+            end: None,
+        }
+    }
+
     /// # Errors
     /// The problem that ended the answer.
     pub(super) fn take(&mut self, piece: Piece) -> Result<(), Problem> {
@@ -29,6 +39,7 @@ impl Collected {
             Piece::Thinking(text) => self.text("thinking", &text),
             Piece::Answer(text, _) => self.text("text", &text),
             Piece::Call(call) => {
+                let call = said(self.screen, call);
                 let input = Value::Object(call.arguments.clone());
                 self.blocks.push(call_block(&call, &input));
             }
@@ -82,6 +93,14 @@ fn empty_message(model: &str, usage: &Usage) -> Value {
     })
 }
 
+/// A call as the client's tool is called.
+fn said(screen: Option<Screen>, call: ToolCall) -> ToolCall {
+    match screen {
+        Some(screen) => screen.say(call),
+        None => call,
+    }
+}
+
 fn call_block(call: &ToolCall, input: &Value) -> Value {
     json!({"type": "tool_use", "id": ids::fresh("toolu_"), "name": call.name, "input": input})
 }
@@ -115,6 +134,7 @@ fn usage_object(usage: &Usage) -> Value {
 /// Events of a stream.
 pub(super) struct Events {
     model: String,
+    screen: Option<Screen>,
     prompt: usize,
     /// Blocks so far, and the kind of the one that is open.
     blocks: usize,
@@ -122,9 +142,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(model: String, prompt: usize) -> Self {
+    pub(super) fn new(model: String, prompt: usize, screen: Option<Screen>) -> Self {
         Self {
             model,
+            screen,
             prompt,
             blocks: 0,
             open: None,
@@ -187,6 +208,7 @@ impl Encoder for Events {
                 self.delta(&json!({"type": "text_delta", "text": text}), out);
             }
             Piece::Call(call) => {
+                let call = said(self.screen, call);
                 self.start("tool_use", &call_block(&call, &json!({})), out);
                 let input = Value::Object(call.arguments).to_string();
                 self.delta(&json!({"type": "input_json_delta", "partial_json": input}), out);

@@ -33,14 +33,19 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     served.check_model(request.model.as_deref())?;
     let is_stream = request.stream.unwrap_or(false);
     let owned = served.clone();
+    let screen = convert::screen(&request)?;
     let readings = work::apart(move || convert::ask(request)?.begin(&owned, 1)).await?;
     let prompt = readings.first().map_or(0, crate::reading::Reading::prompt_tokens);
     let mut answers = Answers::new(readings);
     let model = served.options.name.clone();
     if is_stream {
-        return Ok(stream(answers, Events::new(model, prompt), served.options.pulse));
+        return Ok(stream(
+            answers,
+            Events::new(model, prompt, screen),
+            served.options.pulse,
+        ));
     }
-    let mut collected = Collected::default();
+    let mut collected = Collected::new(screen);
     while let Some((_, piece)) = answers.next().await {
         collected.take(piece)?;
     }

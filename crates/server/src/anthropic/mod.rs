@@ -1,5 +1,6 @@
 //! Anthropic's dialect.
 
+mod computer;
 mod convert;
 mod encode;
 mod messages;

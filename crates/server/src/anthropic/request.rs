@@ -66,6 +66,8 @@ pub(super) struct Tool {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) input_schema: Option<Value>,
+    pub(super) display_width_px: Option<u64>,
+    pub(super) display_height_px: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,8 +1,11 @@
 //! A client's items to what is asked.
 
+use aurore_chat::computer_use::{TOOL, schema_with};
 use aurore_chat::{Content, Message, Role, ToolCall};
+use serde_json::{Value, json};
 
-use super::request::{self, Create, Item};
+use super::computer::{self, Screen};
+use super::request::{self, Create, Item, Output};
 use crate::ask::{Ask, Wishes};
 use crate::openai::{arguments, choice, effort, format, tool_schema};
 use crate::pictures;
@@ -13,21 +16,26 @@ use crate::problem::Problem;
 /// # Errors
 /// For whatever means nothing, with its place.
 pub(super) fn ask(request: Create, earlier: Vec<Message>) -> Result<Ask, Problem> {
+    let screen = screen(&request);
     let mut messages = earlier;
     match request.input {
         request::Input::Text(text) => messages.push(Message::user(text)),
         request::Input::Items(items) => {
             for (number, item) in items.into_iter().enumerate() {
-                add(&format!("input[{number}]"), item, &mut messages)?;
+                add(&format!("input[{number}]"), item, screen, &mut messages)?;
             }
         }
     }
     let mut tools = Vec::new();
     for (number, tool) in request.tools.unwrap_or_default().into_iter().enumerate() {
         let param = format!("tools[{number}]");
+        if is_screen(&tool.kind) {
+            tools.push(schema_with(computer::OFFERED));
+            continue;
+        }
         if tool.kind != "function" {
             let message = format!(
-                "tools of type {:?} are not run here: only \"function\"",
+                "tools of type {:?} are not run here: only \"function\", and \"computer_use_preview\" or \"computer\"",
                 tool.kind
             );
             return Err(Problem::invalid(format!("{param}.type"), message));
@@ -39,7 +47,7 @@ pub(super) fn ask(request: Create, earlier: Vec<Message>) -> Result<Ask, Problem
     let effort = effort("reasoning.effort", word.as_deref())?;
     let mut ask = Ask {
         messages,
-        choice: choice(request.tool_choice, &tools)?,
+        choice: choice(request.tool_choice.map(of_screen), &tools)?,
         tools,
         single: request.parallel_tool_calls == Some(false),
         format: format("text.format", request.text.and_then(|text| text.format))?,
@@ -59,8 +67,39 @@ pub(super) fn ask(request: Create, earlier: Vec<Message>) -> Result<Ask, Problem
     Ok(ask)
 }
 
+/// The screen that a request's tools declare.
+pub(super) fn screen(request: &Create) -> Option<Screen> {
+    let mut tools = request.tools.iter().flatten();
+    let tool = tools.find(|tool| is_screen(&tool.kind))?;
+    Some(Screen {
+        declared: crate::screen::size(tool.display_width, tool.display_height),
+        lists: tool.kind == "computer",
+    })
+}
+
+/// Whether that is a kind of tool for a screen.
+pub(super) fn is_screen(kind: &str) -> bool {
+    matches!(
+        kind,
+        "computer" | "computer_use" | "computer_use_preview" | "computer-preview"
+    )
+}
+
+/// A choice of the screen as the choice of its function.
+fn of_screen(choice: Value) -> Value {
+    match choice["type"].as_str() {
+        Some(kind) if is_screen(kind) => json!({"type": "function", "name": TOOL}),
+        _ => choice,
+    }
+}
+
 /// One item: a message, or a part of one, for reasoning, text and calls are items of their own in this dialect.
-fn add(param: &str, item: Item, messages: &mut Vec<Message>) -> Result<(), Problem> {
+pub(super) fn add(
+    param: &str,
+    item: Item,
+    screen: Option<Screen>,
+    messages: &mut Vec<Message>,
+) -> Result<(), Problem> {
     match (item.kind.as_deref().unwrap_or("message"), item.name) {
         ("message", _) => {
             let word = item.role.unwrap_or_default();
@@ -90,8 +129,41 @@ fn add(param: &str, item: Item, messages: &mut Vec<Message>) -> Result<(), Probl
             let arguments = arguments(&format!("{param}.arguments"), item.arguments.unwrap_or_default())?;
             assistant(messages).tool_calls.push(ToolCall { name, arguments });
         }
-        ("function_call_output", _) => {
-            let content = contents(&format!("{param}.output"), item.output)?;
+        ("computer_call", _) => {
+            let frame = crate::screen::frame(screen.and_then(|screen| screen.declared), messages);
+            let (actions, one) = (item.actions.unwrap_or_default(), item.action);
+            let all: Vec<_> = one.into_iter().chain(actions).collect();
+            if all.is_empty() {
+                return Err(Problem::invalid(format!("{param}.action"), "say what was done"));
+            }
+            for action in all {
+                let call = computer::read(&action, frame).map_err(|field| {
+                    let message = "this is no action of a screen, or this part of it is missing or wrong";
+                    Problem::invalid(format!("{param}.action.{field}"), message)
+                })?;
+                assistant(messages).tool_calls.push(call);
+            }
+        }
+        ("function_call_output" | "computer_call_output", _) => {
+            let param = format!("{param}.output");
+            let mut content = match item.output {
+                Some(Output::Picture { image_url: Some(url) }) => {
+                    vec![Content::Image(pictures::from_url(
+                        &url,
+                        &format!("{param}.image_url"),
+                    )?)]
+                }
+                Some(Output::Picture { image_url: None }) => {
+                    let message = "only pictures inside the request are seen: send image_url as data:image/png;base64,…";
+                    return Err(Problem::invalid(format!("{param}.image_url"), message));
+                }
+                Some(Output::Content(content)) => contents(&param, Some(content))?,
+                None => Vec::new(),
+            };
+            content.extend(
+                item.current_url
+                    .map(|url| Content::Text(format!("Address: {url}"))),
+            );
             messages.push(Message {
                 content,
                 ..Message::tool("")

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use aurore_chat::{Content, Message, ToolCall};
+use aurore_action::Size;
+use aurore_chat::ToolCall;
 use serde_json::{Value, json};
 
-use super::store::Kept;
+use super::computer::{self, Screen};
+use super::store::Record;
 use crate::answers::Encoder;
 use crate::app::App;
 use crate::dialect::Dialect;
@@ -19,12 +21,23 @@ pub(super) struct Growing {
     app: App,
     /// The whole object, output and status as far as they are known.
     pub(super) object: Value,
-    /// The conversation so far, to keep with its answer; absent if nothing is to be kept.
-    keep: Option<Vec<Message>>,
-    said: Message,
+    /// What to keep it with; absent if it is not to be kept, or was.
+    keep: Option<Keep>,
+    /// The screen that the client operates, and the size of the frame that calls point into.
+    pub(super) screen: Option<(Screen, Size)>,
+    /// Why it could not be kept.
+    pub(super) refused: Option<Problem>,
     open: Option<Open>,
     output: Vec<Value>,
     events: usize,
+}
+
+/// How a response is kept.
+pub(super) struct Keep {
+    /// The items of its request.
+    pub(super) input: Vec<Value>,
+    /// Also when it fails: nobody hears of that otherwise.
+    pub(super) always: bool,
 }
 
 /// An item that is being written.
@@ -62,15 +75,13 @@ impl Open {
 }
 
 impl Growing {
-    pub(super) fn new(app: &App, object: Value, keep: Option<Vec<Message>>) -> Self {
+    pub(super) fn new(app: &App, object: Value, keep: Option<Keep>) -> Self {
         Self {
             app: Arc::clone(app),
             object,
             keep,
-            said: Message {
-                content: Vec::new(),
-                ..Message::assistant(None, "", Vec::new())
-            },
+            screen: None,
+            refused: None,
             open: None,
             output: Vec::new(),
             events: 0,
@@ -150,16 +161,26 @@ impl Growing {
             out,
         );
         self.output.push(item);
-        if open.is_thinking {
-            self.said.reasoning.get_or_insert_default().push_str(&open.text);
-        } else {
-            self.said.content.push(Content::Text(open.text));
-        }
     }
 
     fn call(&mut self, call: ToolCall, out: &mut String) {
         self.close_item("completed", out);
         let index = self.output.len();
+        let action = self.screen.and_then(|(_, frame)| computer::write(&call, frame));
+        if let (Some(action), Some((screen, _))) = (action, self.screen) {
+            let mut item = json!({"type": "computer_call", "id": ids::fresh("cu_"), "call_id": ids::fresh("call_"),
+                "pending_safety_checks": [], "status": "completed"});
+            if screen.lists {
+                item["actions"] = json!([action]);
+            } else {
+                item["action"] = action;
+            }
+            for kind in ["response.output_item.added", "response.output_item.done"] {
+                self.event(kind, &json!({"output_index": index, "item": item}), out);
+            }
+            self.output.push(item);
+            return;
+        }
         let id = ids::fresh("fc_");
         let arguments = Value::Object(call.arguments.clone()).to_string();
         let mut item = json!({"type": "function_call", "id": id, "call_id": ids::fresh("call_"), "name": call.name,
@@ -181,7 +202,6 @@ impl Growing {
             out,
         );
         self.output.push(item);
-        self.said.tool_calls.push(call);
     }
 
     fn end(&mut self, end: &End, usage: &Usage, out: &mut String) {
@@ -203,13 +223,46 @@ impl Growing {
         if *end == End::Length {
             self.object["incomplete_details"] = json!({"reason": "max_output_tokens"});
         }
-        if let Some(mut messages) = self.keep.take() {
-            messages.push(self.said.clone());
-            let id = self.object["id"].as_str().unwrap_or_default();
-            let object = self.object.clone();
-            self.app.responses.keep(id, Kept { object, messages });
+        // Before anybody hears of it.
+        if let Err(problem) = self.store() {
+            self.refused = Some(problem.clone());
+            self.failed(&problem, out);
+            return;
         }
         self.whole(&format!("response.{status}"), out);
+    }
+
+    /// Keeps it as it is now, if it is to be kept.
+    pub(super) fn store(&mut self) -> Result<(), Problem> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        let record = Record {
+            previous: self.object["previous_response_id"].as_str().map(str::to_owned),
+            input: keep.input.clone(),
+            object: self.object.clone(),
+        };
+        tokio::task::block_in_place(|| self.app.responses.keep(&record))
+    }
+
+    /// Ends it because nobody wants it any more.
+    pub(super) fn cancel(&mut self) {
+        self.close_item("incomplete", &mut String::new());
+        self.object["status"] = "cancelled".into();
+        self.object["output"] = std::mem::take(&mut self.output).into();
+        self.store_whatever_comes();
+    }
+
+    fn store_whatever_comes(&mut self) {
+        if let Err(problem) = self.store() {
+            tracing::warn!(%problem, "the end of a response in the background is lost");
+        }
+    }
+
+    fn failed(&mut self, problem: &Problem, out: &mut String) {
+        self.object["status"] = "failed".into();
+        let error = &Dialect::OpenAi.error(problem)["error"];
+        self.object["error"] =
+            json!({"code": problem.code.unwrap_or("server_error"), "message": error["message"]});
+        self.whole("response.failed", out);
     }
 }
 
@@ -233,12 +286,11 @@ impl Encoder for Growing {
 
     fn fail(&mut self, problem: &Problem, out: &mut String) {
         self.close_item("incomplete", out);
-        self.object["status"] = "failed".into();
         self.object["output"] = std::mem::take(&mut self.output).into();
-        let error = &Dialect::OpenAi.error(problem)["error"];
-        self.object["error"] =
-            json!({"code": problem.code.unwrap_or("server_error"), "message": error["message"]});
-        self.whole("response.failed", out);
+        self.failed(problem, out);
+        if self.keep.as_ref().is_some_and(|keep| keep.always) {
+            self.store_whatever_comes();
+        }
     }
 
     fn pulse(&mut self, out: &mut String) {

@@ -1,19 +1,24 @@
 //! `/v1/responses` and what can be done with a kept one.
 
+use std::sync::Arc;
+
+use aurore_action::Size;
 use aurore_chat::Message;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
-use super::convert;
-use super::encode::Growing;
+use super::computer::Screen;
+use super::encode::{Growing, Keep};
 use super::request::Create;
+use super::{convert, items};
 use crate::answers::{Answers, Encoder, stream};
 use crate::app::{App, now};
-use crate::body::read_json;
+use crate::body::{read_json, typed};
 use crate::dialect::{Dialect, json_response};
 use crate::problem::{Kind, Problem};
-use crate::reading::Piece;
+use crate::reading::{Piece, Reading};
 use crate::{ids, work};
 
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Response {
@@ -24,29 +29,66 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Response
 }
 
 pub(crate) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Response {
-    match app.responses.find(&id) {
-        Some(kept) => json_response(&kept.object),
-        None => Dialect::OpenAi.refuse(&unknown(&id, "response_id")),
-    }
+    let found = work::apart({
+        let id = id.clone();
+        move || app.responses.find(&id)
+    });
+    reply(
+        found
+            .await
+            .and_then(|found| found.ok_or_else(|| unknown(&id, "response_id"))),
+    )
 }
 
 pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Response {
-    if app.responses.delete(&id) {
-        return json_response(&json!({"id": id, "object": "response.deleted", "deleted": true}));
-    }
-    Dialect::OpenAi.refuse(&unknown(&id, "response_id"))
+    // One that is under way would come back at its end.
+    app.background.cancel(&id).await;
+    let deleted = work::apart({
+        let id = id.clone();
+        move || app.responses.delete(&id)
+    });
+    reply(deleted.await.and_then(|deleted| {
+        let gone = json!({"id": id, "object": "response.deleted", "deleted": true});
+        deleted.then_some(gone).ok_or_else(|| unknown(&id, "response_id"))
+    }))
 }
 
-/// Responses are not made in the background, so whatever is known has ended.
+/// What a response was given: the items of its request after those of all that it goes on from.
+pub(crate) async fn input_items(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let page = work::apart(move || {
+        let found = app.responses.items(&id, false)?;
+        let items = found.ok_or_else(|| unknown(&id, "response_id"))?;
+        items::page(items, query.as_deref().unwrap_or_default())
+    });
+    reply(page.await)
+}
+
+/// Ends a response in the background; one that has ended stays as it is.
 pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let problem = match app.responses.find(&id) {
-        Some(_) => Problem::invalid(
+    app.background.cancel(&id).await;
+    let found = work::apart({
+        let id = id.clone();
+        move || app.responses.find(&id)
+    });
+    reply(found.await.and_then(|found| match found {
+        Some(object) if object["background"] == true => Ok(object),
+        Some(_) => Err(Problem::invalid(
             "response_id",
-            "this response has ended: there is nothing to cancel",
-        ),
-        None => unknown(&id, "response_id"),
-    };
-    Dialect::OpenAi.refuse(&problem)
+            "only responses in the background are cancelled this way: others end when their connection is closed",
+        )),
+        None => Err(unknown(&id, "response_id")),
+    }))
+}
+
+fn reply(outcome: Result<Value, Problem>) -> Response {
+    match outcome {
+        Ok(value) => json_response(&value),
+        Err(problem) => Dialect::OpenAi.refuse(&problem),
+    }
 }
 
 fn unknown(id: &str, param: &str) -> Problem {
@@ -60,18 +102,37 @@ fn unknown(id: &str, param: &str) -> Problem {
 }
 
 async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
-    let request: Create = read_json(request, &app.options).await?;
+    let body: Value = read_json(request, &app.options).await?;
+    let input = items::named(&body["input"]);
+    let request: Create = typed(body)?;
     app.check_model(request.model.as_deref())?;
-    if request.background == Some(true) {
-        let message = "responses are not made in the background here: leave it out, and stream";
-        return Err(Problem::invalid("background", message));
-    }
     let is_stream = request.stream.unwrap_or(false);
+    let is_background = request.background.unwrap_or(false);
+    let is_kept = request.store.unwrap_or(true);
+    if is_background && !is_kept {
+        let message =
+            "a response in the background must be kept, or nobody would see it: leave \"store\": false out";
+        return Err(Problem::invalid("store", message));
+    }
+    if is_background && is_stream {
+        let message = "a response in the background is asked for, not streamed: leave one of the two out";
+        return Err(Problem::invalid("stream", message));
+    }
     let object = skeleton(app, &request);
     let owned = app.clone();
-    let (readings, keep) = work::apart(move || begin(&owned, request)).await?;
+    let (readings, screen) = work::apart(move || begin(&owned, request)).await?;
     let mut answers = Answers::new(readings);
-    let mut growing = Growing::new(app, object, keep);
+    let always = is_background;
+    let mut growing = Growing::new(app, object, is_kept.then_some(Keep { input, always }));
+    growing.screen = screen;
+    if is_background {
+        // From now on it can be asked for, whatever becomes of it.
+        growing.store()?;
+        let object = growing.object.clone();
+        let id = object["id"].as_str().unwrap_or_default().to_owned();
+        app.background.spawn(id, |stop| grow(answers, growing, stop));
+        return Ok(json_response(&object));
+    }
     if is_stream {
         return Ok(stream(answers, growing, app.options.pulse));
     }
@@ -84,32 +145,66 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
         // Nobody watches it grow.
         events.clear();
     }
-    Ok(json_response(&growing.object))
+    match growing.refused {
+        Some(problem) => Err(problem),
+        None => Ok(json_response(&growing.object)),
+    }
 }
 
-type Begun = (Vec<crate::reading::Reading>, Option<Vec<Message>>);
+/// Makes a response in the background, until it is told to stop.
+async fn grow(mut answers: Answers, mut growing: Growing, stop: Arc<Notify>) {
+    let mut events = String::new();
+    loop {
+        tokio::select! {
+            () = stop.notified() => return growing.cancel(),
+            next = answers.next() => match next {
+                Some((number, piece)) => growing.piece(number, piece, &mut events),
+                None => return,
+            },
+        }
+        events.clear();
+    }
+}
+
+type Begun = (Vec<Reading>, Option<(Screen, Size)>);
 
 fn begin(app: &App, mut request: Create) -> Result<Begun, Problem> {
+    let screen = convert::screen(&request);
     let earlier = match &request.previous_response_id {
-        Some(id) => match app.responses.find(id) {
-            Some(kept) => kept.messages,
-            None => return Err(unknown(id, "previous_response_id")),
-        },
+        Some(id) => earlier(app, id, screen)?,
         None => Vec::new(),
     };
-    let is_kept = request.store.unwrap_or(true);
+    if request.store.unwrap_or(true) {
+        // Nothing is computed that could not be kept.
+        app.responses.check()?;
+    }
     let instructions = request.instructions.take();
     let mut ask = convert::ask(request, earlier)?;
-    let keep = is_kept.then(|| ask.messages.clone());
     if let Some(instructions) = instructions {
         ask.messages.insert(0, Message::system(instructions));
     }
-    Ok((ask.begin(app, 1)?, keep))
+    let screen = screen.map(|screen| (screen, crate::screen::frame(screen.declared, &ask.messages)));
+    Ok((ask.begin(app, 1)?, screen))
+}
+
+/// The conversation up to a response.
+fn earlier(app: &App, id: &str, screen: Option<Screen>) -> Result<Vec<Message>, Problem> {
+    let unknown = || unknown(id, "previous_response_id");
+    let object = app.responses.find(id)?.ok_or_else(unknown)?;
+    if object["status"] == "in_progress" {
+        let message = format!("the response {id:?} is still being made: wait for its end, or cancel it");
+        return Err(Problem::invalid("previous_response_id", message));
+    }
+    items::messages(app.responses.items(id, true)?.ok_or_else(unknown)?, screen)
 }
 
 /// What is known of a response before it begins.
 fn skeleton(app: &App, request: &Create) -> Value {
     let tools = request.tools.iter().flatten().map(|tool| {
+        if convert::is_screen(&tool.kind) {
+            return json!({"type": tool.kind, "display_width": tool.display_width,
+                "display_height": tool.display_height});
+        }
         json!({"type": tool.kind, "name": tool.name, "description": tool.description, "parameters": tool.parameters,
             "strict": false})
     });
@@ -119,7 +214,7 @@ fn skeleton(app: &App, request: &Create) -> Value {
         "object": "response",
         "created_at": now(),
         "status": "in_progress",
-        "background": false,
+        "background": request.background.unwrap_or(false),
         "error": null,
         "incomplete_details": null,
         "instructions": request.instructions,

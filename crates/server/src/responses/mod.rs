@@ -1,10 +1,14 @@
 //! OpenAI's later dialect: `/v1/responses`, whose conversations the server may keep.
 
+mod background;
+mod computer;
 mod convert;
 mod encode;
 mod handlers;
+mod items;
 mod request;
 mod store;
 
-pub(crate) use handlers::{cancel, create, delete, retrieve};
-pub(crate) use store::Store;
+pub(crate) use background::Background;
+pub(crate) use handlers::{cancel, create, delete, input_items, retrieve};
+pub use store::{Responses, Retention, StoreError};

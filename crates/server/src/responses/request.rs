@@ -1,7 +1,7 @@
 //! What a client sends. Unknown fields are left alone.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Create {
@@ -38,7 +38,21 @@ pub(super) struct Item {
     pub(super) content: Option<Content>,
     pub(super) name: Option<String>,
     pub(super) arguments: Option<Value>,
-    pub(super) output: Option<Content>,
+    pub(super) output: Option<Output>,
+    pub(super) action: Option<Map<String, Value>>,
+    pub(super) actions: Option<Vec<Map<String, Value>>>,
+    pub(super) current_url: Option<String>,
+}
+
+/// What a call gave.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Output {
+    Content(Content),
+    /// Of a screen.
+    Picture {
+        image_url: Option<String>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +78,8 @@ pub(super) struct Tool {
     pub(super) name: Option<String>,
     pub(super) description: Option<String>,
     pub(super) parameters: Option<Value>,
+    pub(super) display_width: Option<u64>,
+    pub(super) display_height: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -13,8 +13,10 @@
 
 mod anthropic;
 mod client;
+mod computer;
 mod errors;
 mod guard;
+mod kept;
 mod life;
 mod openai;
 mod responses;

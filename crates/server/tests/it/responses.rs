@@ -136,7 +136,7 @@ fn calls_and_their_results_are_items() {
     let reply = ask(&running, json!({"input": items}));
     assert_eq!(reply.status, 200, "{reply:?}");
     for (more, param) in [
-        (json!({"input": [{"type": "computer_call"}]}), "input[0].type"),
+        (json!({"input": [{"type": "mcp_call"}]}), "input[0].type"),
         (
             json!({"input": [{"role": "robot", "content": "x"}]}),
             "input[0].role",
@@ -144,7 +144,6 @@ fn calls_and_their_results_are_items() {
         (json!({"input": [{"type": "function_call"}]}), "input[0].name"),
         (json!({"input": []}), "messages"),
         (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
-        (json!({"background": true}), "background"),
         (json!({"reasoning": {"effort": "x"}}), "reasoning.effort"),
         (json!({"text": {"format": {"type": "x"}}}), "text.format.type"),
     ] {

@@ -1,0 +1,109 @@
+//! Memory and disk together: memory answers at once, the disk when it has more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aurore_model::{Model, Snapshot};
+
+use super::disk::{Disk, DiskLimits, DiskStatistics};
+use super::tree::{Found, PrefixCache};
+use super::{BlockKey, Place};
+
+/// What was read before.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    // Before the disk: states that nobody has any more are not written when both go.
+    tree: PrefixCache,
+    disk: Option<Disk>,
+}
+
+impl Cache {
+    /// An empty memory over what the disk has, if it is to be used and can be.
+    pub(crate) fn new(model: &Arc<Model>, disk: Option<&DiskLimits>) -> Self {
+        let block_bytes = model.memory_plan().kv_per_token * Snapshot::EVERY as u64;
+        Self {
+            tree: PrefixCache::new(block_bytes),
+            disk: disk.and_then(|limits| Disk::open(limits, model)),
+        }
+    }
+
+    /// Bytes of all states and pages in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tree.bytes()
+    }
+
+    /// Number of states in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// The longest known beginning of a prompt's blocks that has a state in memory, `most` blocks at most, and the blocks
+    /// that memory or disk share with the prompt.
+    pub(crate) fn find(&mut self, keys: &[BlockKey], most: usize) -> Found {
+        let mut found = self.tree.find(keys, most);
+        if let Some(disk) = &self.disk {
+            found.shared = found.shared.max(disk.reach(keys, most).0);
+            if let Some(sequence) = &found.sequence {
+                disk.used(&keys[..sequence.len() / Snapshot::EVERY]);
+            }
+        }
+        found
+    }
+
+    /// Blocks that [`Cache::find`] would find a state for, without using them.
+    pub(crate) fn reach(&self, keys: &[BlockKey], most: usize) -> usize {
+        self.tree.reach(keys, most)
+    }
+
+    /// Blocks that [`Cache::restore`] would bring back.
+    pub(crate) fn reach_on_disk(&self, keys: &[BlockKey], most: usize) -> usize {
+        self.disk.as_ref().map_or(0, |disk| disk.reach(keys, most).1)
+    }
+
+    /// Has the deepest state of a prompt read from disk, `most` blocks at most, if it goes beyond `base`; `done` is given
+    /// it on another thread, or nothing.
+    pub(crate) fn restore(
+        &self,
+        keys: &[BlockKey],
+        most: usize,
+        base: Option<Snapshot>,
+        done: impl FnOnce(Option<Snapshot>) + Send + 'static,
+    ) {
+        match &self.disk {
+            Some(disk) => disk.restore(keys, most, base, done),
+            None => done(None),
+        }
+    }
+
+    /// Keeps a state after these blocks, and has it written.
+    pub(crate) fn insert(&mut self, keys: &[BlockKey], snapshot: Snapshot, place: Place) {
+        let kept = self.tree.insert(keys, snapshot, place);
+        if let (Some(disk), Some(snapshot)) = (&self.disk, kept) {
+            disk.keep(keys, &snapshot);
+        }
+    }
+
+    /// Gives up what is worth least in memory until no more than so many bytes are left.
+    pub(crate) fn shrink(&mut self, bytes: u64) {
+        self.tree.shrink(bytes);
+    }
+
+    /// Waits until what memory has is on disk too, so long at most.
+    pub(crate) fn flush(&self, patience: Duration) {
+        if let Some(disk) = &self.disk {
+            disk.flush(patience);
+        }
+    }
+
+    /// Notes tokens that were not read because the disk had them.
+    pub(crate) fn count_restored(&self, tokens: usize) {
+        if let Some(disk) = &self.disk {
+            disk.count_tokens(tokens);
+        }
+    }
+
+    /// What the disk did; `None` if it is not used.
+    pub(crate) fn disk_statistics(&self) -> Option<DiskStatistics> {
+        self.disk.as_ref().map(Disk::statistics)
+    }
+}
