@@ -7,6 +7,7 @@ use aurore_chat::Chat;
 use aurore_engine::Scheduler;
 
 use crate::Keys;
+use crate::page::Doors;
 use crate::problem::{Kind, Problem};
 use crate::responses::Store;
 
@@ -72,6 +73,7 @@ pub(crate) struct Parts {
     /// Seconds since 1970.
     pub(crate) since: u64,
     pub(crate) responses: Store,
+    pub(crate) doors: Doors,
 }
 
 impl Served {
@@ -83,8 +85,17 @@ impl Served {
             options,
             since: now(),
             responses: Store::default(),
+            doors: Doors::default(),
         };
         Self { app: Arc::new(parts) }
+    }
+
+    /// A path below the server's address that lets one browser see the page, once.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn link(&self) -> Result<String, getrandom::Error> {
+        self.app.doors.link()
     }
 }
 

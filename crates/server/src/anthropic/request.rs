@@ -1,77 +1,80 @@
 //! `/v1/messages`: what a client sends. Unknown fields are left alone.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Create {
-    pub(super) model: Option<String>,
-    pub(super) messages: Vec<Message>,
-    pub(super) system: Option<Content>,
-    pub(super) max_tokens: Option<usize>,
-    pub(super) stream: Option<bool>,
-    pub(super) stop_sequences: Option<Vec<String>>,
-    pub(super) temperature: Option<f32>,
-    pub(super) top_p: Option<f32>,
-    pub(super) top_k: Option<usize>,
-    pub(super) thinking: Option<Thinking>,
-    pub(super) tools: Option<Vec<Tool>>,
-    pub(super) tool_choice: Option<ToolChoice>,
+use crate::shapes::Content;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesRequest")]
+pub(crate) struct Create {
+    pub(crate) model: Option<String>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) system: Option<Content<Block>>,
+    pub(crate) max_tokens: Option<usize>,
+    pub(crate) stream: Option<bool>,
+    pub(crate) stop_sequences: Option<Vec<String>>,
+    pub(crate) temperature: Option<f32>,
+    pub(crate) top_p: Option<f32>,
+    pub(crate) top_k: Option<usize>,
+    pub(crate) thinking: Option<Thinking>,
+    pub(crate) tools: Option<Vec<Tool>>,
+    pub(crate) tool_choice: Option<ToolChoice>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Message {
-    pub(super) role: String,
-    pub(super) content: Content,
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesMessage")]
+pub(crate) struct Message {
+    pub(crate) role: String,
+    pub(crate) content: Content<Block>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Content {
-    Text(String),
-    Blocks(Vec<Block>),
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Block {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesBlock")]
+pub(crate) struct Block {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) text: Option<String>,
-    pub(super) thinking: Option<String>,
-    pub(super) source: Option<Source>,
-    pub(super) name: Option<String>,
-    pub(super) input: Option<Value>,
-    pub(super) content: Option<Content>,
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    pub(crate) thinking: Option<String>,
+    pub(crate) source: Option<Source>,
+    pub(crate) name: Option<String>,
+    pub(crate) input: Option<Value>,
+    pub(crate) content: Option<Content<Block>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Source {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesSource")]
+pub(crate) struct Source {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) data: Option<String>,
-    pub(super) url: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) data: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Thinking {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesThinking")]
+pub(crate) struct Thinking {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) budget_tokens: Option<usize>,
+    pub(crate) kind: String,
+    pub(crate) budget_tokens: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Tool {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesTool")]
+pub(crate) struct Tool {
     #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) input_schema: Option<Value>,
+    pub(crate) kind: Option<String>,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) input_schema: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct ToolChoice {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesToolChoice")]
+pub(crate) struct ToolChoice {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) name: Option<String>,
-    pub(super) disable_parallel_tool_use: Option<bool>,
+    pub(crate) kind: String,
+    pub(crate) name: Option<String>,
+    pub(crate) disable_parallel_tool_use: Option<bool>,
 }

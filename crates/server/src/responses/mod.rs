@@ -7,4 +7,5 @@ mod request;
 mod store;
 
 pub(crate) use handlers::{cancel, create, delete, retrieve};
+pub(crate) use request::Create;
 pub(crate) use store::Store;

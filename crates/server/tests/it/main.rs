@@ -13,9 +13,13 @@
 
 mod anthropic;
 mod client;
+mod completions;
+mod contract;
 mod errors;
 mod guard;
+mod keys;
 mod life;
 mod openai;
+mod page;
 mod responses;
 mod reuse;
