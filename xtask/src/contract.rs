@@ -36,8 +36,12 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
          fetched with pip into {}",
         folder.display()
     );
-    shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
-        .context("python3 makes no virtual environment (Debian: apt-get install python3-venv)")?;
+    shell::run(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder),
+    )
+    .context("python3 makes no virtual environment (Debian: apt-get install python3-venv)")?;
     shell::run(
         Command::new(folder.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])

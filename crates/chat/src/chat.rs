@@ -141,7 +141,9 @@ impl Chat {
         while let Some(letter) = text[at..].chars().next() {
             let rest = &text[at..];
             // The longest of those that begin here stands first.
-            let found = controls.iter().find(|(spelling, _)| rest.starts_with(spelling.as_str()));
+            let found = controls
+                .iter()
+                .find(|(spelling, _)| rest.starts_with(spelling.as_str()));
             let Some((spelling, id)) = found else {
                 at += letter.len_utf8();
                 continue;

@@ -166,7 +166,8 @@ fn check_limit(need: Need, caller: &Caller) -> Result<(), Problem> {
     limiter.admit(std::time::Instant::now()).map_err(|refused| {
         let Refused { what, limit, wait } = refused;
         let seconds = wait.as_secs() + 1;
-        let message = format!("this key has {limit} {what} a minute, and none left now: try again in {seconds} s");
+        let message =
+            format!("this key has {limit} {what} a minute, and none left now: try again in {seconds} s");
         Problem {
             retry: Some(seconds),
             ..Problem::new(Kind::Busy, message).coded("rate_limit_exceeded")
@@ -188,7 +189,9 @@ fn find_caller(served: &App, request: &Request) -> Result<Caller, Problem> {
     let message = match key {
         Some(key) => match keys.find(key, now()) {
             Some(holder) => return Ok(holder.into()),
-            None => "this key is not known here, or was revoked, or has ended: `aurore keys list` shows those that are",
+            None => {
+                "this key is not known here, or was revoked, or has ended: `aurore keys list` shows those that are"
+            }
         },
         None if page::is_open_to(served, request) => return Ok(Caller::browser()),
         // Its link is a key of its own.

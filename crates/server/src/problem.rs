@@ -74,7 +74,9 @@ impl Problem {
     /// The same about a field of another name.
     #[must_use]
     pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
-        let param = self.param.map(|param| if param == from { to.to_owned() } else { param });
+        let param = self
+            .param
+            .map(|param| if param == from { to.to_owned() } else { param });
         Self { param, ..self }
     }
 

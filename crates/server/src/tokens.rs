@@ -102,7 +102,11 @@ async fn spell(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Detokenize = read_json(request, &served.options).await?;
     served.check_model(request.model.as_deref())?;
     let vocabulary = served.chat.vocabulary();
-    if let Some(place) = request.tokens.iter().position(|id| vocabulary.token(*id).is_none()) {
+    if let Some(place) = request
+        .tokens
+        .iter()
+        .position(|id| vocabulary.token(*id).is_none())
+    {
         let message = format!(
             "{} is no token: ids are below {}",
             request.tokens[place],

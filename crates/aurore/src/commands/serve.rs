@@ -131,7 +131,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let link = if args.no_auth {
         "/".to_owned()
     } else {
-        served.link().with_hint("no link could be made up", "start it again")?
+        served
+            .link()
+            .with_hint("no link could be made up", "start it again")?
     };
     let server = Server::start(served, listener)?;
     let address = server.address();

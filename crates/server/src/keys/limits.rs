@@ -122,7 +122,10 @@ mod tests {
             assert_eq!(limiter.admit(start), Ok(()));
         }
         let refused = limiter.admit(start).unwrap_err();
-        assert_eq!((refused.what, refused.limit, refused.wait.as_secs()), ("requests", 3, 19));
+        assert_eq!(
+            (refused.what, refused.limit, refused.wait.as_secs()),
+            ("requests", 3, 19)
+        );
         assert!(limiter.admit(later(19)).is_err());
         assert_eq!(limiter.admit(later(20)), Ok(()));
         assert!(limiter.admit(later(20)).is_err());

@@ -76,7 +76,9 @@ impl Live {
                     .collect();
             }
             // Nobody can tell what it would have revoked, so it opens nothing.
-            Err(error) => tracing::error!(%error, "the keys cannot be read: none of them opens the server now"),
+            Err(error) => {
+                tracing::error!(%error, "the keys cannot be read: none of them opens the server now")
+            }
         }
     }
 }

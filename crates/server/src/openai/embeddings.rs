@@ -98,7 +98,8 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
         vectors.push(encode(unit(&vector[..dimensions.min(vector.len())]), encoding));
     }
     let data = vectors.into_iter().enumerate();
-    let data = data.map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}));
+    let data =
+        data.map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}));
     Ok(json_response(&json!({
         "object": "list",
         "data": data.collect::<Vec<Value>>(),

@@ -28,9 +28,7 @@ const COOKIE: &str = "cookie";
 pub(crate) async fn document(State(served): State<App>) -> Response {
     match describe(&served) {
         Ok(document) => json_response(&document),
-        Err(error) => {
-            Dialect::OpenAi.refuse(&Problem::new(Kind::Defect, error.to_string()))
-        }
+        Err(error) => Dialect::OpenAi.refuse(&Problem::new(Kind::Defect, error.to_string())),
     }
 }
 
@@ -98,7 +96,10 @@ fn entry(operation: &Operation, is_open: bool) -> Value {
     };
     content.insert(operation.kind.to_owned(), json!({"schema": schema}));
     if operation.streams {
-        content.insert("text/event-stream".to_owned(), json!({"schema": {"type": "string"}}));
+        content.insert(
+            "text/event-stream".to_owned(),
+            json!({"schema": {"type": "string"}}),
+        );
     }
     let mut answers = json!({"200": {"description": "Done.", "content": content}});
     let error = match Dialect::of(operation.path) {
@@ -157,7 +158,9 @@ mod tests {
             let part = part.trim_start();
             match part.strip_prefix('"') {
                 Some(rest) => rest.split('"').next(),
-                None => part.starts_with("page::ENTRANCE").then_some(crate::page::ENTRANCE),
+                None => part
+                    .starts_with("page::ENTRANCE")
+                    .then_some(crate::page::ENTRANCE),
             }
         };
         parts.map(|part| literal(part).unwrap()).collect()

@@ -119,7 +119,10 @@ impl Operation {
             list.push(("400", "The request means nothing, or cannot be done."));
         }
         list.push(("401", "No key, or one that opens nothing."));
-        list.push(("403", "A key without the scope, or a name or page that may not ask."));
+        list.push((
+            "403",
+            "A key without the scope, or a name or page that may not ask.",
+        ));
         if self.takes.is_some() || self.parameter.is_some_and(|(_, place, _)| place == "path") {
             list.push(("404", "There is no such thing."));
         }
@@ -163,11 +166,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag("openai")
             .takes("EmbeddingRequest")
             .gives("EmbeddingList"),
-        Operation::post("/v1/responses", INFER, "Answers items, which may go on from a kept response.")
-            .tag("openai")
-            .takes("ResponseRequest")
-            .gives("Response")
-            .streams(),
+        Operation::post(
+            "/v1/responses",
+            INFER,
+            "Answers items, which may go on from a kept response.",
+        )
+        .tag("openai")
+        .takes("ResponseRequest")
+        .gives("Response")
+        .streams(),
         Operation::get("/v1/responses/{id}", INFER, "A kept response.")
             .tag("openai")
             .with("id", response.1, response.2)
@@ -176,19 +183,27 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag("openai")
             .with("id", response.1, response.2)
             .gives("Deleted"),
-        Operation::post("/v1/responses/{id}/cancel", INFER, "Ends a response that is under way.")
-            .tag("openai")
-            .with("id", response.1, response.2)
-            .gives("Response"),
+        Operation::post(
+            "/v1/responses/{id}/cancel",
+            INFER,
+            "Ends a response that is under way.",
+        )
+        .tag("openai")
+        .with("id", response.1, response.2)
+        .gives("Response"),
         Operation::post("/v1/messages", INFER, "Answers a conversation.")
             .tag("anthropic")
             .takes("MessagesRequest")
             .gives("AnthropicMessage")
             .streams(),
-        Operation::post("/v1/messages/count_tokens", INFER, "The tokens of a conversation.")
-            .tag("anthropic")
-            .takes("MessagesRequest")
-            .gives("TokenCount"),
+        Operation::post(
+            "/v1/messages/count_tokens",
+            INFER,
+            "The tokens of a conversation.",
+        )
+        .tag("anthropic")
+        .takes("MessagesRequest")
+        .gives("TokenCount"),
         Operation::post("/tokenize", INFER, "Text or a conversation as token ids.")
             .tag("tokens")
             .takes("TokenizeRequest")
@@ -201,7 +216,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/ready", Access::Any, "Whether it takes requests.").gives("Status"),
         Operation::get("/openapi.json", Access::Any, "This document.").gives("Document"),
         Operation::get("/metrics", MANAGE, "Figures for Prometheus.").text("text/plain"),
-        Operation::post("/links", MANAGE, "A link that lets one browser see the page, once.").gives("Link"),
+        Operation::post(
+            "/links",
+            MANAGE,
+            "A link that lets one browser see the page, once.",
+        )
+        .gives("Link"),
         Operation::get("/open", Access::Link, "Where such a link leads.")
             .tag("page")
             .with("token", "query", "What the link brings.")

@@ -11,8 +11,8 @@ pub(super) async fn figures(State(served): State<App>) -> Response {
     let scheduler = &served.scheduler;
     let figures = scheduler.statistics();
     let limits = scheduler.limits();
-    let first_token = (figures.first_tokens > 0)
-        .then(|| figures.first_token_seconds / figures.first_tokens as f64);
+    let first_token =
+        (figures.first_tokens > 0).then(|| figures.first_token_seconds / figures.first_tokens as f64);
     json_response(&json!({
         "model": served.options.name,
         "ready": scheduler.is_ready(),

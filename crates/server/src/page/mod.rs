@@ -36,7 +36,10 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/", get(page))
-        .route("/page.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route(
+            "/page.css",
+            get(|| async { file("text/css; charset=utf-8", STYLE) }),
+        )
         .route(
             "/page.js",
             get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }),
@@ -75,7 +78,10 @@ pub(crate) fn locked(problem: &Problem) -> Response {
 
 /// Takes a link's token and gives a cookie for it.
 pub(crate) async fn enter(State(served): State<App>, request: Request) -> Response {
-    let token = request.uri().query().and_then(|query| query.strip_prefix("token="));
+    let token = request
+        .uri()
+        .query()
+        .and_then(|query| query.strip_prefix("token="));
     // Whoever only asks for the head has not come in.
     let is_get = request.method() == Method::GET;
     let cookie = match token.filter(|_| is_get).map(|token| served.doors.open(token)) {
@@ -164,8 +170,14 @@ fn file_of(kind: &'static str, text: impl Into<Body>) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ] {
         response
             .headers_mut()

@@ -73,7 +73,9 @@ impl Running {
     /// An answer as it comes.
     pub(crate) fn raw(&self, method: &str, path: &str) -> String {
         let mut text = String::new();
-        self.open(method, path, &[], "").read_to_string(&mut text).unwrap();
+        self.open(method, path, &[], "")
+            .read_to_string(&mut text)
+            .unwrap();
         text
     }
 

@@ -46,12 +46,24 @@ fn a_text_goes_on_in_every_form() {
     let one = nano().spelled("One").unwrap().len();
     assert_eq!(several["usage"]["prompt_tokens"], 2 * ids.len() + one);
     // Streamed.
-    let events = complete(&running, json!({"stream": true, "stream_options": {"include_usage": true}})).events();
-    let streamed: String = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
+    let events = complete(
+        &running,
+        json!({"stream": true, "stream_options": {"include_usage": true}}),
+    )
+    .events();
+    let streamed: String = events
+        .iter()
+        .filter_map(|event| event["choices"][0]["text"].as_str())
+        .collect();
     assert_eq!(streamed, said);
-    let reasons = events.iter().filter(|event| event["choices"][0]["finish_reason"].is_string());
+    let reasons = events
+        .iter()
+        .filter(|event| event["choices"][0]["finish_reason"].is_string());
     assert_eq!(reasons.count(), 1);
-    assert_eq!(events.last().unwrap()["usage"]["completion_tokens"], whole["usage"]["completion_tokens"]);
+    assert_eq!(
+        events.last().unwrap()["usage"]["completion_tokens"],
+        whole["usage"]["completion_tokens"]
+    );
 }
 
 #[test]
@@ -64,18 +76,30 @@ fn limits_stops_and_probabilities() {
     assert_eq!(text(&stopped["choices"][0]), said.split(&stop).next().unwrap());
     assert_eq!(stopped["choices"][0]["finish_reason"], "stop");
     let bias: Value = eos().iter().map(|id| (id.to_string(), json!(-100))).collect();
-    let cut = complete(&running, json!({"max_tokens": 3, "logprobs": 2, "logit_bias": bias}));
+    let cut = complete(
+        &running,
+        json!({"max_tokens": 3, "logprobs": 2, "logit_bias": bias}),
+    );
     let choice = &cut.json()["choices"][0];
     assert_eq!(choice["finish_reason"], "length");
     let facts = &choice["logprobs"];
-    let tokens: Vec<&str> = facts["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap()).collect();
+    let tokens: Vec<&str> = facts["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token.as_str().unwrap())
+        .collect();
     assert_eq!((tokens.len(), tokens.concat()), (3, text(choice).to_owned()));
     let mut letters = 0;
     for (place, token) in tokens.iter().enumerate() {
         assert_eq!(facts["text_offset"][place], letters);
         letters += token.chars().count();
         let top = facts["top_logprobs"][place].as_object().unwrap();
-        assert_eq!((top.len(), &top[*token]), (2, &facts["token_logprobs"][place]), "{choice}");
+        assert_eq!(
+            (top.len(), &top[*token]),
+            (2, &facts["token_logprobs"][place]),
+            "{choice}"
+        );
     }
     // Without a limit it is this dialect's own.
     let long = complete(&running, json!({"max_tokens": null, "logit_bias": bias})).json();
@@ -104,7 +128,11 @@ fn what_is_not_there_is_said() {
         (json!({"logit_bias": {"x": 1}}), "logit_bias"),
     ] {
         let reply = complete(&running, more.clone());
-        assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!(param)), "{more} {reply:?}");
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["param"]),
+            (400, &json!(param)),
+            "{more} {reply:?}"
+        );
     }
 }
 
@@ -125,7 +153,10 @@ fn vector(value: &Value) -> Vec<f32> {
 fn texts_are_vectors() {
     let running = Running::new();
     let numbers = running.scheduler.engine().model().config().text.hidden_size;
-    let reply = embed(&running, json!({"input": ["Close the message.", "Open the menu.", "Close the message."]}));
+    let reply = embed(
+        &running,
+        json!({"input": ["Close the message.", "Open the menu.", "Close the message."]}),
+    );
     assert_eq!(reply.status, 200, "{reply:?}");
     let reply = reply.json();
     let data = reply["data"].as_array().unwrap();
@@ -137,12 +168,19 @@ fn texts_are_vectors() {
     let length = |vector: &[f32]| vector.iter().map(|number| number * number).sum::<f32>();
     assert!(vectors.iter().all(|vector| (length(vector) - 1.0).abs() < 1e-5));
     let counts = ["Close the message.", "Open the menu."].map(|text| nano().spelled(text).unwrap().len());
-    assert_eq!(reply["usage"], json!({"prompt_tokens": 2 * counts[0] + counts[1], "total_tokens": 2 * counts[0] + counts[1]}));
+    assert_eq!(
+        reply["usage"],
+        json!({"prompt_tokens": 2 * counts[0] + counts[1], "total_tokens": 2 * counts[0] + counts[1]})
+    );
     // As ids, and in base64.
     let ids = nano().spelled("Close the message.").unwrap();
     let packed = embed(&running, json!({"input": [ids], "encoding_format": "base64"})).json();
-    let bytes = BASE64_STANDARD.decode(packed["data"][0]["embedding"].as_str().unwrap()).unwrap();
-    let (words, []) = bytes.as_chunks() else { panic!("{packed}") };
+    let bytes = BASE64_STANDARD
+        .decode(packed["data"][0]["embedding"].as_str().unwrap())
+        .unwrap();
+    let (words, []) = bytes.as_chunks() else {
+        panic!("{packed}")
+    };
     let unpacked: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
     assert_eq!(unpacked, vectors[0]);
     // The beginning of one, again of unit length.
@@ -155,7 +193,10 @@ fn texts_are_vectors() {
     let long = "Close the message. ".repeat(40);
     let first = embed(&running, json!({"input": long})).json();
     running.chat(json!({"messages": [{"role": "user", "content": long}]}));
-    assert_eq!(embed(&running, json!({"input": long})).json()["data"], first["data"]);
+    assert_eq!(
+        embed(&running, json!({"input": long})).json()["data"],
+        first["data"]
+    );
 }
 
 #[test]
@@ -175,7 +216,11 @@ fn what_is_no_text_is_not_embedded() {
         (json!({"pooling": "max"}), "pooling"),
     ] {
         let reply = embed(&running, more.clone());
-        assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!(param)), "{reply:?}");
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["param"]),
+            (400, &json!(param)),
+            "{reply:?}"
+        );
     }
     let many = embed(&running, json!({"input": vec!["a"; 200]}));
     assert_eq!(many.json()["data"].as_array().unwrap().len(), 200);
@@ -189,10 +234,18 @@ fn tokens_and_back() {
     let ids = nano().spelled(RENDERED).unwrap();
     assert_eq!((&cut["tokens"], &cut["count"]), (&json!(ids), &json!(ids.len())));
     assert_eq!(cut["max_model_len"], running.scheduler.engine().context());
-    let strings: Vec<&str> = cut["token_strs"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let strings: Vec<&str> = cut["token_strs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
     assert_eq!(strings.concat(), RENDERED);
     // llama.cpp's words.
-    assert_eq!(tokenize(json!({"content": RENDERED})).json()["tokens"], cut["tokens"]);
+    assert_eq!(
+        tokenize(json!({"content": RENDERED})).json()["tokens"],
+        cut["tokens"]
+    );
     let back = running.post("/detokenize", &json!({"tokens": ids})).json();
     assert_eq!(back, json!({"prompt": RENDERED, "content": RENDERED}));
     // A conversation is what it is when it is answered.
@@ -202,9 +255,16 @@ fn tokens_and_back() {
     assert_eq!(talk["count"], asked["usage"]["prompt_tokens"]);
     let closed = tokenize(json!({"messages": messages, "add_generation_prompt": false})).json();
     assert!(closed["count"].as_u64() < talk["count"].as_u64());
-    for body in [json!({}), json!({"prompt": "a", "messages": []}), json!({"messages": [{"role": "x"}]})] {
+    for body in [
+        json!({}),
+        json!({"prompt": "a", "messages": []}),
+        json!({"messages": [{"role": "x"}]}),
+    ] {
         assert_eq!(tokenize(body).status, 400);
     }
     let reply = running.post("/detokenize", &json!({"tokens": [5, 99_999_999]}));
-    assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("tokens[1]")));
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["param"]),
+        (400, &json!("tokens[1]"))
+    );
 }

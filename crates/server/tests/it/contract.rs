@@ -36,14 +36,23 @@ fn it_describes_what_is_served() {
     let document = document(&running);
     assert_eq!(document["openapi"], "3.1.0");
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    assert_eq!(schemas["ChatRequest"]["properties"]["model"]["enum"], json!(["nano", null]));
+    assert_eq!(
+        schemas["ChatRequest"]["properties"]["model"]["enum"],
+        json!(["nano", null])
+    );
     // Every reference leads somewhere, and nobody's name was taken twice.
     let text = document.to_string();
     for part in text.split("#/components/schemas/").skip(1) {
         let name = part.split('"').next().unwrap();
         assert!(schemas.contains_key(name), "{name}");
     }
-    assert!(!schemas.keys().any(|name| name.ends_with(|letter: char| letter.is_ascii_digit())), "{:?}", schemas.keys());
+    assert!(
+        !schemas
+            .keys()
+            .any(|name| name.ends_with(|letter: char| letter.is_ascii_digit())),
+        "{:?}",
+        schemas.keys()
+    );
     // What is described is there.
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {

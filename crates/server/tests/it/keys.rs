@@ -86,7 +86,10 @@ fn a_revoked_key_opens_nothing_from_the_next_request_on() {
     let kept = Kept::new();
     // An empty store lets nobody in.
     assert_eq!(kept.get("", "/health").status, 401);
-    let (first, second) = (kept.make(NewKey::named("first")), kept.make(NewKey::named("second")));
+    let (first, second) = (
+        kept.make(NewKey::named("first")),
+        kept.make(NewKey::named("second")),
+    );
     assert_eq!(kept.get(&first, "/v1/models").status, 200);
     kept.store.revoke("first").unwrap();
     assert_eq!(kept.get(&first, "/v1/models").status, 401);
@@ -115,8 +118,14 @@ fn a_minute_has_so_many_requests() {
         (refused.status, &refused.json()["error"]["code"]),
         (429, &json!("rate_limit_exceeded"))
     );
-    let wait = refused.head.lines().find_map(|line| line.strip_prefix("retry-after: "));
-    assert!((1..=31).contains(&wait.unwrap().parse::<u64>().unwrap()), "{refused:?}");
+    let wait = refused
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("retry-after: "));
+    assert!(
+        (1..=31).contains(&wait.unwrap().parse::<u64>().unwrap()),
+        "{refused:?}"
+    );
     let refused = kept.post(&limited, "/v1/messages", &ask);
     assert_eq!(
         (refused.status, &refused.json()["error"]["type"]),

@@ -16,7 +16,10 @@ fn guarded() -> Running {
 }
 
 fn cookie(reply: &Reply) -> Option<String> {
-    let set = reply.head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    let set = reply
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
     let set = set?;
     assert!(set.contains("; path=/; httponly; samesite=strict"), "{set}");
     // The head was brought to small letters, the cookie's value too.
@@ -28,11 +31,17 @@ fn a_link_works_once_and_leaves_a_cookie() {
     let running = guarded();
     let html = [("accept", "text/html,*/*")];
     let closed = running.send("GET", "/", &html, "");
-    assert!(closed.status == 401 && closed.head.contains("text/html"), "{closed:?}");
+    assert!(
+        closed.status == 401 && closed.head.contains("text/html"),
+        "{closed:?}"
+    );
     let link = running.link();
     assert_eq!(running.send("HEAD", &link, &[], "").status, 401);
     let raw = running.raw("GET", &link);
-    let set = raw.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let set = raw
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))
+        .unwrap();
     let cookie_value = set.split(';').next().unwrap().to_owned();
     let again = running.get(&link);
     assert!(again.status == 401 && cookie(&again).is_none(), "{again:?}");
@@ -50,8 +59,14 @@ fn a_link_works_once_and_leaves_a_cookie() {
     for path in ["/v1/models", "/metrics"] {
         assert_eq!(with(path).status, 403, "{path}");
     }
-    let ask = [("cookie", cookie_value.as_str()), ("content-type", "application/json")];
-    assert_eq!(running.send("POST", "/v1/chat/completions", &ask, "{}").status, 401);
+    let ask = [
+        ("cookie", cookie_value.as_str()),
+        ("content-type", "application/json"),
+    ];
+    assert_eq!(
+        running.send("POST", "/v1/chat/completions", &ask, "{}").status,
+        401
+    );
     assert_eq!(running.send("POST", "/links", &ask, "").status, 401);
     // Nor does it open another server of this machine.
     let name = cookie_value.split('=').next().unwrap();
@@ -72,11 +87,17 @@ fn whoever_may_manage_gives_out_more_links() {
 fn figures_say_what_goes_on() {
     let running = Running::new();
     let before = running.get("/figures").json();
-    assert_eq!((&before["model"], &before["first_token_seconds"]), (&"nano".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&before["model"], &before["first_token_seconds"]),
+        (&"nano".into(), &serde_json::Value::Null)
+    );
     running.chat(serde_json::json!({"max_tokens": 3}));
     while running.scheduler.statistics().answers < 1 {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let after = running.get("/figures").json();
-    assert!(after["answers"] == 1 && after["first_token_seconds"].as_f64().unwrap() > 0.0, "{after}");
+    assert!(
+        after["answers"] == 1 && after["first_token_seconds"].as_f64().unwrap() > 0.0,
+        "{after}"
+    );
 }

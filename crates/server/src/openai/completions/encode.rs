@@ -82,12 +82,14 @@ fn choice(index: usize, text: &str, logprobs: Option<&Value>, end: Option<&End>)
 /// Prompts count once for all their answers.
 fn total(usages: &[Usage], each: usize) -> Usage {
     let prompts = usages.chunks(each.max(1));
-    let prompts = prompts.map(|answers| answers.iter().fold(Usage::default(), |sum, usage| Usage {
-        prompt: sum.prompt.max(usage.prompt),
-        cached: sum.cached.max(usage.cached),
-        answer: sum.answer + usage.answer,
-        thinking: 0,
-    }));
+    let prompts = prompts.map(|answers| {
+        answers.iter().fold(Usage::default(), |sum, usage| Usage {
+            prompt: sum.prompt.max(usage.prompt),
+            cached: sum.cached.max(usage.cached),
+            answer: sum.answer + usage.answer,
+            thinking: 0,
+        })
+    });
     prompts.fold(Usage::default(), |sum, usage| Usage {
         prompt: sum.prompt + usage.prompt,
         cached: sum.cached + usage.cached,
@@ -112,7 +114,10 @@ impl Logprobs {
         for fact in facts {
             self.tokens.push(spell(&fact.bytes));
             self.logprobs.push(fact.logprob);
-            let top = fact.top.iter().map(|(bytes, logprob)| (spell(bytes), Value::from(*logprob)));
+            let top = fact
+                .top
+                .iter()
+                .map(|(bytes, logprob)| (spell(bytes), Value::from(*logprob)));
             self.top.push(Value::Object(top.collect::<Map<_, _>>()));
             self.offsets.push(self.letters);
             // Bytes that begin a letter: one letter may be of several tokens.

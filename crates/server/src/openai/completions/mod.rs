@@ -86,7 +86,10 @@ fn check(request: &Completions) -> Result<(), Problem> {
         let message = "all answers are given: leave it out, or make it the same as `n`";
         return Err(Problem::invalid("best_of", message));
     }
-    if request.logprobs.is_some_and(|count| count > convert::MOST_LOGPROBS) {
+    if request
+        .logprobs
+        .is_some_and(|count| count > convert::MOST_LOGPROBS)
+    {
         let message = format!("at most {} are reported", convert::MOST_LOGPROBS);
         return Err(Problem::invalid("logprobs", message));
     }
