@@ -2,24 +2,37 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 /// The server as a program.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
     /// What it said when it began.
-    said: Value,
+    pub(crate) said: Value,
+    /// Where it keeps things, if that is its own.
+    #[expect(dead_code, reason = "it is kept until the server ends")]
+    home: Option<tempfile::TempDir>,
 }
 
 impl Serving {
-    fn new(args: &[&str]) -> Self {
+    /// In a home of its own, where nobody keeps keys.
+    pub(crate) fn new(args: &[&str]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut serving = Self::at(home.path(), args);
+        serving.home = Some(home);
+        serving
+    }
+
+    pub(crate) fn at(home: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
             .args(["serve", "--json", "--port", "0", "--memory", "0.5"])
             .args(args)
             .env_remove("AURORE_API_KEY")
+            .env("AURORE_HOME", home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -31,10 +44,11 @@ impl Serving {
             said: serde_json::from_str(&line).unwrap(),
             child,
             out,
+            home: None,
         }
     }
 
-    fn ask(&self, key: Option<&str>) -> String {
+    pub(crate) fn ask(&self, key: Option<&str>) -> String {
         let address = self.said["address"].as_str().unwrap();
         let body = r#"{"messages": [{"role": "user", "content": "Close the message."}], "max_tokens": 5}"#;
         let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));

@@ -65,6 +65,11 @@ impl Running {
         self.server.take().unwrap().stop().unwrap();
     }
 
+    /// Bytes that a sequence of so many tokens takes.
+    pub(crate) fn memory(tokens: u64) -> u64 {
+        NANO.1.model().memory_plan().sequence(tokens)
+    }
+
     /// A path that lets one browser see the page.
     pub(crate) fn link(&self) -> String {
         self.served.link().unwrap()

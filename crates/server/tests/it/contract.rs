@@ -21,7 +21,15 @@ fn served() -> Running {
         max_tokens: 4,
         ..Options::default()
     };
-    Running::with(options, Limits::default())
+    // Requests that ask for a million tokens end where memory does.
+    let memory = Running::memory(256);
+    Running::with(
+        options,
+        Limits {
+            memory,
+            ..Limits::default()
+        },
+    )
 }
 
 fn document(running: &Running) -> Value {
