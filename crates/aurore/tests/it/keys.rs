@@ -32,7 +32,16 @@ fn a_key_is_made_used_and_revoked_under_a_running_server() {
     // There is a key, so none is made up.
     assert_eq!(serving.said["key"], Value::Null);
     assert!(serving.ask(Some(&key)).starts_with("HTTP/1.1 200"));
-    let later = run(&["make", "phone", "--json", "--requests-per-minute", "1", "--days", "2"]).unwrap();
+    let later = run(&[
+        "make",
+        "phone",
+        "--json",
+        "--requests-per-minute",
+        "1",
+        "--days",
+        "2",
+    ])
+    .unwrap();
     let later: Value = serde_json::from_str(&later).unwrap();
     let phone = later["key"].as_str().unwrap();
     assert!(serving.ask(Some(phone)).starts_with("HTTP/1.1 200"));
@@ -42,13 +51,24 @@ fn a_key_is_made_used_and_revoked_under_a_running_server() {
         "{refused}"
     );
     let list = run(&["list"]).unwrap();
-    assert!(list.contains("laptop") && list.contains("1 requests/min") && list.contains("ends in 2 days"), "{list}");
+    assert!(
+        list.contains("laptop") && list.contains("1 requests/min") && list.contains("ends in 2 days"),
+        "{list}"
+    );
     assert!(!list.contains(&key) && !list.contains(phone));
     run(&["revoke", "laptop"]).unwrap();
     run(&["revoke", later["id"].as_str().unwrap()]).unwrap();
     // The last one is gone, and still nobody comes in without a key.
     assert!(serving.ask(Some(&key)).starts_with("HTTP/1.1 401"));
     assert!(serving.ask(None).starts_with("HTTP/1.1 401"));
-    assert!(run(&["revoke", "laptop"]).unwrap_err().contains("aurore keys list"));
-    assert!(run(&["make", "x", "--scope", "everything"]).unwrap_err().contains("infer, manage or agent"));
+    assert!(
+        run(&["revoke", "laptop"])
+            .unwrap_err()
+            .contains("aurore keys list")
+    );
+    assert!(
+        run(&["make", "x", "--scope", "everything"])
+            .unwrap_err()
+            .contains("infer, manage or agent")
+    );
 }

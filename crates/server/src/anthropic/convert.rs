@@ -12,6 +12,10 @@ use crate::shapes;
 /// # Errors
 /// For whatever means nothing, with its place.
 pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
+    if request.messages.is_empty() {
+        let message = "there is no message: send at least one";
+        return Err(Problem::invalid("messages", message));
+    }
     let mut messages = Vec::new();
     if let Some(system) = request.system {
         let content = contents("system", system)?;

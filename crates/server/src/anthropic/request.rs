@@ -10,12 +10,15 @@ use crate::shapes::Content;
 #[schemars(rename = "MessagesRequest")]
 pub(crate) struct Create {
     pub(crate) model: Option<String>,
+    #[schemars(length(min = 1))]
     pub(crate) messages: Vec<Message>,
     pub(crate) system: Option<Content<Block>>,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) stream: Option<bool>,
     pub(crate) stop_sequences: Option<Vec<String>>,
+    #[schemars(range(min = 0))]
     pub(crate) temperature: Option<f32>,
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub(crate) top_p: Option<f32>,
     pub(crate) top_k: Option<usize>,
     pub(crate) thinking: Option<Thinking>,
@@ -26,6 +29,7 @@ pub(crate) struct Create {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "MessagesMessage")]
 pub(crate) struct Message {
+    #[schemars(extend("enum" = ["user", "assistant"]))]
     pub(crate) role: String,
     pub(crate) content: Content<Block>,
 }
@@ -34,6 +38,7 @@ pub(crate) struct Message {
 #[schemars(rename = "MessagesBlock")]
 pub(crate) struct Block {
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["text", "image", "thinking", "redacted_thinking", "tool_use", "tool_result"]))]
     pub(crate) kind: String,
     pub(crate) text: Option<String>,
     pub(crate) thinking: Option<String>,
@@ -47,6 +52,7 @@ pub(crate) struct Block {
 #[schemars(rename = "MessagesSource")]
 pub(crate) struct Source {
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["base64", "url"]))]
     pub(crate) kind: String,
     pub(crate) data: Option<String>,
     pub(crate) url: Option<String>,
@@ -56,6 +62,7 @@ pub(crate) struct Source {
 #[schemars(rename = "MessagesThinking")]
 pub(crate) struct Thinking {
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["enabled", "adaptive", "disabled"]))]
     pub(crate) kind: String,
     pub(crate) budget_tokens: Option<usize>,
 }
@@ -64,6 +71,7 @@ pub(crate) struct Thinking {
 #[schemars(rename = "MessagesTool")]
 pub(crate) struct Tool {
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["custom", null]))]
     pub(crate) kind: Option<String>,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
@@ -74,6 +82,7 @@ pub(crate) struct Tool {
 #[schemars(rename = "MessagesToolChoice")]
 pub(crate) struct ToolChoice {
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["auto", "any", "tool", "none"]))]
     pub(crate) kind: String,
     pub(crate) name: Option<String>,
     pub(crate) disable_parallel_tool_use: Option<bool>,

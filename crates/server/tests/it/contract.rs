@@ -90,10 +90,20 @@ fn schemathesis_finds_nothing() {
     let running = served();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
     let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(
+        scratch.path().join("openapi.json"),
+        document(&running).to_string(),
+    )
+    .unwrap();
     let output = Command::new(schemathesis())
         .arg("--config-file")
         .arg(folder.join("schemathesis.toml"))
-        .args(["run", &format!("http://{}/openapi.json", running.address)])
+        .args([
+            "run",
+            "openapi.json",
+            "--url",
+            &format!("http://{}", running.address),
+        ])
         // What it remembers of earlier runs would make this one another.
         .current_dir(scratch.path())
         .env("AURORE_KEY", KEY)

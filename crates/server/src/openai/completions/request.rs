@@ -35,6 +35,8 @@ pub(crate) struct Completions {
     pub(super) frequency_penalty: Option<f32>,
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(super) repetition_penalty: Option<f32>,
+    /// By token id, each from -100 to 100.
+    #[schemars(with = "Option<HashMap<u32, f32>>")]
     pub(super) logit_bias: Option<HashMap<String, f32>>,
     /// So many of the likeliest tokens are reported beside each.
     #[schemars(range(max = 20))]
