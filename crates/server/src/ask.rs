@@ -120,6 +120,17 @@ impl Ask {
         Ok(served.chat.prompt(&self.messages, &self.tools, &options)?)
     }
 
+    /// Tokens of the prompt of a request that could be answered.
+    pub(crate) fn count(&self, served: &App) -> Result<usize, Problem> {
+        self.check()?;
+        let mode = Mode {
+            thinking: false,
+            images: false,
+        };
+        self.wishes.over(served.chat.sampling(mode))?.check()?;
+        Ok(self.prompt(served)?.len())
+    }
+
     /// Whether the client is likely to send the answer's thinking back: as it did before, or as its dialect has it.
     pub(crate) fn returns_thinking(&self) -> bool {
         let mut earlier = self

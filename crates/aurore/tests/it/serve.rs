@@ -14,7 +14,6 @@ pub(crate) struct Serving {
     /// What it said when it began.
     pub(crate) said: Value,
     /// Where it keeps things, if that is its own.
-    #[expect(dead_code, reason = "it is kept until the server ends")]
     home: Option<tempfile::TempDir>,
 }
 
