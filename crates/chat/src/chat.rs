@@ -130,6 +130,33 @@ impl Chat {
         Ok(Prompt::text(self.tokenizer.encode(text)?))
     }
 
+    /// Ids of text in which control tokens are spelled out on purpose: a prompt that somebody rendered by hand.
+    ///
+    /// # Errors
+    /// When the tokeniser refuses the text.
+    pub fn spelled(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+        let controls = self.tokenizer.controls();
+        let mut ids = Vec::new();
+        let (mut start, mut at) = (0, 0);
+        while let Some(letter) = text[at..].chars().next() {
+            let rest = &text[at..];
+            // The longest of those that begin here stands first.
+            let found = controls
+                .iter()
+                .find(|(spelling, _)| rest.starts_with(spelling.as_str()));
+            let Some((spelling, id)) = found else {
+                at += letter.len_utf8();
+                continue;
+            };
+            ids.extend(self.tokenizer.encode(&text[start..at])?);
+            ids.push(*id);
+            at += spelling.len();
+            start = at;
+        }
+        ids.extend(self.tokenizer.encode(&text[start..])?);
+        Ok(ids)
+    }
+
     /// The conversation as the template writes it, control tokens spelled out. For people to read: text in it that looks
     /// like a control token may be somebody's words.
     pub fn rendered_text(

@@ -27,7 +27,7 @@ pub use chat::{Chat, PromptOptions};
 pub use error::ChatError;
 pub use image::DecodedImage;
 pub use message::{Content, Message, Role, ToolCall, ToolSchema};
-pub use parser::{Event, Malformed, Parser, Turn};
+pub use parser::{Event, Malformed, Parser, Turn, Utf8};
 pub use positions::{Run, positions};
 pub use settings::{AgentSettings, Memory, Mode, Settings};
 pub use template::Template;

@@ -25,6 +25,6 @@ pub use grammar::{Constraint, Grammar};
 pub use prompt::Prompt;
 pub use sampling::{Sampler, Sampling};
 pub use scheduler::{
-    Answer, Event, Finished, Limits, Listener, Priority, Request, Scheduler, Statistics, Usage,
+    Answer, Event, Finished, Limits, Listener, Pooling, Priority, Request, Scheduler, Statistics, Usage,
 };
 pub use vocabulary::{Encode, Token, Vocabulary};

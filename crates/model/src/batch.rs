@@ -53,6 +53,8 @@ pub enum Want {
     Last,
     /// Every token's.
     All,
+    /// None, but every token's row after the last norm, which logits are made of.
+    Hidden,
 }
 
 /// How tokens are fed: given ones through chunks, generated ones through the recurrence.
@@ -100,7 +102,7 @@ pub(crate) struct Cursor {
     pub(crate) token: usize,
     /// Its next image feature.
     pub(crate) feature: usize,
-    /// The batch's row of logits that it writes next.
+    /// The row that it puts aside next.
     pub(crate) wanted: usize,
 }
 
@@ -121,10 +123,23 @@ impl Segment<'_> {
     /// Number of rows of logits.
     pub fn wanted(&self) -> usize {
         match self.want {
-            Want::None => 0,
+            Want::None | Want::Hidden => 0,
             Want::Last => self.len().min(1),
             Want::All => self.len(),
         }
+    }
+
+    /// Number of rows after the last norm.
+    pub fn hidden(&self) -> usize {
+        match self.want {
+            Want::Hidden => self.len(),
+            Want::None | Want::Last | Want::All => 0,
+        }
+    }
+
+    /// Number of rows that are put aside for one or the other.
+    pub(crate) fn kept(&self) -> usize {
+        self.wanted() + self.hidden()
     }
 
     /// The only tokens whose numbers matter, when they are fewer than `few`.
@@ -222,18 +237,18 @@ pub(crate) fn check_tokens(
     }
 }
 
-/// Sets every cursor to its segment's start, and returns the number of wanted rows.
+/// Sets every cursor to its segment's start, and returns the number of rows to put aside.
 pub(crate) fn start(batch: &[Segment<'_>], cursors: &mut Vec<Cursor>) -> usize {
     cursors.clear();
-    let mut wanted = 0;
+    let mut kept = 0;
     for segment in batch {
         cursors.push(Cursor {
-            wanted,
+            wanted: kept,
             ..Cursor::default()
         });
-        wanted += segment.wanted();
+        kept += segment.kept();
     }
-    wanted
+    kept
 }
 
 /// The spans of the next pass; none when all is done. Given tokens come first.

@@ -75,6 +75,8 @@ pub struct Logits {
     pub vocab_size: usize,
     /// `[rows, vocab_size]`
     pub values: Vec<f32>,
+    /// Rows after the last norm, of segments that want those. `[rows, hidden_size]`
+    pub hidden: Vec<f32>,
 }
 
 impl Logits {
@@ -261,7 +263,7 @@ impl Model {
     }
 
     /// One pass over many sequences: pieces of prompts and generated tokens, together. Writes the
-    /// logits of wanted tokens, in the order of segments. Neither the company nor the pieces in which
+    /// logits of wanted tokens and the wanted rows after the last norm, in the order of segments. Neither the company nor the pieces in which
     /// tokens come change anything, to the bit. After an error all sequences are as they were, unless it came from
     /// reading experts: then those of the batch end half way and are refused until they are restored.
     ///
@@ -296,9 +298,9 @@ impl Model {
             self.keep_wanted(&pass, &mut cursors, &mut scratch);
         }
         logits.vocab_size = self.config.text.vocab_size;
-        logits.values.resize(rows * logits.vocab_size, 0.0);
-        self.text
-            .logits(&self.cpu, &mut scratch, batch, &mut logits.values);
+        let wanted: usize = batch.iter().map(Segment::wanted).sum();
+        logits.values.resize(wanted * logits.vocab_size, 0.0);
+        self.text.logits(&self.cpu, &mut scratch, batch, rows, logits);
         (scratch.cursors, scratch.spans) = (cursors, spans);
         self.give_back(scratch);
         Ok(())
@@ -379,6 +381,7 @@ impl Model {
         let mut row = Logits {
             vocab_size: self.config.text.vocab_size,
             values: std::mem::take(logits),
+            ..Logits::default()
         };
         let segment = Segment {
             sequence,
@@ -425,7 +428,7 @@ impl Model {
             let (segment, cursor) = (&pass.segments[span.segment], &mut cursors[span.segment]);
             cursor.token += span.tokens;
             let rows = match segment.want {
-                Want::All => span.tokens,
+                Want::All | Want::Hidden => span.tokens,
                 Want::Last if cursor.token == segment.len() => 1,
                 Want::Last | Want::None => continue,
             };

@@ -7,6 +7,7 @@ use aurore_chat::Chat;
 use aurore_engine::Scheduler;
 
 use crate::Keys;
+use crate::page::Doors;
 use crate::problem::{Kind, Problem};
 use crate::responses::{Background, Responses, Retention};
 
@@ -76,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) since: u64,
     pub(crate) responses: Responses,
     pub(crate) background: Background,
+    pub(crate) doors: Doors,
 }
 
 impl Served {
@@ -90,8 +92,17 @@ impl Served {
             since: now(),
             responses,
             background: Background::default(),
+            doors: Doors::default(),
         };
         Self { app: Arc::new(parts) }
+    }
+
+    /// A path below the server's address that lets one browser see the page, once.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn link(&self) -> Result<String, getrandom::Error> {
+        self.app.doors.link()
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::caller;
 use crate::later::Later;
 use crate::problem::{Kind, Problem};
 use crate::reading::Reading;
@@ -73,6 +74,8 @@ impl Wishes {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ask {
     pub(crate) messages: Vec<Message>,
+    /// Tokens to go on from, instead of a conversation.
+    pub(crate) plain: Option<Vec<u32>>,
     pub(crate) tools: Vec<ToolSchema>,
     pub(crate) choice: Choice,
     /// Only one tool may be called.
@@ -100,6 +103,9 @@ pub(crate) const MOST_STOPS: usize = 16;
 impl Ask {
     /// The conversation as tokens. Takes a while where there are pictures: not for a thread that others wait for.
     pub(crate) fn prompt(&self, served: &App) -> Result<Prompt, Problem> {
+        if let Some(ids) = &self.plain {
+            return Ok(Prompt::text(ids.clone()));
+        }
         let options = PromptOptions {
             thinking: self.thinking,
             variables: self.variables.clone(),
@@ -112,6 +118,17 @@ impl Ask {
             ));
         }
         Ok(served.chat.prompt(&self.messages, &self.tools, &options)?)
+    }
+
+    /// Tokens of the prompt of a request that could be answered.
+    pub(crate) fn count(&self, served: &App) -> Result<usize, Problem> {
+        self.check()?;
+        let mode = Mode {
+            thinking: false,
+            images: false,
+        };
+        self.wishes.over(served.chat.sampling(mode))?.check()?;
+        Ok(self.prompt(served)?.len())
     }
 
     /// Whether the client is likely to send the answer's thinking back: as it did before, or as its dialect has it.
@@ -129,7 +146,7 @@ impl Ask {
         self.check()?;
         let chat = &served.chat;
         let prompt = self.prompt(served)?;
-        let thinking = chat.starts_in_thinking(&prompt);
+        let thinking = self.plain.is_none() && chat.starts_in_thinking(&prompt);
         let mode = Mode {
             thinking,
             images: !prompt.images.is_empty(),
@@ -140,6 +157,7 @@ impl Ask {
         if self.choice == Choice::Never {
             bias.push((chat.tags().call, NEVER));
         }
+        let meter = caller::meter();
         let mut readings = Vec::with_capacity(count);
         for number in 0..count {
             let (sender, events) = mpsc::unbounded_channel();
@@ -162,6 +180,9 @@ impl Ask {
             };
             let listener = Box::new(Sender(sender));
             served.scheduler.submit_to(request, listener)?;
+            if number == 0 {
+                meter.spend(prompt.len());
+            }
             let later = (number == 0).then(|| Later::new(served, self)).flatten();
             readings.push(Reading::new(chat, thinking, self, events, prompt.len(), later));
             // Each answer of several throws dice of its own.
@@ -231,7 +252,7 @@ impl Ask {
 const NEVER: f32 = -1e9;
 
 /// The engine's side of an answer.
-struct Sender(mpsc::UnboundedSender<Event>);
+pub(crate) struct Sender(pub(crate) mpsc::UnboundedSender<Event>);
 
 impl Listener for Sender {
     fn hear(&mut self, event: Event) {

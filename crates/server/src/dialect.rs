@@ -49,7 +49,7 @@ impl Dialect {
         *response.status_mut() = problem.status();
         let headers = response.headers_mut();
         if problem.kind == Kind::Busy {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            headers.insert(header::RETRY_AFTER, problem.retry.unwrap_or(SOON).into());
         }
         if problem.kind == Kind::Key {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -57,6 +57,9 @@ impl Dialect {
         response
     }
 }
+
+/// Seconds after which a place in the queue may be free.
+const SOON: u64 = 2;
 
 /// A document as an answer.
 pub(crate) fn json_response(value: &Value) -> Response {

@@ -1,4 +1,4 @@
-//! Who is let in: the right `Host`, no foreign `Origin`, a key.
+//! Who is let in: the right `Host`, no foreign `Origin`, a key, and one that this route is open to.
 //!
 //! A page in a browser on this machine can send requests to a loopback server. It cannot forge these headers: a name of
 //! its own that it made to lead here (DNS rebinding) stands in `Host`, its own address in `Origin`.
@@ -9,15 +9,27 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::app::App;
+use crate::app::{App, now};
+use crate::caller::{self, Caller};
 use crate::dialect::Dialect;
+use crate::keys::{Refused, Scope};
+use crate::page;
 use crate::problem::{Kind, Problem};
 
 /// Names of this machine for itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
+/// What a route is open to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Keys with this scope.
+    Scope(Scope),
+    /// Keys that may manage, and browsers that came over a link.
+    Page,
+}
+
 /// Lets a request through, or answers why not.
-pub(crate) async fn guard(State(served): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(served): State<App>, mut request: Request, next: Next) -> Response {
     let dialect = Dialect::of(request.uri().path());
     let origin = match check_host(&served, &request).and_then(|()| check_origin(&served, request.headers())) {
         Ok(origin) => origin,
@@ -27,8 +39,12 @@ pub(crate) async fn guard(State(served): State<App>, request: Request, next: Nex
         // A browser asks whether it may ask, without a key.
         may_ask()
     } else {
-        match check_key(&served, request.headers()) {
-            Ok(()) => next.run(request).await,
+        match find_caller(&served, &request) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller.clone());
+                caller::within(caller, next.run(request)).await
+            }
+            Err(problem) if page::is_for_people(&request) => page::locked(&problem),
             Err(problem) => dialect.refuse(&problem),
         }
     };
@@ -106,19 +122,80 @@ fn check_origin(served: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>
     Err(Problem::new(Kind::Forbidden, message).coded("unknown_origin"))
 }
 
-fn check_key(served: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let keys = &served.options.keys;
-    if keys.is_open() {
+/// Lets a request through to a route, or answers why its caller may not.
+pub(crate) async fn admit(State(need): State<Need>, request: Request, next: Next) -> Response {
+    let dialect = Dialect::of(request.uri().path());
+    let caller = request.extensions().get::<Caller>();
+    // Nobody comes here who did not pass the guard.
+    let Some(caller) = caller else {
+        return dialect.refuse(&Problem::new(Kind::Defect, "this route is not guarded"));
+    };
+    match check_scope(need, caller).and_then(|()| check_limit(need, caller)) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => dialect.refuse(&problem),
+    }
+}
+
+fn check_scope(need: Need, caller: &Caller) -> Result<(), Problem> {
+    let scope = match need {
+        Need::Page if caller.is_browser => return Ok(()),
+        Need::Page => Scope::Manage,
+        Need::Scope(scope) => scope,
+    };
+    if caller.scopes.contains(&scope) {
         return Ok(());
     }
+    let message = if caller.is_browser {
+        "a browser that came over a link sees the page alone: use a key here".to_owned()
+    } else {
+        format!(
+            "this key may be used for {}, but not for {}: make one with `aurore keys make NAME --scope {}`",
+            Scope::list(&caller.scopes),
+            scope.name(),
+            scope.name()
+        )
+    };
+    Err(Problem::new(Kind::Forbidden, message).coded("insufficient_scope"))
+}
+
+/// Questions to models are counted; looking at the server is not.
+fn check_limit(need: Need, caller: &Caller) -> Result<(), Problem> {
+    let Some(limiter) = caller.limiter().filter(|_| need == Need::Scope(Scope::Infer)) else {
+        return Ok(());
+    };
+    limiter.admit(std::time::Instant::now()).map_err(|refused| {
+        let Refused { what, limit, wait } = refused;
+        let seconds = wait.as_secs() + 1;
+        let message =
+            format!("this key has {limit} {what} a minute, and none left now: try again in {seconds} s");
+        Problem {
+            retry: Some(seconds),
+            ..Problem::new(Kind::Busy, message).coded("rate_limit_exceeded")
+        }
+    })
+}
+
+fn find_caller(served: &App, request: &Request) -> Result<Caller, Problem> {
+    let keys = &served.options.keys;
+    if keys.is_open() {
+        return Ok(Caller::anybody());
+    }
+    let headers = request.headers();
     let bearer = text(headers, header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
     let message = match key {
-        Some(key) if keys.opens(key) => return Ok(()),
-        Some(_) => "this key is not known here: use the one that the server was started with",
+        Some(key) => match keys.find(key, now()) {
+            Some(holder) => return Ok(holder.into()),
+            None => {
+                "this key is not known here, or was revoked, or has ended: `aurore keys list` shows those that are"
+            }
+        },
+        None if page::is_open_to(served, request) => return Ok(Caller::browser()),
+        // Its link is a key of its own.
+        None if request.uri().path() == page::ENTRANCE => return Ok(Caller::stranger()),
         None => "a key is needed: send the header `Authorization: Bearer KEY`, or `x-api-key: KEY`",
     };
     Err(Problem::new(Kind::Key, message).coded("invalid_api_key"))

@@ -23,7 +23,8 @@ impl Later {
             .iter()
             .flat_map(|message| &message.content)
             .any(is_picture);
-        (!has_pictures && app.scheduler.limits().cache).then(|| Self {
+        let is_worth_it = ask.plain.is_none() && !has_pictures && app.scheduler.limits().cache;
+        is_worth_it.then(|| Self {
             app: app.clone(),
             ask: ask.clone(),
         })

@@ -42,6 +42,8 @@ pub(crate) struct Problem {
     pub(crate) param: Option<String>,
     /// A name that programs can compare.
     pub(crate) code: Option<&'static str>,
+    /// Seconds after which it may go better, where that is known.
+    pub(crate) retry: Option<u64>,
 }
 
 impl Problem {
@@ -51,6 +53,7 @@ impl Problem {
             message: message.into(),
             param: None,
             code: None,
+            retry: None,
         }
     }
 
@@ -68,6 +71,15 @@ impl Problem {
             code: Some(code),
             ..self
         }
+    }
+
+    /// The same about a field of another name.
+    #[must_use]
+    pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
+        let param = self
+            .param
+            .map(|param| if param == from { to.to_owned() } else { param });
+        Self { param, ..self }
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use aurore_chat::{Chat, Event as Said, Parser, ToolCall, Turn};
+use aurore_chat::{Chat, Event as Said, Parser, ToolCall, Turn, Utf8};
 use aurore_engine::{Event, Finish, Logprobs, Vocabulary};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::ask::Ask;
+use crate::caller::{self, Meter};
 use crate::later::Later;
 use crate::problem::{Kind, Problem};
 use crate::stop::Stops;
@@ -63,7 +64,7 @@ pub(crate) struct Usage {
 pub(crate) struct Reading {
     events: UnboundedReceiver<Event>,
     vocabulary: Arc<Vocabulary>,
-    parser: Parser,
+    form: Form,
     stops: Stops,
     single: bool,
     pieces: VecDeque<Piece>,
@@ -73,6 +74,37 @@ pub(crate) struct Reading {
     usage: Usage,
     ended: bool,
     later: Option<Later>,
+    meter: Meter,
+}
+
+/// How tokens are read.
+enum Form {
+    /// As a turn of a conversation.
+    Turn(Box<Parser>),
+    /// As text that goes on, whatever it spells.
+    Plain(Utf8),
+}
+
+impl Form {
+    fn is_thinking(&self) -> bool {
+        matches!(self, Self::Turn(parser) if parser.is_thinking())
+    }
+
+    fn push(&mut self, id: u32, vocabulary: &Vocabulary) -> Vec<Said> {
+        match self {
+            Self::Turn(parser) => parser.push(id),
+            Self::Plain(utf8) => vec![Said::Answer(utf8.push(vocabulary.bytes(id)))],
+        }
+    }
+
+    /// What is left when no more tokens come; `whole` if the model ended by itself.
+    fn end(&mut self, whole: bool) -> Vec<Said> {
+        match self {
+            Self::Turn(parser) if whole => parser.finish(),
+            Self::Turn(parser) => parser.cut(),
+            Self::Plain(utf8) => vec![Said::Answer(utf8.flush())],
+        }
+    }
 }
 
 impl Reading {
@@ -87,7 +119,10 @@ impl Reading {
         Self {
             events,
             vocabulary: chat.vocabulary(),
-            parser: chat.parser(thinking).with_tools(&ask.tools),
+            form: match ask.plain {
+                Some(_) => Form::Plain(Utf8::default()),
+                None => Form::Turn(Box::new(chat.parser(thinking).with_tools(&ask.tools))),
+            },
             stops: Stops::new(ask.stops.clone()),
             single: ask.single,
             pieces: VecDeque::new(),
@@ -99,6 +134,7 @@ impl Reading {
                 ..Usage::default()
             },
             ended: false,
+            meter: caller::meter(),
         }
     }
 
@@ -131,23 +167,19 @@ impl Reading {
             Event::Started { cached } => self.usage.cached = cached,
             Event::Token { id, logprobs } => {
                 self.usage.answer += 1;
-                let was_thinking = self.parser.is_thinking();
+                self.meter.spend(1);
+                let was_thinking = self.form.is_thinking();
                 self.usage.thinking += usize::from(was_thinking);
                 if let Some(logprobs) = logprobs.filter(|_| !was_thinking) {
                     let facts = self.facts(id, logprobs);
                     self.facts.push(facts);
                 }
-                let said = self.parser.push(id);
+                let said = self.form.push(id, &self.vocabulary);
                 self.hear(said);
             }
             Event::Finished(finished) => {
                 self.usage.cached = finished.usage.cached_tokens;
-                let whole = finished.finish == Finish::Eos;
-                let said = if whole {
-                    self.parser.finish()
-                } else {
-                    self.parser.cut()
-                };
+                let said = self.form.end(finished.finish == Finish::Eos);
                 self.hear(said);
                 if self.ended {
                     return;
@@ -164,6 +196,8 @@ impl Reading {
                 }
             }
             Event::Failed(error) => self.fail(error.into()),
+            // Nobody reads an answer of a text that is only pooled.
+            Event::Pooled(_) => {}
         }
     }
 

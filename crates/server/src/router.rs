@@ -11,20 +11,24 @@ use serde_json::json;
 use crate::anthropic;
 use crate::app::App;
 use crate::dialect::{Dialect, json_response};
-use crate::guard::guard;
+use crate::guard::{Need, admit, guard};
+use crate::keys::Scope;
 use crate::metrics::metrics;
 use crate::openai;
+use crate::openapi;
+use crate::page;
 use crate::problem::{Kind, Problem};
 use crate::responses;
+use crate::tokens;
 
 pub(crate) fn router(served: App) -> Router {
-    Router::new()
-        .route("/health", get(health))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
+    let to = |need: Need| from_fn_with_state(need, admit);
+    let models = Router::new()
         .route("/v1/models", get(openai::list))
         .route("/v1/models/{name}", get(openai::one))
-        .route("/v1/chat/completions", post(openai::completions))
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/responses", post(responses::create))
         .route(
             "/v1/responses/{id}",
@@ -34,6 +38,24 @@ pub(crate) fn router(served: App) -> Router {
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
+        .route("/tokenize", post(tokens::tokenize))
+        .route("/detokenize", post(tokens::detokenize))
+        .route_layer(to(Need::Scope(Scope::Infer)));
+    let figures = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/links", post(page::new_link))
+        .route_layer(to(Need::Scope(Scope::Manage)));
+    let page = page::router().route_layer(to(Need::Page));
+    let anybody = Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route(page::ENTRANCE, get(page::enter))
+        .route("/openapi.json", get(openapi::document));
+    Router::new()
+        .merge(models)
+        .merge(figures)
+        .merge(page)
+        .merge(anybody)
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(served.clone(), guard))

@@ -1,15 +1,17 @@
 //! Work that takes a while, away from the threads that move bytes.
 
+use crate::caller;
 use crate::problem::{Kind, Problem};
 
-/// Does it on a thread of its own.
+/// Does it on a thread of its own, in the name of whoever asked.
 ///
 /// # Errors
 /// Its own, or a defect when it panicked.
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(work).await {
+    let caller = caller::current();
+    match tokio::task::spawn_blocking(move || caller::within_thread(caller, work)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Problem::new(
             Kind::Defect,

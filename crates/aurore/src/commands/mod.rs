@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod export;
 mod inspect;
+mod keys;
 mod policy;
 mod quality;
 mod quantize;
@@ -36,6 +37,8 @@ pub enum Command {
     Run(run::Args),
     /// Serve a model to other programs, over the APIs of OpenAI and Anthropic.
     Serve(serve::Args),
+    /// Make, list and revoke keys that open a server.
+    Keys(keys::Args),
     /// Compare this engine with reference logits.
     Verify(verify::Args),
     /// Describe a checkpoint: shape, sizes, memory plan.
@@ -71,6 +74,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Chat(args) => chat::run(args, global),
         Command::Run(args) => run::run(args, global),
         Command::Serve(args) => serve::run(args, global),
+        Command::Keys(args) => keys::run(args, global),
         Command::Verify(args) => verify::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Export(args) => export::run(args, global),

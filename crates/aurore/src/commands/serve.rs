@@ -35,8 +35,8 @@ pub struct Args {
     /// Another name that clients may call it by. May be repeated.
     #[arg(long, value_name = "NAME")]
     alias: Vec<String>,
-    /// Keys that open the server, one a line. Beside the key in AURORE_API_KEY; without either a key is made up and
-    /// printed.
+    /// Keys that open the server for everything, one a line. Beside the key in AURORE_API_KEY and those of `aurore keys`;
+    /// without any a key is made up and printed.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Ask for no key. Only on loopback.
@@ -148,13 +148,26 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         ..Options::default()
     };
     let served = Served::new(talker.chat().clone(), scheduler, options);
+    let link = if args.no_auth {
+        "/".to_owned()
+    } else {
+        served
+            .link()
+            .with_hint("no link could be made up", "start it again")?
+    };
     let server = Server::start(served, listener)?;
     let address = server.address();
+    // Whoever listens everywhere is reached on this machine's own name.
+    let shown = match address.ip() {
+        ip if ip.is_unspecified() => format!("localhost:{}", address.port()),
+        _ => address.to_string(),
+    };
+    let page = format!("http://{shown}{link}");
     if global.json {
         println!(
             "{}",
             json!({
-                "event": "listening", "address": address.to_string(), "model": name, "key": printed,
+                "event": "listening", "address": address.to_string(), "model": name, "key": printed, "page": page,
                 "weights_bytes": weights, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
                 "memory_bytes": memory, "context": context,
                 "cache_disk_bytes": kept.as_ref().map(|(bytes, _)| bytes),
@@ -177,10 +190,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         }
         match &printed {
             Some(key) => {
-                println!("key: {key}   (made up for this run; AURORE_API_KEY or --key-file set your own)");
+                println!("key: {key}   (made up for this run; `aurore keys make` makes lasting ones)");
             }
             None if args.no_auth => println!("no key is asked for"),
             None => {}
+        }
+        if args.no_auth {
+            println!("page: {page}");
+        } else {
+            println!("page: {page}   (works once)");
         }
         println!(
             "Ctrl-C ends it when running answers have ended, at the latest after {} s.",
@@ -224,14 +242,25 @@ fn keys(args: &Args) -> anyhow::Result<(Keys, Option<String>)> {
         text = format!("{text}\n{keys}");
     }
     let keys = Keys::new(text.lines());
-    if !keys.is_open() {
-        return Ok((keys, None));
-    }
-    if args.key_file.is_some() {
+    if args.key_file.is_some() && keys.is_open() {
         return Err(hinted("the file of keys has none", "write one key a line"));
     }
+    // Without a home folder there is no store, and everything else still works.
+    let store = super::keys::store().ok();
+    let now = super::keys::now();
+    let kept = match &store {
+        Some(store) => store.list()?.iter().any(|key| !key.has_ended(now)),
+        None => false,
+    };
+    let with_store = |keys: Keys| match store {
+        Some(store) => keys.with_store(store),
+        None => keys,
+    };
+    if kept || !keys.is_open() {
+        return Ok((with_store(keys), None));
+    }
     let (key, keys) = Keys::generate().with_hint("no key could be made up", "set AURORE_API_KEY")?;
-    Ok((keys, Some(key)))
+    Ok((with_store(keys), Some(key)))
 }
 
 /// Where responses are kept; in memory where there is no place for a file.

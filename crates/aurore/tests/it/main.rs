@@ -13,7 +13,11 @@ mod errors;
 mod export;
 mod help;
 #[cfg(nano_embedded)]
+mod keys;
+#[cfg(nano_embedded)]
 mod nano;
+#[cfg(nano_embedded)]
+mod page;
 mod program;
 mod rules;
 #[cfg(nano_embedded)]

@@ -8,17 +8,18 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 /// The server as a program.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    /// Where it keeps what outlives it.
-    home: Option<tempfile::TempDir>,
     out: BufReader<std::process::ChildStdout>,
     /// What it said when it began.
-    said: Value,
+    pub(crate) said: Value,
+    /// Where it keeps things, if that is its own.
+    home: Option<tempfile::TempDir>,
 }
 
 impl Serving {
-    fn new(args: &[&str]) -> Self {
+    /// In a home of its own, where nobody keeps keys or what was read.
+    pub(crate) fn new(args: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut serving = Self::at(home.path(), args);
         serving.home = Some(home);
@@ -26,7 +27,7 @@ impl Serving {
     }
 
     /// One that finds what an earlier one left in its home.
-    fn at(home: &Path, args: &[&str]) -> Self {
+    pub(crate) fn at(home: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
             .args(["serve", "--json", "--port", "0", "--memory", "0.5"])
             .args(args)
@@ -47,7 +48,7 @@ impl Serving {
         }
     }
 
-    fn ask(&self, key: Option<&str>) -> String {
+    pub(crate) fn ask(&self, key: Option<&str>) -> String {
         self.ask_about(key, "Close the message.")
     }
 

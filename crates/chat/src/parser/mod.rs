@@ -23,7 +23,7 @@ pub use turn::Turn;
 
 use crate::{ChatError, Tokenizer, ToolCall, ToolSchema};
 use call::Outcome;
-use text::Utf8;
+pub use text::Utf8;
 
 /// Ids of the family's tags.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use super::{Event, MOST_HELD_LINE_ENDS, Parser, Section, State, THINK_END, call}
 
 /// Collects bytes until they are whole characters.
 #[derive(Debug, Default)]
-pub(super) struct Utf8 {
+pub struct Utf8 {
     pending: Vec<u8>,
 }
 
 impl Utf8 {
     /// The characters that these bytes complete; bytes that can never become one are U+FFFD.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> String {
+    pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         let mut rest = self.pending.as_slice();
@@ -38,7 +38,7 @@ impl Utf8 {
     }
 
     /// What is left when no more bytes of the character come.
-    pub(super) fn flush(&mut self) -> String {
+    pub fn flush(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned()
     }
 }

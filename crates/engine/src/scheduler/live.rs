@@ -8,8 +8,8 @@ use aurore_model::{Model, Segment, Sequence, Snapshot, Tokens, Want};
 use super::features::Features;
 use super::prepared::Prepared;
 use super::stream::{Event, Finished, Listener, Usage};
-use super::{Priority, worker::Waiting};
-use crate::answering::{Answering, Taken};
+use super::{Priority, worker::Task, worker::Waiting};
+use crate::answering::Taken;
 use crate::cache::{Cache, Place, places};
 use crate::{EngineError, Finish};
 
@@ -47,8 +47,8 @@ pub(super) struct Live {
     pub(super) restoring: Restoring,
     /// Of the last request to the disk.
     pub(super) restore_number: u64,
-    /// What chooses and who hears; nobody for a prompt that is read in idle time.
-    asked: Option<(Answering, Box<dyn Listener>)>,
+    /// What is done and who hears; nobody for a prompt that is read in idle time.
+    asked: Option<(Task, Box<dyn Listener>)>,
     sequence: Sequence,
     /// Tokens of the prompt that are to be read.
     target: usize,
@@ -72,7 +72,7 @@ impl Live {
         live.priority = waiting.priority;
         live.since = waiting.since;
         live.usage.queue_seconds = (live.began - waiting.since).as_secs_f64();
-        live.asked = Some((waiting.answering, waiting.listener));
+        live.asked = Some((waiting.task, waiting.listener));
         live.target = live.prepared.prompt.len();
         live
     }
@@ -107,7 +107,7 @@ impl Live {
 
     /// Looks what of the prompt is known, and where states are to be kept.
     pub(super) fn begin(&mut self, cache: Option<&mut Cache>) {
-        if let Some(cache) = cache {
+        if let Some(cache) = cache.filter(|_| !self.is_pooled()) {
             let found = cache.find(&self.prepared.keys, self.most_blocks());
             self.resume(found.sequence);
             let tokens = self.target + usize::from(self.asked.is_none());
@@ -168,6 +168,7 @@ impl Live {
     /// Goes on from what somebody else has read meanwhile.
     pub(super) fn catch_up(&mut self, cache: &mut Cache) {
         if !self.is_reading()
+            || self.is_pooled()
             || cache.reach(&self.prepared.keys, self.most_blocks()) * Snapshot::EVERY <= self.read()
         {
             return;
@@ -212,6 +213,11 @@ impl Live {
         self.restoring != Restoring::Done
     }
 
+    /// Whether every row of it is needed, so that nothing of it may come out of the cache.
+    pub(super) fn is_pooled(&self) -> bool {
+        matches!(self.asked, Some((Task::Pool(_), _)))
+    }
+
     pub(super) fn is_written(&self) -> bool {
         self.next.is_some()
     }
@@ -222,8 +228,12 @@ impl Live {
             .is_some_and(|(_, listener)| listener.is_gone())
     }
 
-    /// Whether both prompts are the same up to and with the block that is read next.
+    /// Whether both prompts are the same up to and with the block that is read next, which one of them will find in
+    /// the cache when the other has read it.
     pub(super) fn reads_like(&self, other: &Self) -> bool {
+        if self.is_pooled() || other.is_pooled() {
+            return false;
+        }
         let blocks = self.read() / Snapshot::EVERY + 1;
         let keys = (
             self.prepared.keys.get(..blocks),
@@ -249,7 +259,11 @@ impl Live {
 
     /// Its part of a pass.
     pub(super) fn segment(&mut self, work: Work, hidden: usize) -> Option<Segment<'_>> {
-        let among = self.asked.as_ref().and_then(|(answering, _)| answering.few());
+        let is_pooled = self.is_pooled();
+        let among = match &self.asked {
+            Some((Task::Write(answering), _)) => answering.few(),
+            _ => None,
+        };
         match (work, self.next) {
             (Work::Step, Some(id)) => Some(Segment {
                 sequence: &mut self.sequence,
@@ -273,7 +287,11 @@ impl Live {
                             self.placeholders + placeholders,
                         ),
                     },
-                    want: if is_last { Want::Last } else { Want::None },
+                    want: match is_last {
+                        _ if is_pooled => Want::Hidden,
+                        true => Want::Last,
+                        false => Want::None,
+                    },
                     among: among.filter(|_| is_last),
                 })
             }
@@ -289,8 +307,23 @@ impl Live {
         if let (Some((_, place)), Some(cache)) = (here, cache) {
             self.keep(place, cache);
         }
-        if to >= self.target && self.asked.is_none() {
-            self.done = true;
+        if to < self.target {
+            return;
+        }
+        match &mut self.asked {
+            None => self.done = true,
+            Some((Task::Pool(pool), listener)) => {
+                listener.hear(Event::Pooled(pool.vector()));
+                self.finish(Finish::Eos);
+            }
+            Some((Task::Write(_), _)) => {}
+        }
+    }
+
+    /// Takes rows of the tokens that are being read, `[rows, hidden_size]`.
+    pub(super) fn pool(&mut self, rows: &[f32]) {
+        if let Some((Task::Pool(pool), _)) = &mut self.asked {
+            pool.add(rows);
         }
     }
 
@@ -308,7 +341,7 @@ impl Live {
         if is_first {
             self.first_logits = Some(Instant::now());
         }
-        let Some((answering, listener)) = &mut self.asked else {
+        let Some((Task::Write(answering), listener)) = &mut self.asked else {
             return false;
         };
         if answering.is_full() {

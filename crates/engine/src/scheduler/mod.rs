@@ -7,6 +7,7 @@
 mod features;
 mod limits;
 mod live;
+mod pooling;
 mod prepared;
 mod request;
 mod statistics;
@@ -25,13 +26,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use limits::Limits;
+pub use pooling::Pooling;
 pub use request::{Priority, Request};
 pub use statistics::Statistics;
 pub use stream::{Answer, Event, Finished, Listener, Usage};
 
 use crate::{Engine, EngineError, Prompt};
+use pooling::Pool;
 use prepared::Prepared;
-use worker::{Command, Waiting, Worker};
+use worker::{Command, Task, Waiting, Worker};
 
 /// The front of the thread that answers. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone)]
@@ -139,6 +142,45 @@ impl Scheduler {
     /// # Errors
     /// As of [`Scheduler::submit`]; nothing is heard then.
     pub fn submit_to(&self, request: Request, listener: Box<dyn Listener>) -> Result<(), EngineError> {
+        let Inner { engine, limits, .. } = &*self.inner;
+        self.queue(request.prompt, request.priority, listener, |prompt| {
+            let mut choosing = request.choosing;
+            // An answer is cut where memory ends, as it is where the context ends.
+            let room = limits.most_tokens(engine).saturating_sub(prompt.len());
+            choosing.max_new_tokens = choosing.max_new_tokens.min(room.max(1));
+            let answering = engine.answering(prompt, choosing)?;
+            let tokens = prompt.len() + answering.room();
+            Ok((Task::Write(Box::new(answering)), tokens))
+        })
+    }
+
+    /// Asks for a prompt's rows after the network's last norm, pooled to one vector: [`Event::Pooled`]. All of them are
+    /// read, whatever was read before.
+    ///
+    /// # Errors
+    /// As of [`Scheduler::submit`]; nothing is heard then.
+    pub fn pool_to(
+        &self,
+        prompt: Prompt,
+        pooling: Pooling,
+        priority: Priority,
+        listener: Box<dyn Listener>,
+    ) -> Result<(), EngineError> {
+        let hidden_size = self.inner.engine.model().config().text.hidden_size;
+        self.queue(prompt, priority, listener, |prompt| {
+            let pool = Pool::new(pooling, hidden_size);
+            Ok((Task::Pool(pool), prompt.len()))
+        })
+    }
+
+    /// Puts a prompt into the queue, with what is to be done and the tokens of its sequence at most.
+    fn queue(
+        &self,
+        prompt: Prompt,
+        priority: Priority,
+        listener: Box<dyn Listener>,
+        task: impl FnOnce(&Prompt) -> Result<(Task, usize), EngineError>,
+    ) -> Result<(), EngineError> {
         let Inner {
             engine,
             limits,
@@ -160,18 +202,13 @@ impl Scheduler {
             });
         }
         let submit = || {
-            let prepared = Prepared::new(engine, request.prompt)?;
-            let mut choosing = request.choosing;
-            // An answer is cut where memory ends, as it is where the context ends.
-            let room = limits.most_tokens(engine).saturating_sub(prepared.prompt.len());
-            choosing.max_new_tokens = choosing.max_new_tokens.min(room.max(1));
-            let answering = engine.answering(&prepared.prompt, choosing)?;
-            let reserved = limits.reserve(engine, prepared.prompt.len() + answering.room())?;
+            let prepared = Prepared::new(engine, prompt)?;
+            let (task, tokens) = task(&prepared.prompt)?;
             let waiting = Waiting {
+                reserved: limits.reserve(engine, tokens)?,
                 prepared,
-                answering,
-                reserved,
-                priority: request.priority,
+                task,
+                priority,
                 listener,
                 since: Instant::now(),
             };

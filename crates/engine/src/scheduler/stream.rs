@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use crate::{EngineError, Finish, Logprobs};
 
-/// What happens to a request, in order: `Started`, tokens, and one of the last two.
+/// What happens to a request, in order: `Started`, tokens or `Pooled`, and one of the last two.
 #[derive(Debug)]
 pub enum Event {
     /// Its prompt is being read.
@@ -21,6 +21,8 @@ pub enum Event {
         /// Its probability, where asked for.
         logprobs: Option<Logprobs>,
     },
+    /// What a text was pooled to, `[hidden_size]`.
+    Pooled(Vec<f32>),
     /// The answer has ended.
     Finished(Finished),
     /// There is no answer, or no more of it.
@@ -87,7 +89,7 @@ impl Answer {
         let mut ids = Vec::new();
         for event in self {
             match event {
-                Event::Started { .. } => {}
+                Event::Started { .. } | Event::Pooled(_) => {}
                 Event::Token { id, .. } => ids.push(id),
                 Event::Finished(finished) => return Ok((ids, finished)),
                 Event::Failed(error) => return Err(error),

@@ -322,3 +322,71 @@ fn what_is_read_in_idle_time_is_known_later() {
     assert_eq!(ids, expected);
     assert_eq!(finished.usage.cached_tokens, 256);
 }
+
+#[test]
+fn a_text_is_pooled_the_same_in_any_pieces_and_company() {
+    use aurore_model::{Logits, Segment, Tokens, Want};
+    let mut dice = Dice(11);
+    let model = ENGINE.model();
+    let hidden = model.config().text.hidden_size;
+    let texts: Vec<Prompt> = [1, 63, 64, 65, 200, 700]
+        .map(|tokens| Prompt::text((0..tokens).map(|_| dice.below(200) as u32).collect()))
+        .into();
+    let mut whole = Vec::new();
+    for text in &texts {
+        let mut logits = Logits::default();
+        let segment = Segment {
+            sequence: &mut model.new_sequence(),
+            tokens: Tokens::Given {
+                ids: &text.ids,
+                positions: &text.positions,
+                features: &[],
+            },
+            want: Want::Hidden,
+            among: None,
+        };
+        model.forward(&mut [segment], &mut logits).unwrap();
+        assert!(logits.is_empty() && logits.hidden.len() == text.len() * hidden);
+        whole.push(logits.hidden);
+    }
+    let scheduler = Scheduler::start(
+        ENGINE.clone(),
+        Limits {
+            piece: 64,
+            ..Limits::default()
+        },
+    )
+    .unwrap();
+    let company = Prompt::text((0..300).map(|_| dice.below(200) as u32).collect());
+    let writing = scheduler.submit(request(company.clone(), greedy(40))).unwrap();
+    let mut asked = Vec::new();
+    for (text, whole) in texts.iter().zip(&whole) {
+        for pooling in [Pooling::Mean, Pooling::Last] {
+            let (listener, answer) = stream::channel();
+            let listener = Box::new(listener);
+            scheduler
+                .pool_to(text.clone(), pooling, Priority::Normal, listener)
+                .unwrap();
+            asked.push((pooling, whole, answer));
+        }
+    }
+    for (pooling, whole, answer) in asked {
+        let vector = answer.filter_map(|event| match event {
+            Event::Pooled(vector) => Some(vector),
+            _ => None,
+        });
+        let vectors: Vec<Vec<f32>> = vector.collect();
+        let last = &whole[whole.len() - hidden..];
+        let mean = |place: usize| {
+            let column = whole.iter().skip(place).step_by(hidden);
+            (column.map(|number| f64::from(*number)).sum::<f64>() / (whole.len() / hidden) as f64) as f32
+        };
+        let expected: Vec<f32> = match pooling {
+            Pooling::Last => last.to_vec(),
+            Pooling::Mean => (0..hidden).map(mean).collect(),
+        };
+        assert_eq!(vectors, [expected]);
+    }
+    // And the company is none the worse for it.
+    assert_eq!(writing.wait().unwrap().0, alone(&company, &greedy(40)).0);
+}

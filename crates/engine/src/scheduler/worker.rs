@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use aurore_model::{Logits, ModelError, Snapshot};
 
 use super::live::{Live, Work};
+use super::pooling::Pool;
 use super::prepared::Prepared;
 use super::{Event, Limits, Listener, Priority, Shared, Statistics};
 use crate::answering::Answering;
@@ -32,10 +33,18 @@ pub(super) enum Command {
     Restored(u64, Option<Snapshot>),
 }
 
+/// What is done after, or while, a prompt is read.
+pub(super) enum Task {
+    /// An answer is written.
+    Write(Box<Answering>),
+    /// Its rows are pooled.
+    Pool(Pool),
+}
+
 /// A request that has not begun.
 pub(super) struct Waiting {
     pub(super) prepared: Prepared,
-    pub(super) answering: Answering,
+    pub(super) task: Task,
     pub(super) reserved: u64,
     pub(super) priority: Priority,
     pub(super) listener: Box<dyn Listener>,
@@ -238,7 +247,7 @@ impl Worker {
             // One that the network refuses must not take the others with it.
             match self.engine.model().check(&segment) {
                 Ok(()) => {
-                    parts.push((number, *work, segment.wanted()));
+                    parts.push((number, *work, segment.wanted(), segment.hidden() * hidden));
                     segments.push(segment);
                 }
                 Err(error) => refused.push((number, error)),
@@ -263,9 +272,14 @@ impl Worker {
             return;
         }
         let mut rows = self.logits.values.chunks_exact_mut(self.logits.vocab_size.max(1));
+        let mut pooled = self.logits.hidden.as_slice();
         let mut steps = 0;
-        for (number, work, wanted) in parts {
+        for (number, work, wanted, to_pool) in parts {
             let live = &mut self.live[number];
+            if let Some((rows, rest)) = pooled.split_at_checked(to_pool) {
+                live.pool(rows);
+                pooled = rest;
+            }
             match work {
                 Work::Read(tokens) => {
                     live.served = self.statistics.passes + 1;

@@ -15,7 +15,7 @@ use crate::load::Loader;
 use crate::positions::Rope;
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
-use crate::{ModelError, Segment, TokenId, Tokens};
+use crate::{Logits, ModelError, Segment, TokenId, Tokens};
 
 pub(crate) struct TextModel {
     hidden: usize,
@@ -173,37 +173,49 @@ impl TextModel {
         }
     }
 
-    /// Logits of the rows that were put aside as wanted, in the order of segments, `[rows, vocab]`.
-    pub(crate) fn logits(&self, cpu: &Cpu, scratch: &mut Scratch, segments: &[Segment<'_>], out: &mut [f32]) {
+    /// Of the `rows` that were put aside, in the order of segments: logits, `[wanted, vocab]`, which `out` has the room
+    /// for, and rows after the last norm, `[hidden rows, hidden]`.
+    pub(crate) fn logits(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        segments: &[Segment<'_>],
+        rows: usize,
+        out: &mut Logits,
+    ) {
         let (hidden, vocab) = (self.hidden, self.head.rows());
-        let rows = out.len() / vocab;
+        out.hidden.clear();
         let normed = part(&mut scratch.normed, rows * hidden);
         let wanted = part(&mut scratch.wanted, rows * hidden);
         cpu.rms_norm(wanted, &self.norm, self.eps, normed);
         // Half of the panels, read here and there, cost about as much as all of them.
         let few = vocab.div_ceil(16) / 2;
-        if segments.iter().all(|segment| segment.among_few(few).is_none()) {
-            cpu.matmul(&self.head, normed, out);
+        let is_plain = |segment: &Segment<'_>| segment.among_few(few).is_none() && segment.hidden() == 0;
+        if segments.iter().all(is_plain) {
+            cpu.matmul(&self.head, normed, &mut out.values);
             return;
         }
         // Whole rows in one product, then each to its place.
         let mut whole = 0;
         let mut row = 0;
         for segment in segments {
-            let count = segment.wanted();
-            if segment.among_few(few).is_none() {
-                wanted[whole * hidden..][..count * hidden]
-                    .copy_from_slice(&normed[row * hidden..][..count * hidden]);
+            let count = segment.kept();
+            let normed = &normed[row * hidden..][..count * hidden];
+            if segment.hidden() > 0 {
+                out.hidden.extend_from_slice(normed);
+            } else if segment.among_few(few).is_none() {
+                wanted[whole * hidden..][..count * hidden].copy_from_slice(normed);
                 whole += count;
             }
             row += count;
         }
         let logits = part(&mut scratch.projected, whole * vocab);
         cpu.matmul(&self.head, &wanted[..whole * hidden], logits);
+        let mut place = 0;
         (whole, row) = (0, 0);
         for segment in segments {
             let count = segment.wanted();
-            let out = &mut out[row * vocab..][..count * vocab];
+            let out = &mut out.values[place * vocab..][..count * vocab];
             if let Some(ids) = segment.among_few(few) {
                 out.fill(f32::NEG_INFINITY);
                 cpu.matmul_some(&self.head, ids, &normed[row * hidden..][..count * hidden], out);
@@ -211,7 +223,8 @@ impl TextModel {
                 out.copy_from_slice(&logits[whole * vocab..][..count * vocab]);
                 whole += count;
             }
-            row += count;
+            place += count;
+            row += segment.kept();
         }
     }
 }

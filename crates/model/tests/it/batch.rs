@@ -213,7 +213,7 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
             let segment = Segment {
                 sequence: &mut live.sequence,
                 tokens,
-                want: [Want::None, Want::Last, Want::All][dice.below(3)],
+                want: [Want::None, Want::Last, Want::All, Want::Hidden][dice.below(4)],
                 among,
             };
             let feed = Feed {
@@ -228,7 +228,7 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
         let mut rows = logits.values.chunks(logits.vocab_size);
         for (script, fed, feed) in feeds {
             let from = match feed.want {
-                Want::None => feed.tokens,
+                Want::None | Want::Hidden => feed.tokens,
                 Want::Last => feed.tokens.saturating_sub(1),
                 Want::All => 0,
             };

@@ -9,10 +9,15 @@ use crate::ask::{Ask, Choice, Wishes};
 use crate::openai::{arguments, tool_schema};
 use crate::pictures;
 use crate::problem::Problem;
+use crate::shapes;
 
 /// # Errors
 /// For whatever means nothing, with its place.
 pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
+    if request.messages.is_empty() {
+        let message = "there is no message: send at least one";
+        return Err(Problem::invalid("messages", message));
+    }
     let screen = screen(&request)?;
     let mut messages = Vec::new();
     if let Some(system) = request.system {
@@ -132,13 +137,13 @@ fn choice(choice: Option<request::ToolChoice>, has_screen: bool) -> Result<Choic
 }
 
 /// A user's message. Results of tools in it are messages of their own here.
-fn user(param: &str, content: request::Content, messages: &mut Vec<Message>) -> Result<(), Problem> {
+fn user(param: &str, content: shapes::Content<Block>, messages: &mut Vec<Message>) -> Result<(), Problem> {
     let blocks = match content {
-        request::Content::Text(text) => {
+        shapes::Content::Text(text) => {
             messages.push(Message::user(text));
             return Ok(());
         }
-        request::Content::Blocks(blocks) => blocks,
+        shapes::Content::Parts(blocks) => blocks,
     };
     let mut content = Vec::new();
     for (number, block) in blocks.into_iter().enumerate() {
@@ -165,14 +170,14 @@ fn user(param: &str, content: request::Content, messages: &mut Vec<Message>) -> 
     Ok(())
 }
 
-fn assistant(param: &str, content: request::Content, screen: Option<Screen>) -> Result<Message, Problem> {
+fn assistant(param: &str, content: shapes::Content<Block>, screen: Option<Screen>) -> Result<Message, Problem> {
     let mut message = Message::assistant(None, "", Vec::new());
     let blocks = match content {
-        request::Content::Text(text) => {
+        shapes::Content::Text(text) => {
             message.content = vec![Content::Text(text)];
             return Ok(message);
         }
-        request::Content::Blocks(blocks) => blocks,
+        shapes::Content::Parts(blocks) => blocks,
     };
     message.content.clear();
     for (number, block) in blocks.into_iter().enumerate() {
@@ -204,10 +209,10 @@ fn assistant(param: &str, content: request::Content, screen: Option<Screen>) -> 
     Ok(message)
 }
 
-fn contents(param: &str, content: request::Content) -> Result<Vec<Content>, Problem> {
+fn contents(param: &str, content: shapes::Content<Block>) -> Result<Vec<Content>, Problem> {
     match content {
-        request::Content::Text(text) => Ok(vec![Content::Text(text)]),
-        request::Content::Blocks(blocks) => blocks
+        shapes::Content::Text(text) => Ok(vec![Content::Text(text)]),
+        shapes::Content::Parts(blocks) => blocks
             .into_iter()
             .enumerate()
             .map(|(number, block)| piece(&format!("{param}[{number}]"), block))

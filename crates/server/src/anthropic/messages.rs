@@ -56,6 +56,6 @@ async fn count(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Create = read_json(request, &served.options).await?;
     served.check_model(request.model.as_deref())?;
     let owned = served.clone();
-    let tokens = work::apart(move || Ok(convert::ask(request)?.prompt(&owned)?.len())).await?;
+    let tokens = work::apart(move || convert::ask(request)?.count(&owned)).await?;
     Ok(json_response(&json!({"input_tokens": tokens})))
 }

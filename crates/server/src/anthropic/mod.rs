@@ -7,3 +7,4 @@ mod messages;
 mod request;
 
 pub(crate) use messages::{count_tokens, messages};
+pub(crate) use request::Create;

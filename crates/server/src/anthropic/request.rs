@@ -1,79 +1,91 @@
 //! `/v1/messages`: what a client sends. Unknown fields are left alone.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Create {
-    pub(super) model: Option<String>,
-    pub(super) messages: Vec<Message>,
-    pub(super) system: Option<Content>,
-    pub(super) max_tokens: Option<usize>,
-    pub(super) stream: Option<bool>,
-    pub(super) stop_sequences: Option<Vec<String>>,
-    pub(super) temperature: Option<f32>,
-    pub(super) top_p: Option<f32>,
-    pub(super) top_k: Option<usize>,
-    pub(super) thinking: Option<Thinking>,
-    pub(super) tools: Option<Vec<Tool>>,
-    pub(super) tool_choice: Option<ToolChoice>,
+use crate::shapes::Content;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesRequest")]
+pub(crate) struct Create {
+    pub(crate) model: Option<String>,
+    #[schemars(length(min = 1))]
+    pub(crate) messages: Vec<Message>,
+    pub(crate) system: Option<Content<Block>>,
+    pub(crate) max_tokens: Option<usize>,
+    pub(crate) stream: Option<bool>,
+    pub(crate) stop_sequences: Option<Vec<String>>,
+    #[schemars(range(min = 0))]
+    pub(crate) temperature: Option<f32>,
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    pub(crate) top_p: Option<f32>,
+    pub(crate) top_k: Option<usize>,
+    pub(crate) thinking: Option<Thinking>,
+    pub(crate) tools: Option<Vec<Tool>>,
+    pub(crate) tool_choice: Option<ToolChoice>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Message {
-    pub(super) role: String,
-    pub(super) content: Content,
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesMessage")]
+pub(crate) struct Message {
+    #[schemars(extend("enum" = ["user", "assistant"]))]
+    pub(crate) role: String,
+    pub(crate) content: Content<Block>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Content {
-    Text(String),
-    Blocks(Vec<Block>),
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Block {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesBlock")]
+pub(crate) struct Block {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) text: Option<String>,
-    pub(super) thinking: Option<String>,
-    pub(super) source: Option<Source>,
-    pub(super) name: Option<String>,
-    pub(super) input: Option<Value>,
-    pub(super) content: Option<Content>,
+    #[schemars(extend("enum" = ["text", "image", "thinking", "redacted_thinking", "tool_use", "tool_result"]))]
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    pub(crate) thinking: Option<String>,
+    pub(crate) source: Option<Source>,
+    pub(crate) name: Option<String>,
+    pub(crate) input: Option<Value>,
+    pub(crate) content: Option<Content<Block>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Source {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesSource")]
+pub(crate) struct Source {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) data: Option<String>,
-    pub(super) url: Option<String>,
+    #[schemars(extend("enum" = ["base64", "url"]))]
+    pub(crate) kind: String,
+    pub(crate) data: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Thinking {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesThinking")]
+pub(crate) struct Thinking {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) budget_tokens: Option<usize>,
+    #[schemars(extend("enum" = ["enabled", "adaptive", "disabled"]))]
+    pub(crate) kind: String,
+    pub(crate) budget_tokens: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Tool {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesTool")]
+pub(crate) struct Tool {
     #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) input_schema: Option<Value>,
-    pub(super) display_width_px: Option<u64>,
-    pub(super) display_height_px: Option<u64>,
+    #[schemars(extend("enum" = ["custom", "computer_20250124", "computer_20251124", null]))]
+    pub(crate) kind: Option<String>,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) input_schema: Option<Value>,
+    pub(crate) display_width_px: Option<u64>,
+    pub(crate) display_height_px: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct ToolChoice {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesToolChoice")]
+pub(crate) struct ToolChoice {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) name: Option<String>,
-    pub(super) disable_parallel_tool_use: Option<bool>,
+    #[schemars(extend("enum" = ["auto", "any", "tool", "none"]))]
+    pub(crate) kind: String,
+    pub(crate) name: Option<String>,
+    pub(crate) disable_parallel_tool_use: Option<bool>,
 }

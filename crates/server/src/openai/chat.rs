@@ -5,18 +5,16 @@ use axum::response::Response;
 
 use super::convert;
 use super::encode::{Chunks, Collected, Head, completion};
-use super::request::Completions;
+use super::request::Chat;
 use crate::answers::{Answers, stream};
 use crate::app::{App, now};
 use crate::body::read_json;
 use crate::dialect::{Dialect, json_response};
 use crate::problem::Problem;
+use crate::shapes::StreamOptions;
 use crate::{ids, work};
 
-/// Most answers to one prompt.
-const MOST_ANSWERS: usize = 16;
-
-pub(crate) async fn completions(State(served): State<App>, request: Request) -> Response {
+pub(crate) async fn chat(State(served): State<App>, request: Request) -> Response {
     match answer(&served, request).await {
         Ok(response) => response,
         Err(problem) => Dialect::OpenAi.refuse(&problem),
@@ -24,18 +22,11 @@ pub(crate) async fn completions(State(served): State<App>, request: Request) -> 
 }
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
-    let request: Completions = read_json(request, &served.options).await?;
+    let request: Chat = read_json(request, &served.options).await?;
     served.check_model(request.model.as_deref())?;
-    let count = request.n.unwrap_or(1);
-    if count == 0 || count > MOST_ANSWERS {
-        let message = format!("between 1 and {MOST_ANSWERS} answers are given to a prompt");
-        return Err(Problem::invalid("n", message));
-    }
+    let count = convert::count(request.n)?;
     let is_stream = request.stream.unwrap_or(false);
-    let include_usage = request
-        .stream_options
-        .as_ref()
-        .is_some_and(|options| options.include_usage);
+    let include_usage = StreamOptions::wants_usage(request.stream_options.as_ref());
     let owned = served.clone();
     let (readings, has_logprobs) = work::apart(move || {
         let ask = convert::ask(request)?;

@@ -8,17 +8,32 @@ use super::request;
 use crate::ask::{Ask, Choice, Format, Wishes};
 use crate::pictures;
 use crate::problem::Problem;
+use crate::shapes::{self, OneOrMany};
 
 /// Tokens of thinking that an effort allows.
 const LOW_EFFORT: usize = 1024;
 const MEDIUM_EFFORT: usize = 8192;
 
 /// Most likeliest tokens that are reported beside the chosen one.
-const MOST_LOGPROBS: usize = 20;
+pub(super) const MOST_LOGPROBS: usize = 20;
+
+/// Most answers to one prompt.
+const MOST_ANSWERS: usize = 16;
+
+/// How many answers a prompt is given.
+pub(super) fn count(n: Option<usize>) -> Result<usize, Problem> {
+    match n.unwrap_or(1) {
+        count @ 1..=MOST_ANSWERS => Ok(count),
+        _ => Err(Problem::invalid(
+            "n",
+            format!("between 1 and {MOST_ANSWERS} answers are given to a prompt"),
+        )),
+    }
+}
 
 /// # Errors
 /// For whatever means nothing, with its place.
-pub(super) fn ask(request: request::Completions) -> Result<Ask, Problem> {
+pub(crate) fn ask(request: request::Chat) -> Result<Ask, Problem> {
     let mut messages = Vec::with_capacity(request.messages.len());
     for (number, message) in request.messages.into_iter().enumerate() {
         messages.push(self::message(number, message)?);
@@ -74,8 +89,7 @@ pub(super) fn ask(request: request::Completions) -> Result<Ask, Problem> {
     };
     let wishes = Wishes {
         temperature: request.temperature,
-        // Others write -1 where they mean all.
-        top_k: request.top_k.map(|count| usize::try_from(count).unwrap_or(0)),
+        top_k: top_k(request.top_k),
         top_p: request.top_p,
         min_p: request.min_p,
         presence_penalty: request.presence_penalty,
@@ -93,12 +107,17 @@ pub(super) fn ask(request: request::Completions) -> Result<Ask, Problem> {
         budget,
         wishes,
         max_tokens: request.max_completion_tokens.or(request.max_tokens),
-        stops: request.stop.map(request::OneOrMany::into_vec).unwrap_or_default(),
+        stops: request.stop.map(OneOrMany::into_vec).unwrap_or_default(),
         logprobs,
         bias: bias(request.logit_bias.unwrap_or_default())?,
         variables,
         ..Ask::default()
     })
+}
+
+/// Others write -1 where they mean all.
+pub(super) fn top_k(count: Option<i64>) -> Option<usize> {
+    count.map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 fn message(number: usize, message: request::Message) -> Result<Message, Problem> {
@@ -113,8 +132,8 @@ fn message(number: usize, message: request::Message) -> Result<Message, Problem>
     let mut content = Vec::new();
     match message.content {
         None => {}
-        Some(request::Content::Text(text)) => content.push(Content::Text(text)),
-        Some(request::Content::Parts(parts)) => {
+        Some(shapes::Content::Text(text)) => content.push(Content::Text(text)),
+        Some(shapes::Content::Parts(parts)) => {
             for (place, part) in parts.into_iter().enumerate() {
                 content.push(self::part(&format!("{param}.content[{place}]"), part)?);
             }
@@ -276,7 +295,7 @@ pub(crate) fn format(param: &str, value: Option<Value>) -> Result<Format, Proble
     }
 }
 
-fn bias(biases: std::collections::HashMap<String, f32>) -> Result<Vec<(u32, f32)>, Problem> {
+pub(super) fn bias(biases: std::collections::HashMap<String, f32>) -> Result<Vec<(u32, f32)>, Problem> {
     let mut list = Vec::with_capacity(biases.len());
     for (id, bias) in biases {
         let Ok(id) = id.parse() else {

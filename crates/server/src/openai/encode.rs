@@ -110,7 +110,7 @@ fn total(usages: impl Iterator<Item = Usage>) -> Usage {
     })
 }
 
-fn usage_object(usage: &Usage) -> Value {
+pub(super) fn usage_object(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.answer,
@@ -195,7 +195,7 @@ impl Chunks {
     }
 }
 
-fn write_data(value: &Value, out: &mut String) {
+pub(super) fn write_data(value: &Value, out: &mut String) {
     use std::fmt::Write as _;
     _ = write!(out, "data: {value}\n\n");
 }

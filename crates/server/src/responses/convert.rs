@@ -10,6 +10,7 @@ use crate::ask::{Ask, Wishes};
 use crate::openai::{arguments, choice, effort, format, tool_schema};
 use crate::pictures;
 use crate::problem::Problem;
+use crate::shapes;
 
 /// What is asked after the messages of an earlier response.
 ///
@@ -192,11 +193,11 @@ fn assistant(messages: &mut Vec<Message>) -> &mut Message {
     &mut messages[last]
 }
 
-fn contents(param: &str, content: Option<request::Content>) -> Result<Vec<Content>, Problem> {
+fn contents(param: &str, content: Option<shapes::Content<request::Part>>) -> Result<Vec<Content>, Problem> {
     let parts = match content {
         None => return Ok(Vec::new()),
-        Some(request::Content::Text(text)) => return Ok(vec![Content::Text(text)]),
-        Some(request::Content::Parts(parts)) => parts,
+        Some(shapes::Content::Text(text)) => return Ok(vec![Content::Text(text)]),
+        Some(shapes::Content::Parts(parts)) => parts,
     };
     let parts = parts.into_iter().enumerate();
     let part = |(number, part): (usize, request::Part)| {

@@ -11,4 +11,5 @@ mod store;
 
 pub(crate) use background::Background;
 pub(crate) use handlers::{cancel, create, delete, input_items, retrieve};
+pub(crate) use request::Create;
 pub use store::{Responses, Retention, StoreError};

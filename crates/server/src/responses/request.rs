@@ -1,93 +1,97 @@
 //! What a client sends. Unknown fields are left alone.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Create {
-    pub(super) model: Option<String>,
-    pub(super) input: Input,
-    pub(super) instructions: Option<String>,
-    pub(super) previous_response_id: Option<String>,
-    pub(super) store: Option<bool>,
-    pub(super) background: Option<bool>,
-    pub(super) stream: Option<bool>,
-    pub(super) tools: Option<Vec<Tool>>,
-    pub(super) tool_choice: Option<Value>,
-    pub(super) parallel_tool_calls: Option<bool>,
-    pub(super) max_output_tokens: Option<usize>,
-    pub(super) temperature: Option<f32>,
-    pub(super) top_p: Option<f32>,
-    pub(super) reasoning: Option<Reasoning>,
-    pub(super) text: Option<Text>,
-    pub(super) metadata: Option<Value>,
+use crate::shapes::Content;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseRequest")]
+pub(crate) struct Create {
+    pub(crate) model: Option<String>,
+    pub(crate) input: Input,
+    pub(crate) instructions: Option<String>,
+    pub(crate) previous_response_id: Option<String>,
+    pub(crate) store: Option<bool>,
+    pub(crate) background: Option<bool>,
+    pub(crate) stream: Option<bool>,
+    pub(crate) tools: Option<Vec<Tool>>,
+    pub(crate) tool_choice: Option<Value>,
+    pub(crate) parallel_tool_calls: Option<bool>,
+    pub(crate) max_output_tokens: Option<usize>,
+    pub(crate) temperature: Option<f32>,
+    pub(crate) top_p: Option<f32>,
+    pub(crate) reasoning: Option<Reasoning>,
+    pub(crate) text: Option<Text>,
+    pub(crate) metadata: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(super) enum Input {
+#[schemars(rename = "ResponseInput")]
+pub(crate) enum Input {
     Text(String),
     Items(Vec<Item>),
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Item {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseItem")]
+pub(crate) struct Item {
     #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
-    pub(super) role: Option<String>,
-    pub(super) content: Option<Content>,
-    pub(super) name: Option<String>,
-    pub(super) arguments: Option<Value>,
-    pub(super) output: Option<Output>,
-    pub(super) action: Option<Map<String, Value>>,
-    pub(super) actions: Option<Vec<Map<String, Value>>>,
-    pub(super) current_url: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) content: Option<Content<Part>>,
+    pub(crate) name: Option<String>,
+    pub(crate) arguments: Option<Value>,
+    pub(crate) output: Option<Output>,
+    pub(crate) action: Option<Map<String, Value>>,
+    pub(crate) actions: Option<Vec<Map<String, Value>>>,
+    pub(crate) current_url: Option<String>,
 }
 
 /// What a call gave.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(super) enum Output {
-    Content(Content),
+#[schemars(rename = "ResponseOutput")]
+pub(crate) enum Output {
+    Content(Content<Part>),
     /// Of a screen.
     Picture {
         image_url: Option<String>,
     },
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Part {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsePart")]
+pub(crate) struct Part {
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(crate) kind: String,
     #[serde(alias = "refusal")]
-    pub(super) text: Option<String>,
-    pub(super) image_url: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) image_url: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Tool {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseTool")]
+pub(crate) struct Tool {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) name: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) parameters: Option<Value>,
-    pub(super) display_width: Option<u64>,
-    pub(super) display_height: Option<u64>,
+    pub(crate) kind: String,
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Option<Value>,
+    pub(crate) display_width: Option<u64>,
+    pub(crate) display_height: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Reasoning {
-    pub(super) effort: Option<String>,
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseReasoning")]
+pub(crate) struct Reasoning {
+    pub(crate) effort: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Text {
-    pub(super) format: Option<Value>,
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseText")]
+pub(crate) struct Text {
+    pub(crate) format: Option<Value>,
 }

@@ -36,6 +36,7 @@ pub(crate) struct Running {
     server: Option<Server>,
     pub(crate) address: SocketAddr,
     pub(crate) scheduler: Scheduler,
+    served: Served,
 }
 
 impl Running {
@@ -51,16 +52,36 @@ impl Running {
             ..options
         };
         let served = Served::new(Arc::clone(chat), scheduler.clone(), options);
-        let server = Server::start(served, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let server = Server::start(served.clone(), TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
         Self {
             address: server.address(),
             server: Some(server),
             scheduler,
+            served,
         }
     }
 
     pub(crate) fn stop(&mut self) {
         self.server.take().unwrap().stop().unwrap();
+    }
+
+    /// Bytes that a sequence of so many tokens takes.
+    pub(crate) fn memory(tokens: u64) -> u64 {
+        NANO.1.model().memory_plan().sequence(tokens)
+    }
+
+    /// A path that lets one browser see the page.
+    pub(crate) fn link(&self) -> String {
+        self.served.link().unwrap()
+    }
+
+    /// An answer as it comes.
+    pub(crate) fn raw(&self, method: &str, path: &str) -> String {
+        let mut text = String::new();
+        self.open(method, path, &[], "")
+            .read_to_string(&mut text)
+            .unwrap();
+        text
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {

@@ -13,11 +13,15 @@
 
 mod anthropic;
 mod client;
+mod completions;
 mod computer;
+mod contract;
 mod errors;
 mod guard;
 mod kept;
+mod keys;
 mod life;
 mod openai;
+mod page;
 mod responses;
 mod reuse;

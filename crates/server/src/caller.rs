@@ -1,0 +1,107 @@
+//! Who asks, beside every request.
+//!
+//! What a request takes is counted deep inside, where tokens are read and written, in every dialect. So that none can
+//! forget to hand its caller on, the caller goes with the task: [`within`] sets it, and [`current`] finds it, on the
+//! threads of [`crate::work::apart`] too.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::keys::{Holder, Limiter, Scope};
+
+/// Who asks, and what of.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) scopes: Vec<Scope>,
+    /// A browser that came over a link: it may see the page and nothing else.
+    pub(crate) is_browser: bool,
+    limiter: Option<Arc<Limiter>>,
+}
+
+impl Caller {
+    /// Whoever asks where no key is asked for.
+    pub(crate) fn anybody() -> Self {
+        Self {
+            scopes: Scope::ALL.to_vec(),
+            is_browser: false,
+            limiter: None,
+        }
+    }
+
+    /// A browser that came over a link.
+    pub(crate) fn browser() -> Self {
+        Self {
+            scopes: Vec::new(),
+            is_browser: true,
+            limiter: None,
+        }
+    }
+
+    /// Somebody who may do nothing that asks who it is.
+    pub(crate) fn stranger() -> Self {
+        Self {
+            scopes: Vec::new(),
+            is_browser: false,
+            limiter: None,
+        }
+    }
+
+    pub(crate) fn limiter(&self) -> Option<&Limiter> {
+        self.limiter.as_deref()
+    }
+
+    /// What counts the tokens that it takes.
+    pub(crate) fn meter(&self) -> Meter {
+        Meter(self.limiter.clone())
+    }
+}
+
+impl From<Holder> for Caller {
+    fn from(holder: Holder) -> Self {
+        Self {
+            scopes: holder.scopes,
+            is_browser: false,
+            limiter: holder.limiter,
+        }
+    }
+}
+
+/// Counts somebody's tokens against their limit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter(Option<Arc<Limiter>>);
+
+impl Meter {
+    /// Tokens were read or written.
+    pub(crate) fn spend(&self, tokens: usize) {
+        if let Some(limiter) = &self.0 {
+            limiter.spend(tokens, Instant::now());
+        }
+    }
+}
+
+tokio::task_local! {
+    static CALLER: Caller;
+}
+
+/// Does something in a caller's name.
+pub(crate) async fn within<T>(caller: Caller, work: impl Future<Output = T>) -> T {
+    CALLER.scope(caller, work).await
+}
+
+/// The same, on a thread of its own.
+pub(crate) fn within_thread<T>(caller: Option<Caller>, work: impl FnOnce() -> T) -> T {
+    match caller {
+        Some(caller) => CALLER.sync_scope(caller, work),
+        None => work(),
+    }
+}
+
+/// In whose name this is done; nobody's for what the server does by itself.
+pub(crate) fn current() -> Option<Caller> {
+    CALLER.try_with(Clone::clone).ok()
+}
+
+/// What counts the current caller's tokens.
+pub(crate) fn meter() -> Meter {
+    current().map(|caller| caller.meter()).unwrap_or_default()
+}

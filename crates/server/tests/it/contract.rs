@@ -1,0 +1,119 @@
+//! What `/openapi.json` says, held against the server by schemathesis: thousands of requests made from it, good and
+//! damaged, whose answers must be those that it describes.
+//!
+//! Schemathesis stands in a virtual environment that `cargo xtask setup` makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aurore_engine::Limits;
+use aurore_server::{Keys, Options};
+use serde_json::{Value, json};
+
+use crate::client::Running;
+
+const KEY: &str = "the-key-of-these-tests";
+const REQUIREMENTS: &str = include_str!("../contract/requirements.txt");
+
+fn served() -> Running {
+    let options = Options {
+        keys: Keys::new([KEY]),
+        max_tokens: 4,
+        ..Options::default()
+    };
+    // Requests that ask for a million tokens end where memory does.
+    let memory = Running::memory(256);
+    Running::with(
+        options,
+        Limits {
+            memory,
+            ..Limits::default()
+        },
+    )
+}
+
+fn document(running: &Running) -> Value {
+    let reply = running.send("GET", "/openapi.json", &[("x-api-key", KEY)], "");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()
+}
+
+#[test]
+fn it_describes_what_is_served() {
+    let running = served();
+    let document = document(&running);
+    assert_eq!(document["openapi"], "3.1.0");
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert_eq!(
+        schemas["ChatRequest"]["properties"]["model"]["enum"],
+        json!(["nano", null])
+    );
+    // Every reference leads somewhere, and nobody's name was taken twice.
+    let text = document.to_string();
+    for part in text.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
+    assert!(
+        !schemas
+            .keys()
+            .any(|name| name.ends_with(|letter: char| letter.is_ascii_digit())),
+        "{:?}",
+        schemas.keys()
+    );
+    // What is described is there.
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let path = path.replace(['{', '}'], "");
+            let reply = running.send(&method.to_uppercase(), &path, &[("x-api-key", KEY)], "");
+            let is_unknown = reply.status == 405 || reply.body.contains("unknown_url");
+            assert!(!is_unknown, "{method} {path}: {reply:?}");
+        }
+    }
+}
+
+/// Schemathesis' program.
+fn schemathesis() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let environment = target.join("contract-venv");
+    let installed = std::fs::read_to_string(environment.join("requirements.txt")).unwrap_or_default();
+    assert!(
+        installed == REQUIREMENTS,
+        "this test needs the packages of crates/server/tests/contract/requirements.txt in {}: run cargo xtask setup",
+        environment.display()
+    );
+    environment.join("bin/schemathesis")
+}
+
+#[test]
+fn schemathesis_finds_nothing() {
+    let running = served();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(
+        scratch.path().join("openapi.json"),
+        document(&running).to_string(),
+    )
+    .unwrap();
+    let output = Command::new(schemathesis())
+        .arg("--config-file")
+        .arg(folder.join("schemathesis.toml"))
+        .args([
+            "run",
+            "openapi.json",
+            "--url",
+            &format!("http://{}", running.address),
+        ])
+        // What it remembers of earlier runs would make this one another.
+        .current_dir(scratch.path())
+        .env("AURORE_KEY", KEY)
+        .env_remove("HTTP_PROXY")
+        .env_remove("http_proxy")
+        .env_remove("ALL_PROXY")
+        .env_remove("all_proxy")
+        .output()
+        .unwrap();
+    let [said, wrong] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{said}{wrong}");
+    assert!(running.scheduler.is_ready());
+}
