@@ -5,6 +5,7 @@
 
 mod arm;
 mod check;
+mod clients;
 mod demo;
 mod goldens;
 mod packages;
@@ -47,7 +48,7 @@ enum Task {
     },
     /// Format, lints, documentation, licences: everything but the tests.
     Check,
-    /// Install what is missing: Chromium, and MiniWoB++ pages.
+    /// Install what is missing: Chromium, MiniWoB++ pages, and the clients that the server is tested with.
     Setup,
     /// Remake the golden data of `reference/` with the official implementation (Python, by hand).
     Goldens,

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::{packages, shell};
+use crate::{clients, packages, shell};
 
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
-    // The browser's tests run a real Chromium; no test needs MiniWoB++ or the network.
+    // The browser's tests run a real Chromium, the server's real clients; no test needs MiniWoB++ or the network.
     packages::ensure_chromium()?;
+    clients::ensure()?;
     if shell::find("cargo-nextest").is_none() {
         return shell::hand_over(shell::cargo().args(["test", "--workspace"]).args(args));
     }

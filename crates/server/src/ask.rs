@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::conversation::arranged;
 use crate::later::Later;
 use crate::problem::{Kind, Problem};
 use crate::reading::Reading;
@@ -111,7 +112,9 @@ impl Ask {
                 "there is no message: send at least one",
             ));
         }
-        Ok(served.chat.prompt(&self.messages, &self.tools, &options)?)
+        Ok(served
+            .chat
+            .prompt(&arranged(&self.messages), &self.tools, &options)?)
     }
 
     /// Whether the client is likely to send the answer's thinking back: as it did before, or as its dialect has it.

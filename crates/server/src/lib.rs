@@ -11,6 +11,7 @@ mod anthropic;
 mod app;
 mod ask;
 mod body;
+mod conversation;
 mod dialect;
 mod guard;
 mod ids;

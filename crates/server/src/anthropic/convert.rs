@@ -4,7 +4,7 @@ use aurore_chat::{Content, Message, ToolCall};
 
 use super::request::{self, Block};
 use crate::ask::{Ask, Choice, Wishes};
-use crate::openai::{arguments, tool_schema};
+use crate::openai::{arguments, effort, format, tool_schema};
 use crate::pictures;
 use crate::problem::Problem;
 
@@ -53,12 +53,14 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
         .as_ref()
         .and_then(|choice| choice.disable_parallel_tool_use)
         .unwrap_or(false);
+    let output = request.output_config.unwrap_or_default();
+    let effort = effort("output_config.effort", output.effort.as_deref())?;
     let (thinking, budget) = match request.thinking {
         // This dialect thinks only when asked to.
         None => (Some(false), None),
         Some(thinking) => match thinking.kind.as_str() {
             "enabled" => (Some(true), thinking.budget_tokens),
-            "adaptive" => (None, thinking.budget_tokens),
+            "adaptive" => (effort.thinking, thinking.budget_tokens.or(effort.budget)),
             "disabled" => (Some(false), None),
             other => {
                 let message = format!("{other:?} is not known: use enabled, adaptive or disabled");
@@ -71,6 +73,7 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
         choice: choice(request.tool_choice)?,
         tools,
         single,
+        format: format("output_config.format", output.format)?,
         thinking,
         budget,
         wishes: Wishes {
@@ -113,6 +116,7 @@ fn user(param: &str, content: request::Content, messages: &mut Vec<Message>) -> 
         request::Content::Blocks(blocks) => blocks,
     };
     let mut content = Vec::new();
+    let is_empty = blocks.is_empty();
     for (number, block) in blocks.into_iter().enumerate() {
         let param = format!("{param}.content[{number}]");
         if block.kind == "tool_result" {
@@ -128,7 +132,7 @@ fn user(param: &str, content: request::Content, messages: &mut Vec<Message>) -> 
             content.push(piece(&param, block)?);
         }
     }
-    if !content.is_empty() {
+    if is_empty || !content.is_empty() {
         messages.push(Message {
             content,
             ..Message::user("")

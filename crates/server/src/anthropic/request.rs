@@ -17,6 +17,7 @@ pub(super) struct Create {
     pub(super) thinking: Option<Thinking>,
     pub(super) tools: Option<Vec<Tool>>,
     pub(super) tool_choice: Option<ToolChoice>,
+    pub(super) output_config: Option<OutputConfig>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,12 @@ pub(super) struct Thinking {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) budget_tokens: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct OutputConfig {
+    pub(super) format: Option<Value>,
+    pub(super) effort: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -313,7 +313,7 @@ pub(crate) fn effort(param: &str, word: Option<&str>) -> Result<Effort, Problem>
         }),
         Some("low") => Ok(thinking(Some(LOW_EFFORT))),
         Some("medium") => Ok(thinking(Some(MEDIUM_EFFORT))),
-        Some("high" | "xhigh") => Ok(thinking(None)),
+        Some("high" | "xhigh" | "max") => Ok(thinking(None)),
         Some(word) => Err(Problem::invalid(
             param,
             format!("{word:?} is not known: use none, minimal, low, medium or high"),

@@ -13,6 +13,8 @@
 
 mod anthropic;
 mod client;
+mod clients;
+mod conversations;
 mod errors;
 mod guard;
 mod life;
