@@ -96,6 +96,7 @@ pub(super) fn ask(request: request::Completions) -> Result<Ask, Problem> {
         stops: request.stop.map(request::OneOrMany::into_vec).unwrap_or_default(),
         logprobs,
         bias: bias(request.logit_bias.unwrap_or_default())?,
+        endless: request.ignore_eos.unwrap_or(false),
         variables,
         ..Ask::default()
     })

@@ -46,6 +46,7 @@ pub(super) struct Completions {
     pub(super) frequency_penalty: Option<f32>,
     pub(super) repetition_penalty: Option<f32>,
     pub(super) logit_bias: Option<HashMap<String, f32>>,
+    pub(super) ignore_eos: Option<bool>,
     pub(super) logprobs: Option<bool>,
     pub(super) top_logprobs: Option<usize>,
     pub(super) reasoning_effort: Option<String>,
