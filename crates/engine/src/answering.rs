@@ -186,12 +186,22 @@ impl Answering {
                 chosen.ok_or(EngineError::NotFinite { tokens })?
             }
         };
+        // Who wants to end before the grammar began has thought enough.
+        let id = match &self.lead {
+            Some((lead, _)) if self.ends(id) => lead.after,
+            _ => id,
+        };
         let logprobs = own.map(|own| own.of(id));
-        if self.vocabulary.eos().contains(&id) || self.stop_ids.contains(&id) {
+        if self.ends(id) {
             return Ok(Taken::End(Finish::Eos));
         }
         let last = self.push(id)?;
         Ok(Taken::Token { id, logprobs, last })
+    }
+
+    /// Whether a token ends the answer.
+    fn ends(&self, id: u32) -> bool {
+        self.vocabulary.eos().contains(&id) || self.stop_ids.contains(&id)
     }
 
     /// Adds a token; why it is the last one, if it is.

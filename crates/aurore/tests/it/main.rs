@@ -18,3 +18,5 @@ mod program;
 mod rules;
 #[cfg(nano_embedded)]
 mod serve;
+#[cfg(nano_embedded)]
+mod soak;

@@ -16,6 +16,7 @@ mod client;
 mod clients;
 mod conversations;
 mod errors;
+mod fuzz;
 mod guard;
 mod life;
 mod openai;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Running, body, nano};
+use crate::client::{Running, body, eos, nano};
 
 /// What a whole answer says: thinking, text, calls, why it ended.
 fn said(reply: &Value) -> (String, String, Vec<Value>, String) {
@@ -393,6 +393,24 @@ fn a_thinking_budget_is_exact_whatever_follows() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn what_must_come_comes_though_the_model_would_end_in_its_thinking() {
+    let running = Running::new();
+    let mut bias: serde_json::Map<_, _> = eos().iter().map(|id| (id.to_string(), 60.into())).collect();
+    bias.insert(nano().tags().think_end.to_string(), (-100).into());
+    for more in [
+        json!({"tools": closed(), "tool_choice": "required", "parallel_tool_calls": false}),
+        json!({"response_format": {"type": "regex", "pattern": "(yes|no)"}}),
+    ] {
+        let mut ask = more;
+        ask["logit_bias"] = bias.clone().into();
+        ask["enable_thinking"] = true.into();
+        ask["max_tokens"] = 200.into();
+        let (_, answer, calls, _) = said(&running.chat(ask).json());
+        assert!(calls.len() == 1 || answer == "yes" || answer == "no", "{answer}");
     }
 }
 
