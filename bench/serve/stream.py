@@ -46,7 +46,7 @@ def body(words, seed, generate):
     """A request that both kinds of server understand alike: greedy, to its full length, from its start."""
     return {
         "messages": [{"role": "user", "content": text(words, seed)}], "max_tokens": generate, "temperature": 0,
-        "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True, "cache_prompt": False,
+        "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True, "tool_choice": "none", "cache_prompt": False,
         "chat_template_kwargs": {"enable_thinking": False},
     }
 
@@ -69,6 +69,8 @@ async def answer(port, request, timed=None):
                 break
     finally:
         writer.close()
+    if not timed.times:
+        raise Refused("an answer without text")
     return timed
 
 
