@@ -92,56 +92,12 @@ fn change(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-fn schema() -> Value {
-    json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}, "b": {"enum": ["x", "y"]},
-        "c": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "d": {"$ref": "#/$defs/d"}},
-        "$defs": {"d": {"type": "array", "items": {"type": "number"}}}, "required": ["a"]})
-}
-
 /// A body of each kind that means something, with every field.
-fn bodies() -> Vec<(&'static str, Value)> {
-    let picture = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
-    vec![
-        (
-            "/v1/chat/completions",
-            json!({"model": "nano", "max_tokens": 3, "stream": true, "stream_options": {"include_usage": true}, "n": 2,
-                "temperature": 0.7, "top_p": 0.9, "top_k": 20, "min_p": 0.1, "presence_penalty": 0.5, "seed": 3,
-                "frequency_penalty": 0.1, "repetition_penalty": 1.1, "logit_bias": {"5": 1.5}, "logprobs": true,
-                "top_logprobs": 2, "stop": ["x", "yy"], "enable_thinking": true, "thinking_budget": 2,
-                "reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": false}, "tool_choice": "auto",
-                "parallel_tool_calls": false, "ignore_eos": false,
-                "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": schema()}}],
-                "response_format": {"type": "json_schema", "json_schema": {"name": "r", "schema": schema()}},
-                "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "t"},
-                    {"type": "image_url", "image_url": {"url": picture}}]}, {"role": "assistant", "content": null,
-                    "reasoning_content": "r", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f",
-                    "arguments": "{\"a\": 1}"}}]}, {"role": "tool", "tool_call_id": "1", "content": "done"}]}),
-        ),
-        (
-            "/v1/responses",
-            json!({"model": "nano", "max_output_tokens": 3, "stream": false, "instructions": "i", "store": true,
-                "tools": [{"type": "function", "name": "f", "parameters": schema(), "strict": true}], "tool_choice": "auto",
-                "parallel_tool_calls": false, "temperature": 1, "top_p": 0.5, "reasoning": {"effort": "low"},
-                "text": {"format": {"type": "json_schema", "name": "r", "schema": schema()}}, "metadata": {"a": "b"},
-                "previous_response_id": null, "input": [{"role": "user", "content": [{"type": "input_text", "text": "t"},
-                    {"type": "input_image", "image_url": picture}]}, {"type": "reasoning", "content": [{"type":
-                    "reasoning_text", "text": "r"}]}, {"type": "function_call", "call_id": "1", "name": "f", "arguments":
-                    "{}"}, {"type": "function_call_output", "call_id": "1", "output": "done"}]}),
-        ),
-        (
-            "/v1/messages",
-            json!({"model": "nano", "max_tokens": 3, "stream": true, "system": [{"type": "text", "text": "s"}],
-                "temperature": 1, "top_p": 0.5, "top_k": 5, "stop_sequences": ["x"], "thinking": {"type": "enabled",
-                "budget_tokens": 2}, "tools": [{"name": "f", "description": "d", "input_schema": schema()}],
-                "tool_choice": {"type": "auto", "disable_parallel_tool_use": true}, "output_config": {"effort": "low",
-                "format": {"type": "json_schema", "schema": schema()}}, "messages": [{"role": "user", "content": [{"type":
-                "text", "text": "t"}, {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data":
-                &picture[22..]}}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature":
-                "s"}, {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}]}, {"role": "user", "content": [{"type":
-                "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "done"}]}]}]}),
-        ),
-    ]
-}
+const BODIES: [(&str, &str); 3] = [
+    ("/v1/chat/completions", include_str!("bodies/chat.json")),
+    ("/v1/responses", include_str!("bodies/responses.json")),
+    ("/v1/messages", include_str!("bodies/messages.json")),
+];
 
 #[test]
 fn anything_anywhere_is_answered_or_refused() {
@@ -156,7 +112,8 @@ fn anything_anywhere_is_answered_or_refused() {
         ..Options::default()
     };
     let running = Running::with(options, Limits::default());
-    for (path, good) in bodies() {
+    for (path, good) in BODIES {
+        let good: Value = serde_json::from_str(good).unwrap();
         let reply = running.post(path, &good);
         assert_eq!(reply.status, 200, "{reply:?}");
         let mut answered = 0;
