@@ -9,9 +9,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     pages::ensure_miniwob();
     eprintln!("Building with optimisation; the first time takes a few minutes.");
     shell::run(shell::cargo().args(["build", "--release", "--package", "aurore"]))?;
-    // An absolute folder replaces the root in the join.
-    let target = shell::root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-    let program = target
+    let program = shell::target()
         .join("release")
         .join(format!("aurore{}", std::env::consts::EXE_SUFFIX));
     shell::hand_over(Command::new(program).arg("demo").args(args))

@@ -5,11 +5,11 @@
 
 mod arm;
 mod check;
-mod contract;
 mod demo;
 mod goldens;
 mod packages;
 mod pages;
+mod python;
 mod setup;
 mod shell;
 mod test;
@@ -48,7 +48,7 @@ enum Task {
     },
     /// Format, lints, documentation, licences: everything but the tests.
     Check,
-    /// Install what is missing: Chromium, MiniWoB++ pages, and schemathesis.
+    /// Install what is missing: Chromium, MiniWoB++ pages, schemathesis, and the clients that the server is tested with.
     Setup,
     /// Remake the golden data of `reference/` with the official implementation (Python, by hand).
     Goldens,

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::{contract, packages, pages};
+use crate::{packages, pages, python};
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     packages::ensure_chromium()?;
     pages::ensure_miniwob();
-    contract::ensure()?;
+    python::ensure()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::{contract, packages, shell};
+use crate::{packages, python, shell};
 
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
-    // The browser's tests run a real Chromium, the server's run schemathesis; none needs MiniWoB++ or the network.
+    // The browser's tests run a real Chromium, the server's schemathesis and real clients; none needs MiniWoB++, and
+    // none the network.
     packages::ensure_chromium()?;
-    contract::ensure()?;
+    python::ensure()?;
     if shell::find("cargo-nextest").is_none() {
         return shell::hand_over(shell::cargo().args(["test", "--workspace"]).args(args));
     }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use aurore_engine::Grammar;
+use aurore_engine::{Grammar, Section};
 use serde_json::{Map, Value, json};
 
 use crate::ToolSchema;
@@ -22,6 +22,30 @@ pub struct Form<'a> {
     pub several: bool,
 }
 
+/// Calls in an answer that may call and need not: from the tag that opens one, it is held to its tool's schema. Nothing
+/// where there is nothing to call. What a schema says beyond what grammars can express is left to the model; a
+/// `thinking` answer calls only behind its thinking.
+pub fn calls(tags: &Tags, tools: &[ToolSchema], thinking: bool) -> Option<Section> {
+    (!tools.is_empty()).then(|| {
+        let mut lark = format!("start: {}\n", call_body(tags, tools.len()));
+        for (number, tool) in tools.iter().enumerate() {
+            write_tool(&mut lark, number, tool, true);
+        }
+        Section {
+            opens: tags.call,
+            after: thinking.then_some(tags.think_end),
+            grammar: Grammar::Lark(lark + TEXT),
+        }
+    })
+}
+
+/// The rule of a call behind its tag, one of so many tools'.
+fn call_body(tags: &Tags, tools: usize) -> String {
+    let names: Vec<String> = (0..tools).map(|number| format!("tool_{number}")).collect();
+    let end = tags.call_end;
+    format!(r#""\n" ({}) "</function>\n" <[{end}]>"#, names.join(" | "))
+}
+
 /// Properties of a tool that a grammar holds to; the rest of a larger one would not fit.
 const MOST_PROPERTIES: usize = 200;
 
@@ -36,7 +60,7 @@ impl Form<'_> {
     }
 
     fn lark(&self, tags: &Tags, json: Option<&Value>, tools: &[ToolSchema]) -> String {
-        let Tags { call, call_end, .. } = tags;
+        let call = tags.call;
         let mut starts = Vec::new();
         let mut lark = String::new();
         if let Some(schema) = json {
@@ -46,14 +70,9 @@ impl Form<'_> {
         if !tools.is_empty() {
             let more = if self.several { r#"("\n" call)*"# } else { "" };
             starts.push(format!("call {more}"));
-            let names: Vec<String> = (0..tools.len()).map(|number| format!("tool_{number}")).collect();
-            _ = writeln!(
-                lark,
-                "call: <[{call}]> \"\\n\" ({}) \"</function>\\n\" <[{call_end}]>",
-                names.join(" | ")
-            );
+            _ = writeln!(lark, "call: <[{call}]> {}", call_body(tags, tools.len()));
             for (number, tool) in tools.iter().enumerate() {
-                write_tool(&mut lark, number, tool);
+                write_tool(&mut lark, number, tool, false);
             }
             lark += TEXT;
         }
@@ -69,8 +88,9 @@ text: ROW? (NEWLINE OTHER_ROW?)* NEWLINE "</parameter>\n"
 KEY: /[^>\n]+/
 "#;
 
-/// The rules of a call of one tool: its arguments in the order of its schema.
-fn write_tool(lark: &mut String, number: usize, tool: &ToolSchema) {
+/// The rules of a call of one tool: its arguments in the order of its schema. A lenient grammar passes over what it cannot
+/// express.
+fn write_tool(lark: &mut String, number: usize, tool: &ToolSchema, lenient: bool) {
     let empty = Map::new();
     let properties = tool.parameters.get("properties").and_then(Value::as_object);
     let properties = properties.unwrap_or(&empty);
@@ -88,7 +108,7 @@ fn write_tool(lark: &mut String, number: usize, tool: &ToolSchema) {
     for (place, (key, schema)) in properties.iter().take(MOST_PROPERTIES).enumerate() {
         let optional = if required.contains(&key.as_str()) { "" } else { "?" };
         let open = literal(&format!("<parameter={key}>\n"));
-        let value = value(&tool.parameters, schema);
+        let value = value(&tool.parameters, schema, lenient);
         _ = write!(rule, " ({open} value_{number}_{place}){optional}");
         _ = writeln!(values, "value_{number}_{place}: {value}");
     }
@@ -99,7 +119,7 @@ fn write_tool(lark: &mut String, number: usize, tool: &ToolSchema) {
 }
 
 /// The rule of a value with its closing tag.
-fn value(root: &Value, schema: &Value) -> String {
+fn value(root: &Value, schema: &Value, lenient: bool) -> String {
     let closing = r#""\n</parameter>\n""#;
     if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
         let texts: Option<Vec<String>> = choices
@@ -116,7 +136,11 @@ fn value(root: &Value, schema: &Value) -> String {
             "integer" | "number" | "boolean" | "array" | "object" | "null"
         )
     };
+    let is_bare = schema.get("const").or(schema.get("enum")).is_none();
     match schema.get("type").and_then(Value::as_str) {
+        // Templates show them in Python's spelling or in JSON's, and both are read.
+        Some("boolean") if is_bare => format!(r#"("true" | "false" | "True" | "False") {closing}"#),
+        Some("null") if is_bare => format!(r#"("null" | "None") {closing}"#),
         Some(name) if is_plain(name) => {
             let mut schema = schema.clone();
             // What references point to stands in the tool's schema.
@@ -125,7 +149,11 @@ fn value(root: &Value, schema: &Value) -> String {
                     object.insert(place.to_owned(), definitions.clone());
                 }
             }
-            format!("%json {} {closing}", spaced(&schema))
+            let mut schema = spaced(&schema);
+            if lenient && let Some(options) = schema.get_mut("x-guidance").and_then(Value::as_object_mut) {
+                options.insert("lenient".to_owned(), true.into());
+            }
+            format!("%json {schema} {closing}")
         }
         // Text, or one of several kinds: what it means is decided when it is read.
         _ => "text".to_owned(),
@@ -245,6 +273,32 @@ mod tests {
             ..form
         };
         assert!(fits(&form, &two));
+    }
+
+    #[test]
+    fn calls_that_need_not_come_are_held_from_their_tag_on() {
+        let (chat, mut tools) = (chat(), tools());
+        tools[0].parameters["properties"]["sure"] = json!({"type": "boolean"});
+        // Beyond what grammars can express.
+        tools[0].parameters["properties"]["box"]["uniqueItems"] = true.into();
+        let section = calls(chat.tags(), &tools, true).unwrap();
+        assert_eq!(
+            (section.opens, section.after),
+            (CALL, Some(chat.tags().think_end))
+        );
+        let fits = |text: &str| {
+            let mut constraint = Constraint::new(&section.grammar, &chat.vocabulary()).unwrap();
+            let ids = [chat.vocabulary().encode(text), vec![CALL_END]].concat();
+            ids.iter().all(|id| constraint.try_push(*id).unwrap()) && constraint.is_complete()
+        };
+        assert!(fits(WEATHER));
+        let sure = |spelling: &str| {
+            let rest = format!("<parameter=sure>\n{spelling}\n</parameter>\n</function>\n");
+            fits(&WEATHER.replace("</function>\n", &rest))
+        };
+        assert!(sure("True") && sure("false") && !sure("maybe"));
+        assert!(!fits("\n<function=tomorrow>\n</function>\n"));
+        assert!(calls(chat.tags(), &[], false).is_none());
     }
 
     #[test]

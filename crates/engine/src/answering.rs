@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use toktrie::SimpleVob;
-
 use crate::engine::{Finish, ForcedEnd};
+use crate::masks::{Guide, Masks};
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
-
-/// Tokens that a grammar may leave for the network to compute these alone.
-const FEW: usize = 4096;
 
 /// What is known about the choice of a token.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +24,18 @@ pub struct Lead {
     pub ids: Vec<u32>,
 }
 
+/// A part of an answer that must look like something, in an answer that may be anything else: it begins wherever its token
+/// comes, and what follows is free again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// The token that begins it.
+    pub opens: u32,
+    /// It begins only after this token has come: the end of thinking. At once if absent.
+    pub after: Option<u32>,
+    /// What follows the token up to the section's end.
+    pub grammar: Grammar,
+}
+
 /// How an answer's tokens are chosen.
 #[derive(Debug, Clone, Default)]
 pub struct Choosing {
@@ -39,7 +47,9 @@ pub struct Choosing {
     pub grammar: Option<Grammar>,
     /// The grammar starts only after this; at once if absent.
     pub lead: Option<Lead>,
-    /// Ends a section that goes on for too long.
+    /// What parts of an answer must look like that has no grammar as a whole.
+    pub section: Option<Section>,
+    /// Ends thinking that goes on for too long.
     pub forced_end: Option<ForcedEnd>,
     /// Ids that end the answer beside the vocabulary's own.
     pub stop_ids: Vec<u32>,
@@ -53,14 +63,17 @@ pub struct Choosing {
 pub(crate) struct Answering {
     vocabulary: Arc<Vocabulary>,
     sampler: Sampler,
-    constraint: Option<Constraint>,
-    /// The grammar has not started.
-    lead: Option<Lead>,
+    masks: Arc<Masks>,
+    /// What holds the next token.
+    guide: Option<Guide>,
+    /// The whole answer's grammar, which has not started, and what stands before it.
+    lead: Option<(Lead, Constraint)>,
+    /// Sections may begin, each with a constraint like this one.
+    section: Option<(Section, Constraint)>,
     forced_end: Option<ForcedEnd>,
     stop_ids: Vec<u32>,
     bias: Vec<(u32, f32)>,
     logprobs: Option<usize>,
-    next: Next,
     ids: Vec<u32>,
     room: usize,
 }
@@ -83,24 +96,34 @@ impl Answering {
         vocabulary: Arc<Vocabulary>,
         prompt: &Prompt,
         choosing: Choosing,
-        constraint: Option<Constraint>,
+        constraints: Constraints,
         room: usize,
     ) -> Result<Self, EngineError> {
-        let mut answering = Self {
+        let Constraints {
+            masks,
+            whole,
+            section,
+        } = constraints;
+        let section = choosing.section.zip(section).filter(|_| whole.is_none());
+        let (guide, lead) = match (whole, choosing.lead) {
+            (Some(whole), Some(lead)) => (None, Some((lead, whole))),
+            (Some(whole), None) => (Some(Guide::new(whole, &masks)), None),
+            (None, _) => (None, None),
+        };
+        Ok(Self {
             vocabulary,
             sampler: Sampler::new(choosing.sampling, &prompt.ids)?,
-            lead: choosing.lead.filter(|_| constraint.is_some()),
-            constraint,
+            masks,
+            guide,
+            lead,
+            section,
             forced_end: choosing.forced_end,
             stop_ids: choosing.stop_ids,
             bias: choosing.bias,
             logprobs: choosing.logprobs,
-            next: Next::default(),
             ids: Vec::new(),
             room: room.min(choosing.max_new_tokens),
-        };
-        answering.look()?;
-        Ok(answering)
+        })
     }
 
     /// Whether no token can be added.
@@ -123,10 +146,18 @@ impl Answering {
         self.ids
     }
 
-    /// The only ids whose logits matter next, if they are few.
+    /// Before the network computes: looks whether it is known by now what may come next.
+    pub(crate) fn glance(&mut self) {
+        if let Some(guide) = &mut self.guide {
+            guide.glance();
+        }
+    }
+
+    /// The only ids whose logits matter next, if they are known to be few.
     pub(crate) fn few(&self) -> Option<&[u32]> {
         // Probabilities are shares of all logits.
-        self.logprobs.is_none().then(|| self.next.few()).flatten()
+        let guide = self.guide.as_ref().filter(|_| self.logprobs.is_none());
+        guide.and_then(Guide::few)
     }
 
     /// Chooses the next token of `logits`, which are changed by penalties.
@@ -136,7 +167,13 @@ impl Answering {
         let logits = &mut logits[..known];
         // Of the network's own numbers, before they are changed.
         let own = self.logprobs.map(|count| Own::new(logits, count));
-        let id = match self.forced() {
+        let mask = match &mut self.guide {
+            Some(guide) => Some(&guide.mask()?.allowed),
+            None => None,
+        };
+        let forced = forced(self.lead.as_ref(), self.forced_end.as_ref(), &self.ids);
+        let allowed = |id: &u32| mask.is_none_or(|mask| (*id as usize) < mask.len() && mask.is_allowed(*id));
+        let id = match forced.filter(allowed) {
             Some(id) => id,
             None => {
                 for (id, bias) in &self.bias {
@@ -144,87 +181,71 @@ impl Answering {
                         *logit += bias;
                     }
                 }
-                let chosen = self.sampler.choose(logits, self.next.mask.as_ref());
+                let chosen = self.sampler.choose(logits, mask);
                 let tokens = self.ids.len();
                 chosen.ok_or(EngineError::NotFinite { tokens })?
             }
         };
+        // Who wants to end before the grammar began has thought enough.
+        let id = match &self.lead {
+            Some((lead, _)) if self.ends(id) => lead.after,
+            _ => id,
+        };
         let logprobs = own.map(|own| own.of(id));
-        if self.vocabulary.eos().contains(&id) || self.stop_ids.contains(&id) {
+        if self.ends(id) {
             return Ok(Taken::End(Finish::Eos));
         }
         let last = self.push(id)?;
         Ok(Taken::Token { id, logprobs, last })
     }
 
-    /// What must come whatever the network says: the end of a section, or what leads to the grammar.
-    fn forced(&self) -> Option<u32> {
-        if let Some(lead) = &self.lead
-            && let Some(place) = self.ids.iter().rposition(|id| *id == lead.after)
-        {
-            return lead.ids.get(self.ids.len() - place - 1).copied();
-        }
-        let id = self.forced_end.as_ref()?.next(&self.ids)?;
-        let mask = self.next.mask.as_ref();
-        let allowed = mask.is_none_or(|mask| (id as usize) < mask.len() && mask.is_allowed(id));
-        allowed.then_some(id)
+    /// Whether a token ends the answer.
+    fn ends(&self, id: u32) -> bool {
+        self.vocabulary.eos().contains(&id) || self.stop_ids.contains(&id)
     }
 
     /// Adds a token; why it is the last one, if it is.
     fn push(&mut self, id: u32) -> Result<Option<Finish>, EngineError> {
         self.ids.push(id);
-        if self.lead.is_none()
-            && let Some(constraint) = &mut self.constraint
-        {
-            constraint.push(id)?;
-            if constraint.is_complete() {
-                return Ok(Some(Finish::Eos));
+        if let Some(guide) = &mut self.guide {
+            if !guide.push(id, &self.masks)? {
+                self.guide = None;
+                if self.section.is_none() {
+                    return Ok(Some(Finish::Eos));
+                }
             }
-        }
-        if let Some(lead) = &self.lead {
+        } else if let Some((lead, _)) = &self.lead {
             let place = self.ids.iter().rposition(|id| *id == lead.after);
-            if place.is_some_and(|place| self.ids.len() - place > lead.ids.len()) {
-                self.lead = None;
+            if place.is_some_and(|place| self.ids.len() - place > lead.ids.len())
+                && let Some((_, whole)) = self.lead.take()
+            {
+                self.guide = Some(Guide::new(whole, &self.masks));
             }
+        } else if let Some((section, constraint)) = &self.section
+            && section.opens == id
+            && section.after.is_none_or(|after| self.ids.contains(&after))
+        {
+            self.guide = Some(Guide::new(constraint.fork(), &self.masks));
         }
-        if self.is_full() {
-            return Ok(Some(Finish::Length));
-        }
-        self.look()?;
-        Ok(None)
-    }
-
-    fn look(&mut self) -> Result<(), EngineError> {
-        let constraint = self.constraint.as_mut().filter(|_| self.lead.is_none());
-        self.next.look(constraint)
+        Ok(self.is_full().then_some(Finish::Length))
     }
 }
 
-/// What may come next. Known before the network computes, so that it need not compute what may not.
-#[derive(Default)]
-struct Next {
-    mask: Option<SimpleVob>,
-    /// The ids in the mask, if they are few.
-    ids: Vec<u32>,
-    is_few: bool,
+/// What an answer's grammars are compiled to.
+pub(crate) struct Constraints {
+    pub(crate) masks: Arc<Masks>,
+    pub(crate) whole: Option<Constraint>,
+    pub(crate) section: Option<Constraint>,
 }
 
-impl Next {
-    /// Looks where a grammar has come to; without one, anything may come.
-    fn look(&mut self, constraint: Option<&mut Constraint>) -> Result<(), EngineError> {
-        self.mask = constraint.map(Constraint::mask).transpose()?;
-        self.is_few = false;
-        if let Some(mask) = self.mask.as_ref().filter(|mask| mask.num_set() <= FEW) {
-            self.is_few = true;
-            self.ids.clear();
-            self.ids.extend(mask.iter());
-        }
-        Ok(())
+/// What must come whatever the network says: the end of thinking, or what leads to the grammar.
+fn forced(lead: Option<&(Lead, Constraint)>, end: Option<&ForcedEnd>, ids: &[u32]) -> Option<u32> {
+    if let Some((lead, _)) = lead
+        && let Some(place) = ids.iter().rposition(|id| *id == lead.after)
+    {
+        return lead.ids.get(ids.len() - place - 1).copied();
     }
-
-    fn few(&self) -> Option<&[u32]> {
-        self.is_few.then_some(self.ids.as_slice())
-    }
+    end?.next(ids)
 }
 
 /// Logits as the network gave them.

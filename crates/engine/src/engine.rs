@@ -10,7 +10,8 @@ use std::{
 
 use aurore_model::{Input, Logits, Model, Segment, Sequence, Tokens, Want};
 
-use crate::answering::{Answering, Choosing, Taken};
+use crate::answering::{Answering, Choosing, Constraints, Taken};
+use crate::masks::Masks;
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampling, Vocabulary};
 
 /// Tokens of a prompt that are prefilled between two looks at the cancel flag.
@@ -97,10 +98,11 @@ pub struct Engine {
     vocabulary: Arc<Vocabulary>,
     /// The grammars that were compiled last, newest last: an agent asks for the same one at every step.
     compiled: Arc<Mutex<Vec<(Grammar, Constraint)>>>,
+    masks: Arc<Masks>,
 }
 
 /// Compiled grammars that are kept.
-const KEPT_GRAMMARS: usize = 4;
+const KEPT_GRAMMARS: usize = 8;
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -129,6 +131,7 @@ impl Engine {
             model,
             vocabulary,
             compiled: Arc::default(),
+            masks: Arc::default(),
         })
     }
 
@@ -174,6 +177,7 @@ impl Engine {
             prefill_seconds: 0.0,
             decode_seconds: 0.0,
         };
+        answering.glance();
         let mut sequence = self.model.new_sequence();
         let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.few(), &options.cancel)? else {
             answer.finish = Finish::Cancelled;
@@ -202,6 +206,7 @@ impl Engine {
                 answer.finish = finish;
                 break;
             }
+            answering.glance();
             self.model
                 .step_among(&mut sequence, id, answering.few(), &mut logits)?;
         }
@@ -212,12 +217,23 @@ impl Engine {
 
     /// What chooses the tokens of a prompt's answer.
     pub(crate) fn answering(&self, prompt: &Prompt, choosing: Choosing) -> Result<Answering, EngineError> {
-        let constraint = match &choosing.grammar {
-            Some(grammar) => Some(self.constraint(grammar)?),
-            None => None,
+        let constraint =
+            |grammar: Option<&Grammar>| grammar.map(|grammar| self.constraint(grammar)).transpose();
+        let constraints = Constraints {
+            masks: Arc::clone(&self.masks),
+            whole: constraint(choosing.grammar.as_ref())?,
+            section: constraint(choosing.section.as_ref().map(|section| &section.grammar))?,
         };
         let room = self.context().saturating_sub(prompt.len());
-        Answering::new(Arc::clone(&self.vocabulary), prompt, choosing, constraint, room)
+        Answering::new(Arc::clone(&self.vocabulary), prompt, choosing, constraints, room)
+    }
+
+    /// Compiles a grammar, so that an answer that wants it begins sooner.
+    ///
+    /// # Errors
+    /// [`EngineError::Grammar`] with the compiler's words.
+    pub fn compile(&self, grammar: &Grammar) -> Result<(), EngineError> {
+        self.constraint(grammar).map(|_| ())
     }
 
     /// A constraint at the start of a grammar.

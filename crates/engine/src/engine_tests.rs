@@ -4,7 +4,7 @@ use aurore_checkpoint::Checkpoint;
 use aurore_model::LoadOptions;
 
 use super::*;
-use crate::{Sampler, Token};
+use crate::{Sampler, Section, Token};
 
 #[test]
 fn a_forced_end_goes_on_where_the_answer_stands() {
@@ -60,6 +60,67 @@ fn with_all_logits(engine: &Engine, prompt: &Prompt, options: &GenerateOptions) 
         engine.model.step(&mut sequence, id, &mut logits).unwrap();
     }
     ids
+}
+
+#[test]
+fn sections_are_held_and_the_rest_is_free() {
+    let engine = engine();
+    let prompt = Prompt::text(vec![72, 105, 33, 10]);
+    let [opens, after] = [b'(', b'!'].map(u32::from);
+    let ask = |section: Option<Section>, bias: Vec<(u32, f32)>| {
+        let choosing = Choosing {
+            sampling: Sampling {
+                temperature: 2.0,
+                seed: 3,
+                ..Sampling::greedy()
+            },
+            max_new_tokens: 120,
+            section,
+            bias,
+            ..Choosing::default()
+        };
+        let mut answering = engine.answering(&prompt, choosing).unwrap();
+        let mut sequence = engine.model.new_sequence();
+        let never = AtomicBool::new(false);
+        let mut logits = engine
+            .prefill(&mut sequence, &prompt, None, &never)
+            .unwrap()
+            .unwrap();
+        while let Taken::Token { id, last: None, .. } = answering.take(&mut logits).unwrap() {
+            answering.glance();
+            engine
+                .model
+                .step_among(&mut sequence, id, answering.few(), &mut logits)
+                .unwrap();
+        }
+        answering.into_ids()
+    };
+    let section = |after| Section {
+        opens,
+        after,
+        grammar: Grammar::Regex("[0-9]{2,4}\\)".to_owned()),
+    };
+    let often = vec![(opens, 9.0), (after, 7.0), (EOS, -1e9)];
+    let held = |text: &[u32]| {
+        let text: Vec<u8> = text.iter().map(|id| *id as u8).collect();
+        let parts: Vec<&[u8]> = text.split(|byte| *byte == b'(').skip(1).collect();
+        let whole = &parts[..parts.len().saturating_sub(1)];
+        let is_held = |part: &&[u8]| {
+            let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (2..=4).contains(&digits) && part.get(digits) == Some(&b')')
+        };
+        (whole.iter().filter(|part| is_held(part)).count(), whole.len())
+    };
+    let (good, all) = held(&ask(Some(section(None)), often.clone()));
+    assert!(good == all && all > 1, "{good} of {all}");
+    // Not before what it waits for.
+    let ids = ask(Some(section(Some(after))), often.clone());
+    let from = ids.iter().position(|id| *id == after).unwrap();
+    let free = ask(None, often.clone());
+    assert_eq!(ids[..=from], free[..=from]);
+    let (good, all) = held(&ids[from..]);
+    assert!(good == all && all > 1, "{good} of {all}");
+    assert_ne!(held(&free).0, held(&free).1);
 }
 
 #[test]

@@ -11,12 +11,13 @@ mod cache;
 mod engine;
 mod error;
 mod grammar;
+mod masks;
 mod prompt;
 mod sampling;
 mod scheduler;
 mod vocabulary;
 
-pub use answering::{Choosing, Lead, Logprobs};
+pub use answering::{Choosing, Lead, Logprobs, Section};
 pub use aurore_model::{ImagePatches, ModelError};
 pub use cache::{DiskLimits, DiskStatistics};
 pub use engine::{Control, Engine, Finish, ForcedEnd, GenerateOptions, Generated};

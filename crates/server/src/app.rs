@@ -32,6 +32,8 @@ pub struct Options {
     pub connections: usize,
     /// How long a request's head, and then its body, may take to arrive.
     pub arrival: Duration,
+    /// How long a client may leave waiting what it is sent; then its connection is closed and its answers end.
+    pub departure: Duration,
     /// How long answers may go on after the server was told to end.
     pub patience: Duration,
     /// How often a silent stream shows that it lives.
@@ -52,6 +54,7 @@ impl Default for Options {
             body_bytes: 64 << 20,
             connections: 1024,
             arrival: Duration::from_secs(30),
+            departure: Duration::from_secs(30),
             patience: Duration::from_secs(30),
             pulse: Duration::from_secs(10),
             responses: None,

@@ -1,13 +1,14 @@
 //! A request in no dialect: what every one of them comes down to.
 
-use aurore_chat::constrain::Form;
+use aurore_chat::constrain::{Form, calls};
 use aurore_chat::{Message, Mode, PromptOptions, Role, ToolSchema};
-use aurore_engine::{Choosing, Event, Grammar, Listener, Priority, Prompt, Request, Sampling};
-use serde_json::{Map, Value};
+use aurore_engine::{Choosing, Event, Grammar, Listener, Priority, Prompt, Request, Sampling, Section};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::caller;
+use crate::conversation::arranged;
 use crate::later::Later;
 use crate::problem::{Kind, Problem};
 use crate::reading::Reading;
@@ -90,6 +91,8 @@ pub(crate) struct Ask {
     pub(crate) stops: Vec<String>,
     pub(crate) logprobs: Option<usize>,
     pub(crate) bias: Vec<(u32, f32)>,
+    /// The answer goes on to its limit: for measuring.
+    pub(crate) endless: bool,
     /// More variables for the template.
     pub(crate) variables: Map<String, Value>,
     pub(crate) priority: Priority,
@@ -117,7 +120,9 @@ impl Ask {
                 "there is no message: send at least one",
             ));
         }
-        Ok(served.chat.prompt(&self.messages, &self.tools, &options)?)
+        Ok(served
+            .chat
+            .prompt(&arranged(&self.messages), &self.tools, &options)?)
     }
 
     /// Tokens of the prompt of a request that could be answered.
@@ -153,11 +158,18 @@ impl Ask {
         };
         let mut sampling = self.wishes.over(chat.sampling(mode))?;
         let grammar = self.grammar(served)?;
+        let section = grammar
+            .is_none()
+            .then(|| self.section(served, thinking))
+            .flatten();
         let mut bias = self.bias.clone();
         if self.choice == Choice::Never {
             bias.push((chat.tags().call, NEVER));
         }
         let meter = caller::meter();
+        if self.endless {
+            bias.extend(chat.vocabulary().eos().iter().map(|id| (*id, NEVER)));
+        }
         let mut readings = Vec::with_capacity(count);
         for number in 0..count {
             let (sender, events) = mpsc::unbounded_channel();
@@ -168,6 +180,7 @@ impl Ask {
                     max_new_tokens: self.max_tokens.unwrap_or(served.options.max_tokens),
                     lead: grammar.as_ref().and_then(|_| chat.lead(thinking)),
                     grammar: grammar.clone(),
+                    section: section.clone(),
                     forced_end: self
                         .budget
                         .filter(|_| thinking)
@@ -207,6 +220,28 @@ impl Ask {
             return Err(Problem::invalid("stop", message));
         }
         Ok(())
+    }
+
+    /// What calls must look like that need not come.
+    fn section(&self, served: &App, thinking: bool) -> Option<Section> {
+        if self.choice != Choice::Auto {
+            return None;
+        }
+        let (engine, tags) = (served.scheduler.engine(), served.chat.tags());
+        let section = calls(tags, &self.tools, thinking)?;
+        let Err(error) = engine.compile(&section.grammar) else {
+            return Some(section);
+        };
+        // Nobody asked for a grammar: a schema that makes none must not be in the way of the others, or of an answer.
+        tracing::debug!(%error, "a tool's schema makes no grammar");
+        let mut tools = self.tools.clone();
+        for tool in &mut tools {
+            let alone = calls(tags, std::slice::from_ref(tool), thinking);
+            if alone.is_some_and(|section| engine.compile(&section.grammar).is_err()) {
+                tool.parameters = json!({"type": "object"});
+            }
+        }
+        calls(tags, &tools, thinking).filter(|section| engine.compile(&section.grammar).is_ok())
     }
 
     fn grammar(&self, served: &App) -> Result<Option<Grammar>, Problem> {

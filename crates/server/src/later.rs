@@ -6,6 +6,7 @@ use aurore_engine::Prompt;
 
 use crate::app::App;
 use crate::ask::Ask;
+use crate::conversation::arranged;
 use crate::problem::Problem;
 
 /// A conversation whose answer is under way.
@@ -42,7 +43,7 @@ impl Later {
 
     /// The conversation up to the end of its answer and the head of the message behind it.
     fn prompt(&self, turn: Turn) -> Result<Option<Prompt>, Problem> {
-        let mut messages = self.ask.messages.clone();
+        let mut messages = arranged(&self.ask.messages).into_owned();
         let is_called = !turn.calls.is_empty();
         let mut answer = turn.into_message();
         if !self.ask.returns_thinking() {

@@ -12,6 +12,7 @@ mod app;
 mod ask;
 mod body;
 mod caller;
+mod conversation;
 mod dialect;
 mod guard;
 mod ids;

@@ -12,6 +12,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::app::{App, Served};
 use crate::router::router;
@@ -109,7 +110,10 @@ async fn run(served: App, listener: TcpListener, stop: &Notify) -> io::Result<()
         };
         // Events are small and should go out at once.
         let _ = stream.set_nodelay(true);
-        let connection = server.serve_connection(TokioIo::new(stream), service.clone());
+        // An answer that nobody takes would be written to its end.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(served.options.departure));
+        let connection = server.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -22,3 +22,5 @@ mod program;
 mod rules;
 #[cfg(nano_embedded)]
 mod serve;
+#[cfg(nano_embedded)]
+mod soak;

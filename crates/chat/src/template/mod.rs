@@ -187,6 +187,8 @@ fn template_error(file: &str, error: &Error) -> ChatError {
         ": add a message with the role user; tool results alone are not enough"
     } else if message.contains("ystem message") && message.contains("beginning") {
         ": move the system message to the front, or send it as a user message"
+    } else if message.contains("ystem message") && message.contains("image") {
+        ": send the picture in a user message, and leave words about it in the system message"
     } else {
         ""
     };

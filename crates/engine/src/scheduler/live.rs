@@ -251,6 +251,9 @@ impl Live {
 
     /// Makes everything ready that a piece needs.
     pub(super) fn prepare(&mut self, model: &Model, work: Work) -> Result<(), EngineError> {
+        if let Some((Task::Write(answering), _)) = &mut self.asked {
+            answering.glance();
+        }
         let Work::Read(tokens) = work else { return Ok(()) };
         let from = self.placeholders;
         let to = from + self.prepared.placeholders(self.read(), self.read() + tokens);

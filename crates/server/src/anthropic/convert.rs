@@ -6,7 +6,7 @@ use aurore_chat::{Content, Message, ToolCall};
 use super::computer::{self, Screen};
 use super::request::{self, Block};
 use crate::ask::{Ask, Choice, Wishes};
-use crate::openai::{arguments, tool_schema};
+use crate::openai::{arguments, effort, format, tool_schema};
 use crate::pictures;
 use crate::problem::Problem;
 use crate::shapes;
@@ -66,12 +66,14 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
         .as_ref()
         .and_then(|choice| choice.disable_parallel_tool_use)
         .unwrap_or(false);
+    let output = request.output_config.unwrap_or_default();
+    let effort = effort("output_config.effort", output.effort.as_deref())?;
     let (thinking, budget) = match request.thinking {
         // This dialect thinks only when asked to.
         None => (Some(false), None),
         Some(thinking) => match thinking.kind.as_str() {
             "enabled" => (Some(true), thinking.budget_tokens),
-            "adaptive" => (None, thinking.budget_tokens),
+            "adaptive" => (effort.thinking, thinking.budget_tokens.or(effort.budget)),
             "disabled" => (Some(false), None),
             other => {
                 let message = format!("{other:?} is not known: use enabled, adaptive or disabled");
@@ -84,6 +86,7 @@ pub(super) fn ask(request: request::Create) -> Result<Ask, Problem> {
         choice: choice(request.tool_choice, screen.is_some())?,
         tools,
         single,
+        format: format("output_config.format", output.format)?,
         thinking,
         budget,
         wishes: Wishes {
@@ -146,6 +149,7 @@ fn user(param: &str, content: shapes::Content<Block>, messages: &mut Vec<Message
         shapes::Content::Parts(blocks) => blocks,
     };
     let mut content = Vec::new();
+    let is_empty = blocks.is_empty();
     for (number, block) in blocks.into_iter().enumerate() {
         let param = format!("{param}.content[{number}]");
         if block.kind == "tool_result" {
@@ -161,7 +165,7 @@ fn user(param: &str, content: shapes::Content<Block>, messages: &mut Vec<Message
             content.push(piece(&param, block)?);
         }
     }
-    if !content.is_empty() {
+    if is_empty || !content.is_empty() {
         messages.push(Message {
             content,
             ..Message::user("")
@@ -170,7 +174,11 @@ fn user(param: &str, content: shapes::Content<Block>, messages: &mut Vec<Message
     Ok(())
 }
 
-fn assistant(param: &str, content: shapes::Content<Block>, screen: Option<Screen>) -> Result<Message, Problem> {
+fn assistant(
+    param: &str,
+    content: shapes::Content<Block>,
+    screen: Option<Screen>,
+) -> Result<Message, Problem> {
     let mut message = Message::assistant(None, "", Vec::new());
     let blocks = match content {
         shapes::Content::Text(text) => {

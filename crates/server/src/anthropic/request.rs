@@ -24,6 +24,7 @@ pub(crate) struct Create {
     pub(crate) thinking: Option<Thinking>,
     pub(crate) tools: Option<Vec<Tool>>,
     pub(crate) tool_choice: Option<ToolChoice>,
+    pub(crate) output_config: Option<OutputConfig>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -67,11 +68,18 @@ pub(crate) struct Thinking {
     pub(crate) budget_tokens: Option<usize>,
 }
 
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "MessagesOutputConfig")]
+pub(crate) struct OutputConfig {
+    pub(crate) format: Option<Value>,
+    pub(crate) effort: Option<String>,
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "MessagesTool")]
 pub(crate) struct Tool {
     #[serde(rename = "type")]
-    #[schemars(extend("enum" = ["custom", "computer_20250124", "computer_20251124", null]))]
+    #[schemars(extend("enum" = ["custom", "computer_20241022", "computer_20250124", "computer_20251124", null]))]
     pub(crate) kind: Option<String>,
     pub(crate) name: String,
     pub(crate) description: Option<String>,

@@ -110,6 +110,7 @@ pub(crate) fn ask(request: request::Chat) -> Result<Ask, Problem> {
         stops: request.stop.map(OneOrMany::into_vec).unwrap_or_default(),
         logprobs,
         bias: bias(request.logit_bias.unwrap_or_default())?,
+        endless: request.ignore_eos.unwrap_or(false),
         variables,
         ..Ask::default()
     })
@@ -332,7 +333,7 @@ pub(crate) fn effort(param: &str, word: Option<&str>) -> Result<Effort, Problem>
         }),
         Some("low") => Ok(thinking(Some(LOW_EFFORT))),
         Some("medium") => Ok(thinking(Some(MEDIUM_EFFORT))),
-        Some("high" | "xhigh") => Ok(thinking(None)),
+        Some("high" | "xhigh" | "max") => Ok(thinking(None)),
         Some(word) => Err(Problem::invalid(
             param,
             format!("{word:?} is not known: use none, minimal, low, medium or high"),

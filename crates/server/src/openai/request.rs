@@ -46,6 +46,8 @@ pub(crate) struct Chat {
     /// By token id, each from -100 to 100.
     #[schemars(with = "Option<HashMap<u32, f32>>")]
     pub(crate) logit_bias: Option<HashMap<String, f32>>,
+    /// Goes on to the full length, whatever the model would end.
+    pub(crate) ignore_eos: Option<bool>,
     pub(crate) logprobs: Option<bool>,
     /// Only with `logprobs`.
     #[schemars(range(max = 20))]

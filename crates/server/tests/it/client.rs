@@ -45,7 +45,12 @@ impl Running {
     }
 
     pub(crate) fn with(options: Options, limits: Limits) -> Self {
-        let (chat, engine) = &*NANO;
+        Self::with_chat(&NANO.0, options, limits)
+    }
+
+    /// With another template than nano's own.
+    pub(crate) fn with_chat(chat: &Arc<Chat>, options: Options, limits: Limits) -> Self {
+        let engine = &NANO.1;
         let scheduler = Scheduler::start(engine.clone(), limits).unwrap();
         let options = Options {
             name: "nano".to_owned(),

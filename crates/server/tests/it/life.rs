@@ -1,17 +1,25 @@
 //! Clients that go away, and the server's own end.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use aurore_engine::{Limits, Statistics};
 use aurore_server::Options;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Running, body, eos};
 
+/// Forbids an answer's own end.
+fn bias() -> Value {
+    eos()
+        .iter()
+        .map(|id| (id.to_string(), (-100).into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
 /// An answer that goes on to the end of the context: its own end is forbidden.
 fn endless(running: &Running) -> std::net::TcpStream {
-    let bias: serde_json::Map<_, _> = eos().iter().map(|id| (id.to_string(), (-100).into())).collect();
-    let body = body(json!({"max_tokens": 100_000, "stream": true, "temperature": 1.5, "logit_bias": bias}));
+    let body = body(json!({"max_tokens": 100_000, "stream": true, "temperature": 1.5, "logit_bias": bias()}));
     let headers = [("content-type", "application/json")];
     running.open("POST", "/v1/chat/completions", &headers, &body.to_string())
 }
@@ -36,6 +44,49 @@ fn who_goes_away_is_answered_no_longer() {
     });
     let all = 3 * (running.scheduler.engine().context() as u64 - 100);
     assert!(running.scheduler.statistics().answer_tokens < all);
+    assert_eq!(running.chat(json!({})).status, 200);
+}
+
+#[test]
+fn who_waits_for_the_whole_and_goes_away_is_answered_no_longer() {
+    let running = Running::new();
+    let headers = [("content-type", "application/json")];
+    for (path, more) in [
+        ("/v1/chat/completions", json!({"logit_bias": bias()})),
+        ("/v1/messages", json!({"temperature": 1.9})),
+    ] {
+        let mut more = more;
+        more["max_tokens"] = 100_000.into();
+        let waiting = running.open("POST", path, &headers, &body(more).to_string());
+        wait(&running, |now| now.running == 1);
+        drop(waiting);
+        wait(&running, |now| now.running == 0 && now.reserved_bytes == 0);
+    }
+    let all = running.scheduler.engine().context() as u64 - 100;
+    assert!(running.scheduler.statistics().answer_tokens < 2 * all);
+}
+
+#[test]
+fn who_does_not_read_is_let_go() {
+    let options = Options {
+        departure: std::time::Duration::from_millis(50),
+        ..Options::default()
+    };
+    let running = Running::with(options, Limits::default());
+    // More than the system keeps for a connection.
+    let ask = body(
+        json!({"max_tokens": 100_000, "stream": true, "logit_bias": bias(), "n": 8, "logprobs": true,
+        "top_logprobs": 20}),
+    );
+    let headers = [("content-type", "application/json")];
+    let mut deaf = running.open("POST", "/v1/chat/completions", &headers, &ask.to_string());
+    // A connection that was closed at the other end takes nothing more.
+    while deaf.write_all(b"x").is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    wait(&running, |now| {
+        now.answers == 8 && now.running == 0 && now.reserved_bytes == 0
+    });
     assert_eq!(running.chat(json!({})).status, 200);
 }
 

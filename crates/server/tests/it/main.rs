@@ -13,10 +13,13 @@
 
 mod anthropic;
 mod client;
+mod clients;
 mod completions;
 mod computer;
 mod contract;
+mod conversations;
 mod errors;
+mod fuzz;
 mod guard;
 mod kept;
 mod keys;

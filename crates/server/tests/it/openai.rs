@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Running, body};
+use crate::client::{Running, body, eos, nano};
 
 /// What a whole answer says: thinking, text, calls, why it ended.
 fn said(reply: &Value) -> (String, String, Vec<Value>, String) {
@@ -219,6 +219,8 @@ fn answers_end_where_they_should() {
         .json();
     let (_, answer, _, _) = said(&plain);
     assert_eq!(said(&running.chat(json!({"max_tokens": 1})).json()).3, "length");
+    let endless = running.chat(json!({"max_tokens": 300, "enable_thinking": false, "ignore_eos": true}));
+    assert_eq!(endless.json()["usage"]["completion_tokens"], 300);
     let middle: String = answer.chars().skip(3).take(4).collect();
     assert!(!middle.is_empty(), "{plain}");
     let before = &answer[..answer.find(&middle).unwrap()];
@@ -279,6 +281,137 @@ fn calls_are_what_their_schemas_say() {
     let required = json!({"tools": weather(), "tool_choice": "required", "max_tokens": 300, "enable_thinking": false,
         "parallel_tool_calls": false});
     assert_eq!(said(&running.chat(required).json()).3, "tool_calls");
+}
+
+/// Tools of which every call ends soon.
+fn closed() -> Value {
+    let mut tools = weather();
+    tools[1]["function"]["parameters"] = json!({"type": "object", "additionalProperties": false});
+    tools
+}
+
+#[test]
+fn calls_that_need_not_come_are_held_to_their_schemas() {
+    let running = Running::new();
+    let call = nano().tags().call.to_string();
+    let ask = |more: Value| {
+        let mut ask = json!({"tools": closed(), "logit_bias": {&call: 100}, "max_tokens": 300, "temperature": 1.5,
+            "parallel_tool_calls": false, "enable_thinking": false});
+        for (name, value) in more.as_object().unwrap() {
+            ask[name] = value.clone();
+        }
+        running.chat(ask)
+    };
+    let mut names = std::collections::HashSet::new();
+    for seed in 0..12 {
+        let reply = ask(json!({"seed": seed})).json();
+        let (_, _, calls, end) = said(&reply);
+        assert_eq!((calls.len(), end.as_str()), (1, "tool_calls"), "{reply}");
+        let name = calls[0]["function"]["name"].as_str().unwrap().to_owned();
+        let arguments: Value =
+            serde_json::from_str(calls[0]["function"]["arguments"].as_str().unwrap()).unwrap();
+        if name == "weather" {
+            assert!(
+                (1..=9).contains(&arguments["days"].as_i64().unwrap()),
+                "{arguments}"
+            );
+            assert!(arguments["unit"] == "C" || arguments["unit"] == "F");
+        }
+        names.insert(name);
+        let (_, _, streamed, _) = streamed(&ask(json!({"seed": seed, "stream": true})).events());
+        assert_eq!(calls[0], streamed[0]);
+    }
+    assert!(names.contains("weather"), "{names:?}");
+    // Several calls, each held, and text is free between them; nothing is called that is no tool.
+    let many = ask(json!({"parallel_tool_calls": true, "seed": 1})).json();
+    let (_, _, calls, _) = said(&many);
+    assert!(calls.len() > 1, "{many}");
+    for call in calls {
+        assert!(call["function"]["name"] == "weather" || call["function"]["name"] == "now");
+    }
+    // A schema that is none is in nobody's way.
+    let broken = json!([{"type": "function", "function": {"name": "odd", "parameters": {"type": "object", "properties":
+        {"a": {"type": "array", "items": {"type": "wrong"}}}}}}, weather()[0]]);
+    assert_eq!(ask(json!({"tools": broken})).status, 200);
+}
+
+#[test]
+fn a_thinking_budget_is_exact_whatever_follows() {
+    let running = Running::new();
+    let tags = nano().tags();
+    let spelled = |id: u32| id.to_string();
+    // Thinking that would never end, and calls wherever they may stand.
+    let bias = json!({spelled(tags.think_end): -100, spelled(tags.call): 50});
+    let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"],
+        "additionalProperties": false});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+    for budget in [0, 1, 9, 40] {
+        for (more, must_call) in [
+            (json!({}), false),
+            (json!({"tools": closed(), "parallel_tool_calls": false}), true),
+            (
+                json!({"tools": closed(), "tool_choice": "required", "parallel_tool_calls": false}),
+                true,
+            ),
+            (
+                json!({"tools": closed(), "response_format": format, "parallel_tool_calls": false}),
+                true,
+            ),
+            (json!({"tools": closed(), "tool_choice": "none"}), false),
+            (json!({"response_format": format}), false),
+            (
+                json!({"response_format": {"type": "regex", "pattern": "(yes|no)"}}),
+                false,
+            ),
+        ] {
+            for stream in [false, true] {
+                let mut ask = more.clone();
+                ask["logit_bias"] = bias.clone();
+                ask["enable_thinking"] = true.into();
+                ask["thinking_budget"] = budget.into();
+                ask["max_tokens"] = 300.into();
+                ask["stream"] = stream.into();
+                ask["stream_options"] = json!({"include_usage": true});
+                let reply = running.chat(ask);
+                let (said, usage) = if stream {
+                    let events = reply.events();
+                    (streamed(&events), events.last().unwrap()["usage"].clone())
+                } else {
+                    (said(&reply.json()), reply.json()["usage"].clone())
+                };
+                let thinking = usage["completion_tokens_details"]["reasoning_tokens"]
+                    .as_u64()
+                    .unwrap();
+                // The budget, the line's end if it was not there, and the closing tag.
+                assert!(
+                    (budget + 1..=budget + 2).contains(&thinking),
+                    "{budget}, {more}: {thinking}"
+                );
+                assert_eq!(said.2.len(), usize::from(must_call), "{more}: {said:?}");
+                if more["response_format"]["type"] == "json_schema" && !must_call {
+                    assert!(serde_json::from_str::<Value>(&said.1).unwrap()["sure"].is_boolean());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_must_come_comes_though_the_model_would_end_in_its_thinking() {
+    let running = Running::new();
+    let mut bias: serde_json::Map<_, _> = eos().iter().map(|id| (id.to_string(), 60.into())).collect();
+    bias.insert(nano().tags().think_end.to_string(), (-100).into());
+    for more in [
+        json!({"tools": closed(), "tool_choice": "required", "parallel_tool_calls": false}),
+        json!({"response_format": {"type": "regex", "pattern": "(yes|no)"}}),
+    ] {
+        let mut ask = more;
+        ask["logit_bias"] = bias.clone().into();
+        ask["enable_thinking"] = true.into();
+        ask["max_tokens"] = 200.into();
+        let (_, answer, calls, _) = said(&running.chat(ask).json());
+        assert!(calls.len() == 1 || answer == "yes" || answer == "no", "{answer}");
+    }
 }
 
 fn arguments_text(reply: &Value) -> String {

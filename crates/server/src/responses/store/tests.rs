@@ -55,8 +55,9 @@ fn what_is_deleted_is_gone_and_what_goes_on_from_it_stays() {
     assert_eq!(store.items("a", true).unwrap(), None);
     assert_eq!(store.items("c", true).unwrap().unwrap().len(), 6);
     assert!(store.delete("c").unwrap());
-    let rows =
-        store.read(|connection| connection.query_row("SELECT count(*) FROM responses", [], |row| row.get::<_, i64>(0)));
+    let rows = store.read(|connection| {
+        connection.query_row("SELECT count(*) FROM responses", [], |row| row.get::<_, i64>(0))
+    });
     assert_eq!(rows.unwrap(), 0i64);
 }
 
