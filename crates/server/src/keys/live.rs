@@ -77,7 +77,7 @@ impl Live {
             }
             // Nobody can tell what it would have revoked, so it opens nothing.
             Err(error) => {
-                tracing::error!(%error, "the keys cannot be read: none of them opens the server now")
+                tracing::error!(%error, "the keys cannot be read: none of them opens the server now");
             }
         }
     }

@@ -163,7 +163,10 @@ impl KeyStore {
         let record = KeyRecord {
             id: ids::short(),
             name: new.name,
-            hash: hash(&key).iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hash(&key)
+                .iter()
+                .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+                .collect(),
             scopes,
             requests_per_minute: new.requests_per_minute,
             tokens_per_minute: new.tokens_per_minute,
@@ -263,6 +266,11 @@ impl KeyRecord {
     }
 }
 
+/// A hexadecimal digit of a number below 16.
+fn digit(number: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(number & 15)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +283,7 @@ mod tests {
         let (key, record) = store.make(NewKey::named("laptop"), 7).unwrap();
         let text = std::fs::read_to_string(store.path()).unwrap();
         assert!(!text.contains(&key) && text.contains("laptop"));
-        assert_eq!(store.list().unwrap(), [record.clone()]);
+        assert_eq!(store.list().unwrap(), std::slice::from_ref(&record));
         assert_eq!(record.hash(), Some(hash(&key)));
         #[cfg(unix)]
         {

@@ -11,6 +11,7 @@ use crate::shapes::{Content, OneOrMany, StreamOptions};
 /// A conversation that is to be answered.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "ChatRequest")]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the dialect")]
 pub(crate) struct Chat {
     pub(crate) model: Option<String>,
     #[schemars(length(min = 1))]

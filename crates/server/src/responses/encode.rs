@@ -163,10 +163,10 @@ impl Growing {
         self.output.push(item);
     }
 
-    fn call(&mut self, call: ToolCall, out: &mut String) {
+    fn call(&mut self, call: &ToolCall, out: &mut String) {
         self.close_item("completed", out);
         let index = self.output.len();
-        let action = self.screen.and_then(|(_, frame)| computer::write(&call, frame));
+        let action = self.screen.and_then(|(_, frame)| computer::write(call, frame));
         if let (Some(action), Some((screen, _))) = (action, self.screen) {
             let mut item = json!({"type": "computer_call", "id": ids::fresh("cu_"), "call_id": ids::fresh("call_"),
                 "pending_safety_checks": [], "status": "completed"});
@@ -276,7 +276,7 @@ impl Encoder for Growing {
         match piece {
             Piece::Thinking(text) => self.text(true, &text, out),
             Piece::Answer(text, _) => self.text(false, &text, out),
-            Piece::Call(call) => self.call(call, out),
+            Piece::Call(call) => self.call(&call, out),
             Piece::End(end, usage) => self.end(&end, &usage, out),
             Piece::Failed(problem) => self.fail(&problem, out),
         }

@@ -102,7 +102,7 @@ fn total(usages: &[Usage], each: usize) -> Usage {
 #[derive(Debug, Default)]
 struct Logprobs {
     tokens: Vec<String>,
-    logprobs: Vec<f32>,
+    values: Vec<f32>,
     top: Vec<Value>,
     offsets: Vec<usize>,
     /// Letters so far.
@@ -113,7 +113,7 @@ impl Logprobs {
     fn add(&mut self, facts: &[TokenFacts]) {
         for fact in facts {
             self.tokens.push(spell(&fact.bytes));
-            self.logprobs.push(fact.logprob);
+            self.values.push(fact.logprob);
             let top = fact
                 .top
                 .iter()
@@ -129,7 +129,7 @@ impl Logprobs {
     fn object(&self) -> Value {
         json!({
             "tokens": self.tokens,
-            "token_logprobs": self.logprobs,
+            "token_logprobs": self.values,
             "top_logprobs": self.top,
             "text_offset": self.offsets,
         })

@@ -58,7 +58,7 @@ fn what_is_deleted_is_gone_and_what_goes_on_from_it_stays() {
     let rows = store.read(|connection| {
         connection.query_row("SELECT count(*) FROM responses", [], |row| row.get::<_, i64>(0))
     });
-    assert_eq!(rows.unwrap(), 0i64);
+    assert_eq!(rows.unwrap(), 0);
 }
 
 #[test]
