@@ -119,6 +119,9 @@ def main():
         return
     if not arguments.aurore or not arguments.model or bool(arguments.llama_server) != bool(arguments.gguf):
         parser.error("name --aurore and --model, and --llama-server and --gguf together")
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        # There the threads that compute keep those that send, and this client, from running at all.
+        parser.error("not in a real-time scheduling class: what is timed would be its waiting")
     streams = [int(count) for count in arguments.streams.split(",")]
     cells = arguments.cells.split(",")
     servers = commands(arguments, streams)
