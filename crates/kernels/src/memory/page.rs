@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::{Chunk, HUGE_PAGE};
 
 /// Pages of a slab at most: one bit each.
-const MOST: usize = u64::BITS as usize;
+const MOST: usize = u32::BITS as usize;
 
 /// f32 words of a page, in a huge page with others where the system has them.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ struct Slab {
     /// Bytes of a page.
     bytes: usize,
     /// A bit of every place that nobody has.
-    free: Mutex<u64>,
+    free: Mutex<u32>,
 }
 
 /// Slabs with free places.
@@ -112,7 +112,7 @@ impl Slab {
             } else {
                 Chunk::aligned(bytes, super::ALIGN)
             };
-            let all = u64::MAX >> (MOST - places);
+            let all = u32::MAX >> (MOST - places);
             let slab = Arc::new(Self {
                 memory,
                 bytes,
