@@ -128,9 +128,10 @@ def main():
         path = arguments.out / f"agent-loop-{found['date']}.json"
     if arguments.aurore:
         with tempfile.TemporaryDirectory() as folder:
-            command = [arguments.aurore, "serve", "--model", arguments.model, "--no-auth", "--cache-folder", folder]
+            command = [arguments.aurore, "serve", "--model", arguments.model, "--no-auth", "--cache-folder", folder,
+                       "--responses", str(pathlib.Path(folder, "responses.sqlite"))]
             result = run(Server("Aurore", command, tokens=arguments.tokens_from), 99)
-            result["disk_bytes"] = folder_bytes(folder)
+            result["disk_bytes"] = folder_bytes(pathlib.Path(folder, "prefix"))
         found["servers"]["Aurore"] = result
     if arguments.rival or arguments.rival_address:
         command = shlex.split(arguments.rival) if arguments.rival else None
