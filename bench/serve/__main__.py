@@ -64,7 +64,7 @@ def commands(arguments, streams):
     """The servers by name."""
     most = max(max(streams), arguments.running + 1)
     ours = [arguments.aurore, "serve", "--no-auth", "--model", arguments.model, "--threads", str(arguments.threads),
-            "--memory", str(arguments.memory), "--batch", str(most)]
+            "--memory", str(arguments.memory), "--batch", str(most), "--cache-disk", "0"]
     if arguments.piece:
         ours += ["--piece", str(arguments.piece)]
     found = {"aurore": ours}
