@@ -3,10 +3,10 @@ restarts among them.
 
     python bench/soak --aurore target/release/aurore --minutes 30 [--share 0.15]
 
-Fails when an answer is wrong, a stream ends in mid-air or is stuck, a kept response is lost or is another one, the
-server ends otherwise than it should, holds something when nobody asks any more, or grows. Restarts happen in the first
-half, so that the second shows whether one process grows. With `--minutes` a receipt goes to bench/receipts/; tests run
-`--jobs N`, which no clock decides.
+Fails when an answer is wrong, a stream ends in mid-air or is stuck, a kept response is lost (also over a restart) or is
+another one, the server ends otherwise than it should, holds something when nobody asks any more, or grows. Restarts
+happen in the first half, so that the second shows whether one process grows. With `--minutes` a receipt goes to
+bench/receipts/; tests run `--jobs N`, which no clock decides.
 """
 
 import argparse
@@ -112,8 +112,6 @@ class Soak:
         self.used_before += self.server.processor_seconds()
         try:
             self.server.stop()
-            if not self.arguments.responses_survive:
-                self.kept.clear()
             self.server.start()
             self.restarts += 1
             client = Client(self.server.port, self.kept, 0)
@@ -161,7 +159,6 @@ def parse():
     length.add_argument("--jobs", type=int)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--restarts", type=int, default=3)
-    parser.add_argument("--responses-survive", action="store_true", help="kept responses must be there after a restart")
     parser.add_argument("--share", type=float, help="most of one core that server and clients may take on average")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "receipts")

@@ -206,7 +206,3 @@ class Kept:
             name = dice.choice(old)
             del self.outputs[name]
             return name
-
-    def clear(self):
-        with self.lock:
-            self.outputs.clear()
