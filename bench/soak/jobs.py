@@ -52,7 +52,8 @@ class Client:
         status, text = self.send(method, path, body)
         if status == 503 or "shutting_down" in text:
             raise Gone
-        if status == 429:
+        # Too many at once, or a conversation that has grown beyond the small model's context.
+        if status == 429 or "context_length_exceeded" in text:
             return None
         if status != 200:
             raise Wrong(f"{path}: {status}: {text[:500]}")
