@@ -115,7 +115,11 @@ impl Operation {
     /// Statuses other than 200, and what they mean.
     pub(super) fn refusals(&self) -> Vec<(&'static str, &'static str)> {
         let mut list = Vec::new();
-        if self.takes.is_some() || self.path.ends_with("/cancel") {
+        if self.takes.is_some()
+            || ["/cancel", "/input_items"]
+                .iter()
+                .any(|end| self.path.ends_with(end))
+        {
             list.push(("400", "The request means nothing, or cannot be done."));
         }
         list.push(("401", "No key, or one that opens nothing."));
@@ -125,6 +129,9 @@ impl Operation {
         ));
         if self.takes.is_some() || self.parameter.is_some_and(|(_, place, _)| place == "path") {
             list.push(("404", "There is no such thing."));
+        }
+        if self.takes == Some("ResponseRequest") {
+            list.push(("507", "There is no room to keep the response."));
         }
         if self.takes.is_some() {
             list.push(("408", "The body did not arrive in time."));
@@ -191,6 +198,14 @@ pub(super) fn operations() -> Vec<Operation> {
         .tag("openai")
         .with("id", response.1, response.2)
         .gives("Response"),
+        Operation::get(
+            "/v1/responses/{id}/input_items",
+            INFER,
+            "What a kept response was given, in pages (`limit`, `order`, `after`).",
+        )
+        .tag("openai")
+        .with("id", response.1, response.2)
+        .gives("ItemList"),
         Operation::post("/v1/messages", INFER, "Answers a conversation.")
             .tag("anthropic")
             .takes("MessagesRequest")
