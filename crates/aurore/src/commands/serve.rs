@@ -1,5 +1,6 @@
 //! `aurore serve`: a model behind the APIs that clients speak.
 
+use std::io::Write;
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -214,7 +215,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         return Err(hinted("the server ended by itself", "start it again"));
     }
     if global.json {
-        println!("{}", json!({"event": "ended"}));
+        // Whoever listened may be gone, which is no fault of this server's.
+        _ = writeln!(std::io::stdout(), "{}", json!({"event": "ended"}));
     }
     Ok(ExitCode::SUCCESS)
 }
