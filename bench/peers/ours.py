@@ -1,6 +1,7 @@
 """Aurore as one of the tools."""
 
 import json
+import os
 import pathlib
 
 from process import Beside, NotRun, run
@@ -58,6 +59,10 @@ class Aurore:
             done = run(command, self.limit)
         others = None if done.others is None else max(0.0, done.others - cell.beside)
         lines = [json.loads(line) for line in done.out.splitlines()]
+        for line in lines:
+            # Where files lie on this machine says nothing to others.
+            if "model" in line:
+                line["model"] = os.path.basename(line["model"])
         if cell.what == "start":
             # From outside, the process's own start and end included.
             return Measured([done.seconds], command, done.seconds, lines, others=others)
