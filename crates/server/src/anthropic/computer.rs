@@ -8,41 +8,8 @@ use crate::screen;
 
 /// What the tool is called in this dialect.
 pub(super) const NAME: &str = "computer";
-/// What all versions have words for.
-const FIRST: &[&str] = &[
-    "key",
-    "type",
-    "mouse_move",
-    "left_click",
-    "left_click_drag",
-    "right_click",
-    "middle_click",
-    "double_click",
-    "screenshot",
-    "cursor_position",
-];
-/// And those since 2025.
-const LATER: &[&str] = &[
-    "key",
-    "type",
-    "mouse_move",
-    "left_click",
-    "left_click_drag",
-    "right_click",
-    "middle_click",
-    "double_click",
-    "screenshot",
-    "cursor_position",
-    "triple_click",
-    "scroll",
-    "hscroll",
-    "left_mouse_down",
-    "left_mouse_up",
-    "hold_key",
-    "wait",
-];
-/// And those of the version that magnifies.
-const LATEST: &[&str] = &[
+/// What the versions have words for, the oldest words first.
+const WORDS: &[&str] = &[
     "key",
     "type",
     "mouse_move",
@@ -62,6 +29,10 @@ const LATEST: &[&str] = &[
     "wait",
     "zoom",
 ];
+/// Those of the first version, which knows neither turning the wheel nor waiting.
+const FIRST: &[&str] = WORDS.split_at(10).0;
+/// Those since 2025; the version after it magnifies too.
+const LATER: &[&str] = WORDS.split_at(17).0;
 /// Pixels that a notch of the wheel stands for.
 const NOTCH: i32 = 100;
 
@@ -70,7 +41,7 @@ pub(super) fn offered(kind: &str) -> Option<&'static [&'static str]> {
     match kind.strip_prefix("computer_")? {
         "20241022" => Some(FIRST),
         "20250124" => Some(LATER),
-        "20251124" => Some(LATEST),
+        "20251124" => Some(WORDS),
         _ => None,
     }
 }

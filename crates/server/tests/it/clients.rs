@@ -2,7 +2,7 @@
 //!
 //! The packages stand in a virtual environment that `cargo xtask setup` makes; the scripts in `tests/clients`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use aurore_engine::Limits;
@@ -10,9 +10,9 @@ use aurore_server::{Keys, Options};
 use serde_json::{Value, json};
 
 use crate::client::{Running, body, eos};
+use crate::python;
 
 const KEY: &str = "the-key-of-these-tests";
-const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
 
 fn served(queue: usize) -> Running {
     let options = Options {
@@ -26,25 +26,12 @@ fn served(queue: usize) -> Running {
     Running::with(options, limits)
 }
 
-/// The environment's Python.
-fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let environment = target.join("clients-venv");
-    let installed = std::fs::read_to_string(environment.join("requirements.txt")).unwrap_or_default();
-    assert!(
-        installed == REQUIREMENTS,
-        "these tests need the packages of crates/server/tests/clients/requirements.txt in {}: run cargo xtask setup",
-        environment.display()
-    );
-    environment.join("bin/python")
-}
-
 /// Runs a script against a server, and one whose queue is always full.
 fn run(script: &str) {
     let (running, busy) = (served(64), served(0));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let output = Command::new(python())
+    let output = Command::new(python::programs("clients-venv", "clients/requirements.txt").join("python"))
         .arg(folder.join(script))
         // Some write where they stand.
         .current_dir(scratch)

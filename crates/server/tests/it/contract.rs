@@ -3,7 +3,7 @@
 //!
 //! Schemathesis stands in a virtual environment that `cargo xtask setup` makes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use aurore_engine::Limits;
@@ -11,10 +11,9 @@ use aurore_server::{Keys, Options};
 use serde_json::{Value, json};
 
 use crate::client::Running;
+use crate::python;
 
 const KEY: &str = "the-key-of-these-tests";
-const REQUIREMENTS: &str = include_str!("../contract/requirements.txt");
-
 fn served() -> Running {
     let options = Options {
         keys: Keys::new([KEY]),
@@ -72,19 +71,6 @@ fn it_describes_what_is_served() {
     }
 }
 
-/// Schemathesis' program.
-fn schemathesis() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let environment = target.join("contract-venv");
-    let installed = std::fs::read_to_string(environment.join("requirements.txt")).unwrap_or_default();
-    assert!(
-        installed == REQUIREMENTS,
-        "this test needs the packages of crates/server/tests/contract/requirements.txt in {}: run cargo xtask setup",
-        environment.display()
-    );
-    environment.join("bin/schemathesis")
-}
-
 #[test]
 fn schemathesis_finds_nothing() {
     let running = served();
@@ -95,24 +81,25 @@ fn schemathesis_finds_nothing() {
         document(&running).to_string(),
     )
     .unwrap();
-    let output = Command::new(schemathesis())
-        .arg("--config-file")
-        .arg(folder.join("schemathesis.toml"))
-        .args([
-            "run",
-            "openapi.json",
-            "--url",
-            &format!("http://{}", running.address),
-        ])
-        // What it remembers of earlier runs would make this one another.
-        .current_dir(scratch.path())
-        .env("AURORE_KEY", KEY)
-        .env_remove("HTTP_PROXY")
-        .env_remove("http_proxy")
-        .env_remove("ALL_PROXY")
-        .env_remove("all_proxy")
-        .output()
-        .unwrap();
+    let output =
+        Command::new(python::programs("contract-venv", "contract/requirements.txt").join("schemathesis"))
+            .arg("--config-file")
+            .arg(folder.join("schemathesis.toml"))
+            .args([
+                "run",
+                "openapi.json",
+                "--url",
+                &format!("http://{}", running.address),
+            ])
+            // What it remembers of earlier runs would make this one another.
+            .current_dir(scratch.path())
+            .env("AURORE_KEY", KEY)
+            .env_remove("HTTP_PROXY")
+            .env_remove("http_proxy")
+            .env_remove("ALL_PROXY")
+            .env_remove("all_proxy")
+            .output()
+            .unwrap();
     let [said, wrong] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{said}{wrong}");
     assert!(running.scheduler.is_ready());

@@ -26,5 +26,6 @@ mod keys;
 mod life;
 mod openai;
 mod page;
+mod python;
 mod responses;
 mod reuse;
