@@ -15,6 +15,8 @@ pub(crate) struct Caller {
     pub(crate) scopes: Vec<Scope>,
     /// A browser that came over a link: it may see the page and nothing else.
     pub(crate) is_browser: bool,
+    /// Whose what it makes is: a key's id, or nobody's in particular.
+    owner: Arc<str>,
     limiter: Option<Arc<Limiter>>,
 }
 
@@ -24,6 +26,7 @@ impl Caller {
         Self {
             scopes: Scope::ALL.to_vec(),
             is_browser: false,
+            owner: "".into(),
             limiter: None,
         }
     }
@@ -33,6 +36,7 @@ impl Caller {
         Self {
             scopes: Vec::new(),
             is_browser: true,
+            owner: "".into(),
             limiter: None,
         }
     }
@@ -42,7 +46,17 @@ impl Caller {
         Self {
             scopes: Vec::new(),
             is_browser: false,
+            owner: "".into(),
             limiter: None,
+        }
+    }
+
+    /// What it sees of what is kept: its own, or everything if it may manage.
+    fn sight(&self) -> Sight {
+        if self.scopes.contains(&Scope::Manage) {
+            Sight::All
+        } else {
+            Sight::Own(self.owner.to_string())
         }
     }
 
@@ -61,7 +75,27 @@ impl From<Holder> for Caller {
         Self {
             scopes: holder.scopes,
             is_browser: false,
+            owner: holder.owner,
             limiter: holder.limiter,
+        }
+    }
+}
+
+/// Which of the things that are kept for callers somebody sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// All of them.
+    All,
+    /// Those of this owner.
+    Own(String),
+}
+
+impl Sight {
+    /// Whose alone, if not everybody's.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        match self {
+            Self::All => None,
+            Self::Own(owner) => Some(owner),
         }
     }
 }
@@ -99,6 +133,18 @@ pub(crate) fn within_thread<T>(caller: Option<Caller>, work: impl FnOnce() -> T)
 /// In whose name this is done; nobody's for what the server does by itself.
 pub(crate) fn current() -> Option<Caller> {
     CALLER.try_with(Clone::clone).ok()
+}
+
+/// Whose what the current caller makes is.
+pub(crate) fn owner() -> String {
+    current()
+        .map(|caller| caller.owner.to_string())
+        .unwrap_or_default()
+}
+
+/// What the current caller sees of what is kept.
+pub(crate) fn sight() -> Sight {
+    current().map_or_else(|| Sight::Own(String::new()), |caller| caller.sight())
 }
 
 /// What counts the current caller's tokens.

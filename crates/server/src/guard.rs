@@ -24,6 +24,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub(crate) enum Need {
     /// Keys with this scope.
     Scope(Scope),
+    /// Keys that may ask, and see their own of what is kept, or that may manage, and see all of it.
+    Kept,
     /// Keys that may manage, and browsers that came over a link.
     Page,
 }
@@ -140,6 +142,8 @@ fn check_scope(need: Need, caller: &Caller) -> Result<(), Problem> {
     let scope = match need {
         Need::Page if caller.is_browser => return Ok(()),
         Need::Page => Scope::Manage,
+        Need::Kept if caller.scopes.contains(&Scope::Manage) => return Ok(()),
+        Need::Kept => Scope::Infer,
         Need::Scope(scope) => scope,
     };
     if caller.scopes.contains(&scope) {
@@ -160,7 +164,10 @@ fn check_scope(need: Need, caller: &Caller) -> Result<(), Problem> {
 
 /// Questions to models are counted; looking at the server is not.
 fn check_limit(need: Need, caller: &Caller) -> Result<(), Problem> {
-    let Some(limiter) = caller.limiter().filter(|_| need == Need::Scope(Scope::Infer)) else {
+    let Some(limiter) = caller
+        .limiter()
+        .filter(|_| matches!(need, Need::Kept | Need::Scope(Scope::Infer)))
+    else {
         return Ok(());
     };
     limiter.admit(std::time::Instant::now()).map_err(|refused| {

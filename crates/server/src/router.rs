@@ -30,17 +30,19 @@ pub(crate) fn router(served: App) -> Router {
         .route("/v1/completions", post(openai::completions))
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/responses", post(responses::create))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
+        .route("/tokenize", post(tokens::tokenize))
+        .route("/detokenize", post(tokens::detokenize))
+        .route_layer(to(Need::Scope(Scope::Infer)));
+    let kept = Router::new()
         .route(
             "/v1/responses/{id}",
             get(responses::retrieve).delete(responses::delete),
         )
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
-        .route("/v1/messages", post(anthropic::messages))
-        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
-        .route("/tokenize", post(tokens::tokenize))
-        .route("/detokenize", post(tokens::detokenize))
-        .route_layer(to(Need::Scope(Scope::Infer)));
+        .route_layer(to(Need::Kept));
     let figures = Router::new()
         .route("/metrics", get(metrics))
         .route("/links", post(page::new_link))
@@ -53,6 +55,7 @@ pub(crate) fn router(served: App) -> Router {
         .route("/openapi.json", get(openapi::document));
     Router::new()
         .merge(models)
+        .merge(kept)
         .merge(figures)
         .merge(page)
         .merge(anybody)

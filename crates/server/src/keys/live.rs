@@ -56,6 +56,7 @@ impl Live {
         }
         let entry = found.filter(|entry| !entry.record.has_ended(now))?;
         Some(Holder {
+            owner: entry.record.id.as_str().into(),
             scopes: entry.record.scopes.clone(),
             limiter: entry.limiter.clone(),
         })

@@ -32,6 +32,8 @@ pub struct Keys {
 /// Who a key belongs to, and what it may do.
 #[derive(Debug, Clone)]
 pub(crate) struct Holder {
+    /// What tells it from others: the key's id.
+    pub(crate) owner: Arc<str>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) limiter: Option<Arc<Limiter>>,
 }
@@ -42,6 +44,9 @@ impl std::fmt::Debug for Keys {
     }
 }
 
+/// The owner of what keys make that the server was started with: they see everything anyway, and nothing of them is to
+/// stand in files. No id of a store's key looks like it.
+const STARTED: &str = "-";
 /// Random bytes of a key.
 const BYTES: usize = 24;
 
@@ -91,6 +96,7 @@ impl Keys {
         let count = self.hashes.iter().filter(|known| is_same(known, &hash)).count();
         if count > 0 {
             return Some(Holder {
+                owner: STARTED.into(),
                 scopes: Scope::ALL.to_vec(),
                 limiter: None,
             });

@@ -139,6 +139,9 @@ fn entry(operation: &Operation, is_open: bool) -> Value {
         Access::Link => json!([]),
         Access::Any => json!([{BEARER: []}, {HEADER: []}]),
         Access::Page => json!([{COOKIE: []}, {BEARER: ["manage"]}, {HEADER: ["manage"]}]),
+        Access::Kept => {
+            json!([{BEARER: ["infer"]}, {HEADER: ["infer"]}, {BEARER: ["manage"]}, {HEADER: ["manage"]}])
+        }
         Access::Scope(scope) => json!([{BEARER: [scope.name()]}, {HEADER: [scope.name()]}]),
     };
     entry

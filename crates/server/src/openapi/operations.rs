@@ -13,6 +13,8 @@ pub(super) enum Access {
     Page,
     /// A key with a scope.
     Scope(Scope),
+    /// A key that may ask, for its own, or manage, for everybody's.
+    Kept,
 }
 
 /// A method of a path.
@@ -137,7 +139,7 @@ impl Operation {
             list.push(("408", "The body did not arrive in time."));
             list.push(("413", "The body is too large."));
         }
-        if self.access == INFER {
+        if self.access == INFER || self.access == Access::Kept {
             list.push(("429", "Too many requests wait, or the key has none left."));
             list.push(("503", "The server is ending."));
         }
@@ -182,17 +184,22 @@ pub(super) fn operations() -> Vec<Operation> {
         .takes("ResponseRequest")
         .gives("Response")
         .streams(),
-        Operation::get("/v1/responses/{id}", INFER, "A kept response.")
+        Operation::get("/v1/responses/{id}", Access::Kept, "A kept response.")
             .tag("openai")
             .with("id", response.1, response.2)
             .gives("Response"),
-        Operation::new("delete", "/v1/responses/{id}", INFER, "Forgets a kept response.")
-            .tag("openai")
-            .with("id", response.1, response.2)
-            .gives("Deleted"),
+        Operation::new(
+            "delete",
+            "/v1/responses/{id}",
+            Access::Kept,
+            "Forgets a kept response.",
+        )
+        .tag("openai")
+        .with("id", response.1, response.2)
+        .gives("Deleted"),
         Operation::post(
             "/v1/responses/{id}/cancel",
-            INFER,
+            Access::Kept,
             "Ends a response that is under way.",
         )
         .tag("openai")
@@ -200,7 +207,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .gives("Response"),
         Operation::get(
             "/v1/responses/{id}/input_items",
-            INFER,
+            Access::Kept,
             "What a kept response was given, in pages (`limit`, `order`, `after`).",
         )
         .tag("openai")

@@ -36,6 +36,8 @@ pub(super) struct Growing {
 pub(super) struct Keep {
     /// The items of its request.
     pub(super) input: Vec<Value>,
+    /// Whose it is.
+    pub(super) owner: String,
     /// Also when it fails: nobody hears of that otherwise.
     pub(super) always: bool,
 }
@@ -238,6 +240,7 @@ impl Growing {
         let record = Record {
             previous: self.object["previous_response_id"].as_str().map(str::to_owned),
             input: keep.input.clone(),
+            owner: keep.owner.clone(),
             object: self.object.clone(),
         };
         tokio::task::block_in_place(|| self.app.responses.keep(&record))

@@ -3,13 +3,15 @@
 mod background;
 mod computer;
 mod convert;
+mod create;
 mod encode;
-mod handlers;
 mod items;
+mod kept;
 mod request;
 mod store;
 
 pub(crate) use background::Background;
-pub(crate) use handlers::{cancel, create, delete, input_items, retrieve};
+pub(crate) use create::create;
+pub(crate) use kept::{cancel, delete, input_items, retrieve};
 pub(crate) use request::Create;
 pub use store::{Responses, Retention, StoreError};

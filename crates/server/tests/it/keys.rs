@@ -56,7 +56,7 @@ fn a_key_opens_what_its_scopes_say() {
     let both = with(&[Scope::Infer, Scope::Manage]);
     for (path, infers, manages) in [
         ("/v1/models", 200, 403),
-        ("/v1/responses/nothing", 404, 403),
+        ("/v1/responses/nothing", 404, 404),
         ("/metrics", 403, 200),
         ("/figures", 403, 200),
         ("/", 403, 200),
@@ -65,7 +65,8 @@ fn a_key_opens_what_its_scopes_say() {
         ("/nowhere", 404, 404),
     ] {
         let statuses = [&infer, &manage, &none].map(|key| kept.get(key, path).status);
-        let nobody = if infers == manages { infers } else { 403 };
+        let is_anybodys = ["/health", "/openapi.json", "/nowhere"].contains(&path);
+        let nobody = if is_anybodys { infers } else { 403 };
         assert_eq!(statuses, [infers, manages, nobody], "{path}");
         assert_ne!(kept.get(&both, path).status, 403, "{path}");
     }
@@ -157,4 +158,77 @@ fn tokens_are_counted_in_every_dialect() {
         assert!(refused.body.contains("2 tokens a minute"), "{refused:?}");
         kept.store.revoke("limited").unwrap();
     }
+}
+
+#[test]
+fn a_kept_response_belongs_to_its_key() {
+    let kept = Kept::new();
+    let (mine, yours) = (
+        kept.make(NewKey::named("mine")),
+        kept.make(NewKey::named("yours")),
+    );
+    let manage = kept.make(NewKey {
+        scopes: vec![Scope::Manage],
+        ..NewKey::named("monitor")
+    });
+    let ask = |key: &str, more: Value| {
+        let mut body = json!({"input": "Close the message.", "temperature": 0, "max_output_tokens": 4});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        kept.post(key, "/v1/responses", &body)
+    };
+    let send = |key: &str, method: &str, path: &str| {
+        let headers = [("x-api-key", key), ("content-type", "application/json")];
+        kept.running.send(method, path, &headers, "")
+    };
+    // One that has ended, and one that goes on until it is ended.
+    let ended = ask(&mine, json!({})).json();
+    let endless = json!({"background": true, "max_output_tokens": 100_000,
+        "text": {"format": {"type": "regex", "pattern": "[a-f]{3000}"}}});
+    let under_way = ask(&mine, endless).json();
+    for response in [&ended, &under_way] {
+        let id = response["id"].as_str().unwrap();
+        let path = format!("/v1/responses/{id}");
+        // For others there is no such thing, in the same words as where there is none.
+        for (method, path) in [
+            ("GET", path.clone()),
+            ("GET", format!("{path}/input_items")),
+            ("POST", format!("{path}/cancel")),
+            ("DELETE", path.clone()),
+        ] {
+            let refused = send(&yours, method, &path);
+            assert_eq!(refused.status, 404, "{method} {path}");
+            let none = send(&yours, method, &path.replace(id, "resp_none")).json();
+            assert_eq!(
+                refused.json().to_string().replace(id, "resp_none"),
+                none.to_string()
+            );
+        }
+        let refused = ask(&yours, json!({"previous_response_id": id}));
+        assert_eq!(
+            (refused.status, &refused.json()["error"]["param"]),
+            (404, &json!("previous_response_id"))
+        );
+        for key in [&mine, &manage] {
+            assert_eq!(send(key, "GET", &path).json()["id"], id);
+            assert_eq!(send(key, "GET", &format!("{path}/input_items")).status, 200);
+        }
+    }
+    // Nobody's asking ended it: whoever may manage does.
+    let path = format!("/v1/responses/{}", under_way["id"].as_str().unwrap());
+    let cancelled = send(&manage, "POST", &format!("{path}/cancel")).json();
+    assert_ne!(cancelled["status"], "in_progress");
+    let path = format!("/v1/responses/{}", ended["id"].as_str().unwrap());
+    let next = ask(&mine, json!({"previous_response_id": ended["id"]}));
+    assert_eq!(next.status, 200);
+    assert_eq!(send(&manage, "DELETE", &path).status, 200);
+    assert_eq!(send(&mine, "GET", &path).status, 404);
+    // The routes that compute are not opened by managing.
+    assert_eq!(ask(&manage, json!({})).status, 403);
+    // A revoked key's are still there for whoever may manage.
+    kept.store.revoke("mine").unwrap();
+    let path = format!("/v1/responses/{}", next.json()["id"].as_str().unwrap());
+    assert_eq!(send(&mine, "GET", &path).status, 401);
+    assert_eq!(send(&manage, "GET", &path).status, 200);
 }

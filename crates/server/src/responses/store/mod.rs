@@ -3,8 +3,10 @@
 //! A row holds the items that a request brought and the response as an object; a conversation is the chain of rows that
 //! go on from one another. A row is committed before its client hears of it, and survives the process (write-ahead log).
 //! What was deleted is gone for clients at once, and from the file as soon as no later response goes on from it.
-//! Conversations that were not gone on with for longest are forgotten first, whole.
+//! Conversations that were not gone on with for longest are forgotten first, whole. A row belongs to whoever made it, and
+//! is not there for others.
 
+mod tables;
 mod trim;
 
 #[cfg(test)]
@@ -15,8 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::caller::Sight;
 use crate::problem::{Kind, Problem};
 
 /// How much is kept.
@@ -68,33 +71,12 @@ pub(crate) struct Record {
     pub(crate) previous: Option<String>,
     /// The items that its request brought.
     pub(crate) input: Vec<Value>,
+    /// Who made it.
+    pub(crate) owner: String,
     /// As it is answered; its `id`, `created_at` and `status` are read.
     pub(crate) object: Value,
 }
 
-/// The form of the tables; files of another one are refused.
-const VERSION: i64 = 1;
-const TABLES: &str = "
-    PRAGMA auto_vacuum = INCREMENTAL;
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    PRAGMA secure_delete = ON;
-    CREATE TABLE IF NOT EXISTS responses (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        conversation TEXT NOT NULL,
-        previous TEXT,
-        created INTEGER NOT NULL,
-        finished INTEGER NOT NULL,
-        deleted INTEGER NOT NULL DEFAULT 0,
-        bytes INTEGER NOT NULL,
-        object TEXT NOT NULL,
-        input TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS responses_previous ON responses (previous);
-    CREATE INDEX IF NOT EXISTS responses_conversation ON responses (conversation, number, created, bytes);
-    CREATE TABLE IF NOT EXISTS trial (only INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
-";
 /// How long to wait for another program that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -105,8 +87,8 @@ impl Responses {
     /// When the file is of something else, damaged, or cannot be written.
     pub fn open(file: &Path, retention: Retention) -> Result<Self, StoreError> {
         let open = || {
-            let connection = Connection::open(file)?;
-            prepare(&connection)?;
+            let mut connection = Connection::open(file)?;
+            tables::prepare(&mut connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|source| StoreError {
@@ -121,8 +103,8 @@ impl Responses {
 
     /// In memory, for as long as the process lives.
     pub fn memory(retention: Retention) -> Self {
-        let connection = Connection::open_in_memory().and_then(|connection| {
-            prepare(&connection)?;
+        let connection = Connection::open_in_memory().and_then(|mut connection| {
+            tables::prepare(&mut connection)?;
             Ok(connection)
         });
         Self::of(connection.ok(), retention)
@@ -166,8 +148,8 @@ impl Responses {
             let found = change.query_row(find, [&record.previous], |row| row.get::<_, String>(0));
             let conversation = found.optional()?.unwrap_or_else(|| id.to_owned());
             let write =
-                "INSERT INTO responses (id, conversation, previous, created, finished, bytes, object, input)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO responses (id, conversation, previous, created, finished, bytes, object, input, owner)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                 ON CONFLICT (id) DO UPDATE SET finished = ?5, bytes = ?6, object = ?7";
             change.execute(
                 write,
@@ -179,7 +161,8 @@ impl Responses {
                     finished,
                     bytes as i64,
                     object,
-                    input
+                    input,
+                    record.owner,
                 ],
             )?;
             trim::trim(change, &self.inner.retention, created)
@@ -190,31 +173,33 @@ impl Responses {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn find(&self, id: &str) -> Result<Option<Value>, Problem> {
+    pub(crate) fn find(&self, id: &str, sight: &Sight) -> Result<Option<Value>, Problem> {
         let text = self.read(|connection| {
-            let find = "SELECT object FROM responses WHERE id = ?1 AND NOT deleted";
+            let find =
+                "SELECT object FROM responses WHERE id = ?1 AND NOT deleted AND owner = coalesce(?2, owner)";
             connection
-                .query_row(find, [id], |row| row.get::<_, String>(0))
+                .query_row(find, params![id, sight.owner()], |row| row.get::<_, String>(0))
                 .optional()
         })?;
         text.map(|text| parse(&text)).transpose()
     }
 
     /// Everything that was said up to and with a response: items of requests and answers. With `answer` false, only
-    /// what led to it.
+    /// what led to it. Who sees a response sees what it goes on from.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn items(&self, id: &str, answer: bool) -> Result<Option<Vec<Value>>, Problem> {
+    pub(crate) fn items(&self, id: &str, sight: &Sight, answer: bool) -> Result<Option<Vec<Value>>, Problem> {
         let rows = self.read(|connection| {
             let chain = "WITH RECURSIVE chain (id, previous, depth) AS (
-                    SELECT id, previous, 0 FROM responses WHERE id = ?1 AND NOT deleted
+                    SELECT id, previous, 0 FROM responses
+                    WHERE id = ?1 AND NOT deleted AND owner = coalesce(?2, owner)
                     UNION ALL
                     SELECT r.id, r.previous, depth + 1 FROM responses r JOIN chain ON r.id = chain.previous
                 )
                 SELECT input, object FROM chain JOIN responses USING (id) ORDER BY depth DESC";
             let mut statement = connection.prepare_cached(chain)?;
-            let rows = statement.query_map([id], |row| {
+            let rows = statement.query_map(params![id, sight.owner()], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
             })?;
             rows.collect::<Result<Vec<_>, _>>()
@@ -237,10 +222,11 @@ impl Responses {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn delete(&self, id: &str) -> Result<bool, Problem> {
+    pub(crate) fn delete(&self, id: &str, sight: &Sight) -> Result<bool, Problem> {
         self.change(|change| {
-            let hide = "UPDATE responses SET deleted = 1 WHERE id = ?1 AND NOT deleted";
-            let found = change.execute(hide, [id])? > 0;
+            let hide =
+                "UPDATE responses SET deleted = 1 WHERE id = ?1 AND NOT deleted AND owner = coalesce(?2, owner)";
+            let found = change.execute(hide, params![id, sight.owner()])? > 0;
             trim::forget_deleted(change)?;
             Ok(found)
         })
@@ -271,29 +257,6 @@ impl Responses {
         };
         commit().map_err(|error| refused(&error))
     }
-}
-
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(PATIENCE)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if (version, tables) != (0, 0) && version != VERSION {
-        // Something else, or of a later program: not to be touched.
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
-            Some("the file is not one of this program's responses, or of a later version".to_owned()),
-        ));
-    }
-    connection.execute_batch(TABLES)?;
-    connection.pragma_update(None, "user_version", VERSION)?;
-    let error =
-        json!({"code": "server_error", "message": "the server ended before the response did: ask again"});
-    connection.execute(
-        "UPDATE responses SET finished = 1, object = json_set(object, '$.status', 'failed', '$.error', json(?1))
-         WHERE NOT finished",
-        [error.to_string()],
-    )?;
-    Ok(())
 }
 
 fn parse(text: &str) -> Result<Value, Problem> {

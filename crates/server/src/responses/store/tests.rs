@@ -1,15 +1,18 @@
+use serde_json::json;
+
 use super::*;
 
 fn record(id: &str, previous: Option<&str>, created: u64) -> Record {
     Record {
         previous: previous.map(str::to_owned),
+        owner: "me".to_owned(),
         input: vec![json!({"type": "message", "role": "user", "content": format!("to {id}")})],
         object: json!({"id": id, "created_at": created, "status": "completed", "output": [{"said": id}]}),
     }
 }
 
 fn ids(store: &Responses, all: &[&str]) -> Vec<String> {
-    let there = |id: &&&str| store.find(id).unwrap().is_some();
+    let there = |id: &&&str| store.find(id, &Sight::All).unwrap().is_some();
     all.iter().filter(there).map(|id| (*id).to_owned()).collect()
 }
 
@@ -27,16 +30,19 @@ fn what_was_kept_is_there_after_the_process() {
     // Not closed, as after a kill: another one sees all of it.
     std::mem::forget(store);
     let store = open();
-    assert_eq!(store.find("a").unwrap().unwrap(), record("a", None, 5).object);
-    let items = store.items("b", true).unwrap().unwrap();
+    assert_eq!(
+        store.find("a", &Sight::All).unwrap().unwrap(),
+        record("a", None, 5).object
+    );
+    let items = store.items("b", &Sight::All, true).unwrap().unwrap();
     let said: Vec<&Value> = items
         .iter()
         .map(|item| item.get("said").unwrap_or(&item["content"]))
         .collect();
     assert_eq!(said, ["to a", "a", "to b", "b"]);
-    assert_eq!(store.items("b", false).unwrap().unwrap().len(), 3);
-    assert_eq!(store.items("x", false).unwrap(), None);
-    let ended = store.find("c").unwrap().unwrap();
+    assert_eq!(store.items("b", &Sight::All, false).unwrap().unwrap().len(), 3);
+    assert_eq!(store.items("x", &Sight::All, false).unwrap(), None);
+    let ended = store.find("c", &Sight::All).unwrap().unwrap();
     assert_eq!(
         (&ended["status"], &ended["error"]["code"]),
         (&json!("failed"), &json!("server_error"))
@@ -49,16 +55,47 @@ fn what_is_deleted_is_gone_and_what_goes_on_from_it_stays() {
     for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b"))] {
         store.keep(&record(id, previous, 1)).unwrap();
     }
-    assert!(store.delete("a").unwrap() && !store.delete("a").unwrap());
-    assert!(store.delete("b").unwrap());
+    assert!(store.delete("a", &Sight::All).unwrap() && !store.delete("a", &Sight::All).unwrap());
+    assert!(store.delete("b", &Sight::All).unwrap());
     assert_eq!(ids(&store, &["a", "b", "c"]), ["c"]);
-    assert_eq!(store.items("a", true).unwrap(), None);
-    assert_eq!(store.items("c", true).unwrap().unwrap().len(), 6);
-    assert!(store.delete("c").unwrap());
+    assert_eq!(store.items("a", &Sight::All, true).unwrap(), None);
+    assert_eq!(store.items("c", &Sight::All, true).unwrap().unwrap().len(), 6);
+    assert!(store.delete("c", &Sight::All).unwrap());
     let rows = store.read(|connection| {
         connection.query_row("SELECT count(*) FROM responses", [], |row| row.get::<_, i64>(0))
     });
     assert_eq!(rows.unwrap(), 0);
+}
+
+#[test]
+fn what_is_somebodys_is_not_there_for_others() {
+    let store = Responses::memory(Retention::default());
+    for (id, owner) in [("a", "me"), ("b", "you"), ("c", "")] {
+        let owner = owner.to_owned();
+        store
+            .keep(&Record {
+                owner,
+                ..record(id, None, 1)
+            })
+            .unwrap();
+    }
+    let own = |owner: &str| Sight::Own(owner.to_owned());
+    let seen = |sight: &Sight| -> Vec<&str> {
+        let all = ["a", "b", "c"].into_iter();
+        all.filter(|id| {
+            let found = store.find(id, sight).unwrap().is_some();
+            assert_eq!(store.items(id, sight, true).unwrap().is_some(), found);
+            found
+        })
+        .collect()
+    };
+    assert_eq!(seen(&own("me")), ["a"]);
+    assert_eq!(seen(&own("you")), ["b"]);
+    assert_eq!(seen(&own("")), ["c"]);
+    assert_eq!(seen(&Sight::All), ["a", "b", "c"]);
+    assert!(!store.delete("a", &own("you")).unwrap() && store.delete("a", &own("me")).unwrap());
+    assert!(store.delete("b", &Sight::All).unwrap());
+    assert_eq!(seen(&Sight::All), ["c"]);
 }
 
 #[test]
@@ -104,7 +141,7 @@ fn a_full_disk_is_said_and_harms_nothing() {
     assert!(problem.message.contains("store"), "{problem}");
     assert_eq!(ids(&store, &["a", "b"]), ["a"]);
     store.keep(&record("c", Some("a"), 3)).unwrap();
-    assert_eq!(store.items("c", true).unwrap().unwrap().len(), 4);
+    assert_eq!(store.items("c", &Sight::All, true).unwrap().unwrap().len(), 4);
 }
 
 #[test]

@@ -1,104 +1,32 @@
-//! `/v1/responses` and what can be done with a kept one.
+//! `POST /v1/responses`.
 
 use std::sync::Arc;
 
 use aurore_action::Size;
 use aurore_chat::Message;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::computer::Screen;
 use super::encode::{Growing, Keep};
+use super::kept::unknown;
 use super::request::Create;
 use super::{convert, items};
 use crate::answers::{Answers, Encoder, stream};
 use crate::app::{App, now};
 use crate::body::{read_json, typed};
 use crate::dialect::{Dialect, json_response};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::reading::{Piece, Reading};
-use crate::{ids, work};
+use crate::{caller, ids, work};
 
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Response {
     match answer(&app, request).await {
         Ok(response) => response,
         Err(problem) => Dialect::OpenAi.refuse(&problem),
     }
-}
-
-pub(crate) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let found = work::apart({
-        let id = id.clone();
-        move || app.responses.find(&id)
-    });
-    reply(
-        found
-            .await
-            .and_then(|found| found.ok_or_else(|| unknown(&id, "response_id"))),
-    )
-}
-
-pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Response {
-    // One that is under way would come back at its end.
-    app.background.cancel(&id).await;
-    let deleted = work::apart({
-        let id = id.clone();
-        move || app.responses.delete(&id)
-    });
-    reply(deleted.await.and_then(|deleted| {
-        let gone = json!({"id": id, "object": "response.deleted", "deleted": true});
-        deleted.then_some(gone).ok_or_else(|| unknown(&id, "response_id"))
-    }))
-}
-
-/// What a response was given: the items of its request after those of all that it goes on from.
-pub(crate) async fn input_items(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let page = work::apart(move || {
-        let found = app.responses.items(&id, false)?;
-        let items = found.ok_or_else(|| unknown(&id, "response_id"))?;
-        items::page(items, query.as_deref().unwrap_or_default())
-    });
-    reply(page.await)
-}
-
-/// Ends a response in the background; one that has ended stays as it is.
-pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Response {
-    app.background.cancel(&id).await;
-    let found = work::apart({
-        let id = id.clone();
-        move || app.responses.find(&id)
-    });
-    reply(found.await.and_then(|found| match found {
-        Some(object) if object["background"] == true => Ok(object),
-        Some(_) => Err(Problem::invalid(
-            "response_id",
-            "only responses in the background are cancelled this way: others end when their connection is closed",
-        )),
-        None => Err(unknown(&id, "response_id")),
-    }))
-}
-
-fn reply(outcome: Result<Value, Problem>) -> Response {
-    match outcome {
-        Ok(value) => json_response(&value),
-        Err(problem) => Dialect::OpenAi.refuse(&problem),
-    }
-}
-
-fn unknown(id: &str, param: &str) -> Problem {
-    let message =
-        format!("there is no response {id:?}: it was not kept, was deleted, or is older than what is kept");
-    let problem = Problem {
-        param: Some(param.to_owned()),
-        ..Problem::new(Kind::NotFound, message)
-    };
-    problem.coded("response_not_found")
 }
 
 async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
@@ -123,7 +51,15 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
     let (readings, screen) = work::apart(move || begin(&owned, request)).await?;
     let mut answers = Answers::new(readings);
     let always = is_background;
-    let mut growing = Growing::new(app, object, is_kept.then_some(Keep { input, always }));
+    let mut growing = Growing::new(
+        app,
+        object,
+        is_kept.then_some(Keep {
+            input,
+            owner: caller::owner(),
+            always,
+        }),
+    );
     growing.screen = screen;
     if is_background {
         // From now on it can be asked for, whatever becomes of it.
@@ -190,12 +126,16 @@ fn begin(app: &App, mut request: Create) -> Result<Begun, Problem> {
 /// The conversation up to a response.
 fn earlier(app: &App, id: &str, screen: Option<Screen>) -> Result<Vec<Message>, Problem> {
     let unknown = || unknown(id, "previous_response_id");
-    let object = app.responses.find(id)?.ok_or_else(unknown)?;
+    let sight = caller::sight();
+    let object = app.responses.find(id, &sight)?.ok_or_else(unknown)?;
     if object["status"] == "in_progress" {
         let message = format!("the response {id:?} is still being made: wait for its end, or cancel it");
         return Err(Problem::invalid("previous_response_id", message));
     }
-    items::messages(app.responses.items(id, true)?.ok_or_else(unknown)?, screen)
+    items::messages(
+        app.responses.items(id, &sight, true)?.ok_or_else(unknown)?,
+        screen,
+    )
 }
 
 /// What is known of a response before it begins.
