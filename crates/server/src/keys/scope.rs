@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Scope {
     /// Everything that a model answers.
     Infer,
-    /// Figures, and links to the page.
+    /// Figures, links to the page, and what is kept for everybody.
     Manage,
     /// The agent; no route needs it yet.
     Agent,
