@@ -98,6 +98,11 @@ impl Sight {
             Self::Own(owner) => Some(owner),
         }
     }
+
+    /// Whether something of this owner is seen.
+    pub(crate) fn shows(&self, owner: &str) -> bool {
+        self.owner().is_none_or(|own| own == owner)
+    }
 }
 
 /// Counts somebody's tokens against their limit.

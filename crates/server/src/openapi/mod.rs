@@ -38,7 +38,7 @@ fn describe(served: &App) -> Result<Value, serde_json::Error> {
     let mut paths = Map::new();
     for operation in operations() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = entry(&operation, served.options.keys.is_open());
+        path[operation.method] = entry(&operation, served.options.keys.is_open())?;
     }
     Ok(json!({
         "openapi": "3.1.0",
@@ -87,7 +87,7 @@ fn requests(served: &App) -> Map<String, Value> {
     schemas
 }
 
-fn entry(operation: &Operation, is_open: bool) -> Value {
+fn entry(operation: &Operation, is_open: bool) -> Result<Value, serde_json::Error> {
     let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let mut content = Map::new();
     let schema = match operation.gives {
@@ -130,9 +130,16 @@ fn entry(operation: &Operation, is_open: bool) -> Value {
         entry["requestBody"] =
             json!({"required": true, "content": {"application/json": {"schema": reference(name)}}});
     }
-    if let Some((name, place, description)) = operation.parameter {
-        entry["parameters"] = json!([{"name": name, "in": place, "description": description,
-            "required": place == "path", "schema": {"type": "string"}}]);
+    let mut parameters = Vec::new();
+    for parameter in &operation.parameters {
+        let schema: Value = serde_json::from_str(parameter.schema)?;
+        parameters.push(
+            json!({"name": parameter.name, "in": parameter.place, "description": parameter.description,
+            "required": parameter.place == "path", "schema": schema}),
+        );
+    }
+    if !parameters.is_empty() {
+        entry["parameters"] = parameters.into();
     }
     entry["security"] = match operation.access {
         _ if is_open => json!([]),
@@ -144,7 +151,7 @@ fn entry(operation: &Operation, is_open: bool) -> Value {
         }
         Access::Scope(scope) => json!([{BEARER: [scope.name()]}, {HEADER: [scope.name()]}]),
     };
-    entry
+    Ok(entry)
 }
 
 #[cfg(test)]

@@ -33,9 +33,22 @@ pub(super) struct Operation {
     pub(super) kind: &'static str,
     /// Whether it comes as events where asked for.
     pub(super) streams: bool,
-    /// Name, place and description.
-    pub(super) parameter: Option<(&'static str, &'static str, &'static str)>,
+    pub(super) parameters: Vec<Parameter>,
 }
+
+/// A part of a path or query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    /// `path` or `query`.
+    pub(super) place: &'static str,
+    /// What it must look like, in JSON.
+    pub(super) schema: &'static str,
+    pub(super) description: &'static str,
+}
+
+/// The schema of any text.
+const TEXT: &str = r#"{"type": "string"}"#;
 
 const INFER: Access = Access::Scope(Scope::Infer);
 const MANAGE: Access = Access::Scope(Scope::Manage);
@@ -54,7 +67,7 @@ impl Operation {
             gives: None,
             kind: JSON,
             streams: false,
-            parameter: None,
+            parameters: Vec::new(),
         }
     }
 
@@ -95,11 +108,30 @@ impl Operation {
         }
     }
 
-    fn with(self, name: &'static str, place: &'static str, description: &'static str) -> Self {
-        Self {
-            parameter: Some((name, place, description)),
-            ..self
-        }
+    /// With a part of its path.
+    fn of(mut self, name: &'static str, description: &'static str) -> Self {
+        self.parameters.push(Parameter {
+            name,
+            place: "path",
+            schema: TEXT,
+            description,
+        });
+        self
+    }
+
+    /// With something that a query may say.
+    fn asks(mut self, name: &'static str, schema: &'static str, description: &'static str) -> Self {
+        self.parameters.push(Parameter {
+            name,
+            place: "query",
+            schema,
+            description,
+        });
+        self
+    }
+
+    fn has(&self, place: &str) -> bool {
+        self.parameters.iter().any(|parameter| parameter.place == place)
     }
 
     /// A name that no other has.
@@ -117,11 +149,8 @@ impl Operation {
     /// Statuses other than 200, and what they mean.
     pub(super) fn refusals(&self) -> Vec<(&'static str, &'static str)> {
         let mut list = Vec::new();
-        if self.takes.is_some()
-            || ["/cancel", "/input_items"]
-                .iter()
-                .any(|end| self.path.ends_with(end))
-        {
+        let asks = self.access == Access::Kept && self.has("query");
+        if self.takes.is_some() || asks || self.path.ends_with("/cancel") {
             list.push(("400", "The request means nothing, or cannot be done."));
         }
         list.push(("401", "No key, or one that opens nothing."));
@@ -129,7 +158,7 @@ impl Operation {
             "403",
             "A key without the scope, or a name or page that may not ask.",
         ));
-        if self.takes.is_some() || self.parameter.is_some_and(|(_, place, _)| place == "path") {
+        if self.takes.is_some() || self.has("path") {
             list.push(("404", "There is no such thing."));
         }
         if self.takes == Some("ResponseRequest") {
@@ -152,14 +181,14 @@ impl Operation {
 
 /// All of them.
 pub(super) fn operations() -> Vec<Operation> {
-    let response = ("response_id", "path", "The response's id.");
+    let id = "The response's id.";
     vec![
         Operation::get("/v1/models", INFER, "The model and its aliases.")
             .tag("openai")
             .gives("ModelList"),
         Operation::get("/v1/models/{name}", INFER, "One of them.")
             .tag("openai")
-            .with("name", "path", "The model's name.")
+            .of("name", "The model's name.")
             .gives("Model"),
         Operation::post("/v1/chat/completions", INFER, "Answers a conversation.")
             .tag("openai")
@@ -186,8 +215,19 @@ pub(super) fn operations() -> Vec<Operation> {
         .streams(),
         Operation::get("/v1/responses/{id}", Access::Kept, "A kept response.")
             .tag("openai")
-            .with("id", response.1, response.2)
-            .gives("Response"),
+            .of("id", id)
+            .asks(
+                "stream",
+                r#"{"type": "boolean"}"#,
+                "Its events instead, where it was made with `background` and `stream`.",
+            )
+            .asks(
+                "starting_after",
+                r#"{"type": "integer", "minimum": 0, "maximum": 4294967295}"#,
+                "The number of the last event that was heard.",
+            )
+            .gives("Response")
+            .streams(),
         Operation::new(
             "delete",
             "/v1/responses/{id}",
@@ -195,7 +235,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "Forgets a kept response.",
         )
         .tag("openai")
-        .with("id", response.1, response.2)
+        .of("id", id)
         .gives("Deleted"),
         Operation::post(
             "/v1/responses/{id}/cancel",
@@ -203,15 +243,26 @@ pub(super) fn operations() -> Vec<Operation> {
             "Ends a response that is under way.",
         )
         .tag("openai")
-        .with("id", response.1, response.2)
+        .of("id", id)
         .gives("Response"),
         Operation::get(
             "/v1/responses/{id}/input_items",
             Access::Kept,
-            "What a kept response was given, in pages (`limit`, `order`, `after`).",
+            "What a kept response was given, in pages.",
         )
         .tag("openai")
-        .with("id", response.1, response.2)
+        .of("id", id)
+        .asks(
+            "limit",
+            r#"{"type": "integer", "minimum": 1, "maximum": 100}"#,
+            "Items of a page.",
+        )
+        .asks(
+            "order",
+            r#"{"enum": ["asc", "desc"]}"#,
+            "The oldest first, or the newest.",
+        )
+        .asks("after", TEXT, "The last item of the page before.")
         .gives("ItemList"),
         Operation::post("/v1/messages", INFER, "Answers a conversation.")
             .tag("anthropic")
@@ -246,7 +297,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .gives("Link"),
         Operation::get("/open", Access::Link, "Where such a link leads.")
             .tag("page")
-            .with("token", "query", "What the link brings.")
+            .asks("token", TEXT, "What the link brings.")
             .text(HTML),
         Operation::get("/", Access::Page, "The page: what is served, and how to ask.")
             .tag("page")

@@ -3,65 +3,131 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+
+use super::growing::Growing;
+use super::telling::Telling;
+use crate::answers::{Answers, Encoder};
+use crate::caller::Sight;
 
 /// Those that are under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Background {
     running: Arc<Mutex<HashMap<String, Running>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone)]
 struct Running {
+    owner: String,
+    growing: Arc<Mutex<Growing>>,
     stop: Arc<Notify>,
-    task: JoinHandle<()>,
+    /// Closes when it has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Background {
-    /// Begins one; its work ends, with everything kept, soon after it is told to.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        id: String,
-        work: impl FnOnce(Arc<Notify>) -> F,
-    ) {
-        let stop = Arc::new(Notify::new());
-        let work = work(Arc::clone(&stop));
-        let (own, name) = (self.clone(), id.clone());
-        // Held until it stands in the list, so that it is not taken out before.
-        let mut running = self.lock();
-        let task = tokio::spawn(async move {
-            work.await;
-            own.lock().remove(&name);
+    /// Goes on with a response until its end, or until it is told to stop.
+    pub(super) fn spawn(&self, id: String, owner: String, growing: Growing, answers: Answers) {
+        let (ending, ended) = watch::channel(());
+        let running = Running {
+            owner,
+            growing: Arc::new(Mutex::new(growing)),
+            stop: Arc::default(),
+            ended,
+        };
+        self.lock().insert(id.clone(), running.clone());
+        let all = self.clone();
+        tokio::spawn(async move {
+            grow(answers, &running).await;
+            // What could not be kept is still there for those who ask, until the server ends.
+            if running.growing().refused.is_none() {
+                all.lock().remove(&id);
+            }
+            drop(ending);
         });
-        running.insert(id, Running { stop, task });
     }
 
-    /// Tells one to end and waits until it has. Whether it was under way.
-    pub(super) async fn cancel(&self, id: &str) -> bool {
-        let Some(running) = self.lock().remove(id) else {
-            return false;
-        };
-        running.stop.notify_one();
-        // If it panicked it has ended.
-        let _ = running.task.await;
-        true
+    /// One that is under way, as far as it is known now. Waits while it is being kept: not for a thread that others
+    /// wait for.
+    pub(super) fn so_far(&self, id: &str, sight: &Sight) -> Option<Value> {
+        let running = self.find(id, sight)?;
+        let growing = running.growing();
+        Some(growing.so_far())
+    }
+
+    /// Where the events of one are told, if they are. Waits like [`Self::so_far`].
+    pub(super) fn telling(&self, id: &str, sight: &Sight) -> Option<Telling> {
+        let running = self.find(id, sight)?;
+        let growing = running.growing();
+        growing.telling.clone()
+    }
+
+    /// Tells one to end and waits until it has.
+    pub(super) async fn cancel(&self, id: &str, sight: &Sight) {
+        if let Some(mut running) = self.find(id, sight) {
+            running.stop.notify_one();
+            running.has_ended().await;
+        }
     }
 
     /// Waits until all have ended.
     pub(crate) async fn ended(&self) {
-        loop {
-            let next = {
-                let mut running = self.lock();
-                let id = running.keys().next().cloned();
-                id.and_then(|id| running.remove(&id))
-            };
-            let Some(running) = next else { return };
-            let _ = running.task.await;
+        let all: Vec<Running> = self.lock().values().cloned().collect();
+        for mut running in all {
+            running.has_ended().await;
         }
+    }
+
+    fn find(&self, id: &str, sight: &Sight) -> Option<Running> {
+        let running = self.lock().get(id).cloned();
+        running.filter(|running| sight.shows(&running.owner))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn growing(&self) -> MutexGuard<'_, Growing> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn has_ended(&mut self) {
+        while self.ended.changed().await.is_ok() {}
+    }
+}
+
+async fn grow(mut answers: Answers, running: &Running) {
+    let mut events = String::new();
+    loop {
+        let next = tokio::select! {
+            () = running.stop.notified() => None,
+            next = answers.next() => Some(next),
+        };
+        let mut growing = running.growing();
+        let is_over = match next {
+            None => {
+                growing.cancel(&mut events);
+                true
+            }
+            Some(Some((number, piece))) => {
+                growing.piece(number, piece, &mut events);
+                false
+            }
+            Some(None) => true,
+        };
+        if let Some(telling) = &growing.telling {
+            telling.tell(&events);
+            if is_over {
+                telling.end();
+            }
+        }
+        if is_over {
+            return;
+        }
+        drop(growing);
+        events.clear();
     }
 }

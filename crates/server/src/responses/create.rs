@@ -1,18 +1,16 @@
 //! `POST /v1/responses`.
 
-use std::sync::Arc;
-
 use aurore_action::Size;
 use aurore_chat::Message;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use super::computer::Screen;
-use super::encode::{Growing, Keep};
+use super::growing::{Growing, Keep};
 use super::kept::unknown;
 use super::request::Create;
+use super::telling::Telling;
 use super::{convert, items};
 use crate::answers::{Answers, Encoder, stream};
 use crate::app::{App, now};
@@ -42,32 +40,20 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
             "a response in the background must be kept, or nobody would see it: leave \"store\": false out";
         return Err(Problem::invalid("store", message));
     }
-    if is_background && is_stream {
-        let message = "a response in the background is asked for, not streamed: leave one of the two out";
-        return Err(Problem::invalid("stream", message));
-    }
     let object = skeleton(app, &request);
     let owned = app.clone();
     let (readings, screen) = work::apart(move || begin(&owned, request)).await?;
     let mut answers = Answers::new(readings);
-    let always = is_background;
-    let mut growing = Growing::new(
-        app,
-        object,
-        is_kept.then_some(Keep {
-            input,
-            owner: caller::owner(),
-            always,
-        }),
-    );
-    growing.screen = screen;
+    let owner = caller::owner();
+    let keep = Keep {
+        input,
+        owner: owner.clone(),
+        always: is_background,
+    };
+    let mut growing = Growing::new(app, object, is_kept.then_some(keep));
+    growing.output.screen = screen;
     if is_background {
-        // From now on it can be asked for, whatever becomes of it.
-        growing.store()?;
-        let object = growing.object.clone();
-        let id = object["id"].as_str().unwrap_or_default().to_owned();
-        app.background.spawn(id, |stop| grow(answers, growing, stop));
-        return Ok(json_response(&object));
+        return in_background(app, growing, answers, owner, is_stream);
     }
     if is_stream {
         return Ok(stream(answers, growing, app.options.pulse));
@@ -87,19 +73,30 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
     }
 }
 
-/// Makes a response in the background, until it is told to stop.
-async fn grow(mut answers: Answers, mut growing: Growing, stop: Arc<Notify>) {
-    let mut events = String::new();
-    loop {
-        tokio::select! {
-            () = stop.notified() => return growing.cancel(),
-            next = answers.next() => match next {
-                Some((number, piece)) => growing.piece(number, piece, &mut events),
-                None => return,
-            },
-        }
-        events.clear();
+/// Goes on without the client, which is told at once what to ask for, or listens as long as it likes.
+fn in_background(
+    app: &App,
+    mut growing: Growing,
+    answers: Answers,
+    owner: String,
+    is_stream: bool,
+) -> Result<Response, Problem> {
+    let telling = is_stream.then(Telling::default);
+    if let Some(telling) = &telling {
+        let mut events = String::new();
+        growing.open(&mut events);
+        telling.tell(&events);
     }
+    growing.telling.clone_from(&telling);
+    // From now on it can be asked for, whatever becomes of it.
+    growing.store("")?;
+    let object = growing.object.clone();
+    let id = object["id"].as_str().unwrap_or_default().to_owned();
+    app.background.spawn(id, owner, growing, answers);
+    Ok(match telling {
+        Some(telling) => telling.follow(0, app.options.pulse),
+        None => json_response(&object),
+    })
 }
 
 type Begun = (Vec<Reading>, Option<(Screen, Size)>);

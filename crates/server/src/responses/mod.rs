@@ -4,11 +4,13 @@ mod background;
 mod computer;
 mod convert;
 mod create;
-mod encode;
+mod growing;
 mod items;
 mod kept;
+mod output;
 mod request;
 mod store;
+mod telling;
 
 pub(crate) use background::Background;
 pub(crate) use create::create;

@@ -160,6 +160,19 @@ def test_responses_stream():
     assert client.responses.retrieve(final.id).output_text == final.output_text
 
 
+def test_background_stream():
+    stream = client.responses.create(model="nano", input="Close the message.", max_output_tokens=100, temperature=0,
+                                     background=True, stream=True)
+    heard = [event for event, _ in zip(stream, range(4))]
+    stream.close()
+    created = heard[0].response
+    with client.responses.retrieve(created.id, stream=True, starting_after=heard[-1].sequence_number) as rest:
+        heard += rest
+    assert [event.sequence_number for event in heard] == list(range(len(heard)))
+    assert heard[-1].type in ("response.completed", "response.incomplete")
+    assert client.responses.retrieve(created.id).output_text == heard[-1].response.output_text
+
+
 def test_responses_tools_and_parse():
     def respond(**more):
         return client.responses.create(**{"model": "nano", "tools": FLAT_TOOLS, "max_output_tokens": 300,

@@ -1,5 +1,6 @@
 //! Responses that are kept: after a restart, in the background, and as lists of items.
 
+use std::io::Read;
 use std::path::Path;
 
 use aurore_engine::Limits;
@@ -130,7 +131,6 @@ fn in_the_background_nobody_waits() {
     assert_eq!(cancel("resp_none").status, 404);
     for (more, param) in [
         (json!({"background": true, "store": false}), "store"),
-        (json!({"background": true, "stream": true}), "stream"),
         (
             json!({"background": true, "tool_choice": "required"}),
             "tool_choice",
@@ -142,6 +142,142 @@ fn in_the_background_nobody_waits() {
             (400, &json!(param))
         );
     }
+}
+
+/// Events of a body, by their numbers.
+fn numbered(body: &str) -> Vec<(u64, Value)> {
+    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|data| {
+        let event: Value = serde_json::from_str(data).unwrap();
+        (event["sequence_number"].as_u64().unwrap(), event)
+    })
+    .collect()
+}
+
+#[test]
+fn events_of_the_background_are_heard_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("responses.sqlite");
+    let mut running = at(&file);
+    let heard = ask(&running, json!({"background": true, "stream": true}));
+    let events = numbered(&heard.body);
+    assert!(
+        events
+            .iter()
+            .map(|(number, _)| *number)
+            .eq(0..events.len() as u64)
+    );
+    let (last, end) = events.last().unwrap();
+    let response = &end["response"];
+    assert_eq!(
+        end["type"],
+        format!("response.{}", response["status"].as_str().unwrap())
+    );
+    let path = format!("/v1/responses/{}", id(response));
+    for _ in 0..2 {
+        assert_eq!(running.get(&path).json(), *response);
+        let from = |query: &str| running.get(&format!("{path}?{query}"));
+        assert_eq!(from("stream=true").body, heard.body);
+        assert_eq!(from("stream=false").json(), *response);
+        let rest = from("stream=true&starting_after=3");
+        assert_eq!(numbered(&rest.body), events[4..]);
+        assert_eq!(from(&format!("stream=true&starting_after={last}")).body, "");
+        for (query, param) in [
+            ("stream=x", "stream"),
+            ("stream=true&starting_after=-1", "starting_after"),
+            ("stream=true&starting_after=", "starting_after"),
+        ] {
+            let refused = from(query);
+            assert_eq!(
+                (refused.status, &refused.json()["error"]["param"]),
+                (400, &json!(param))
+            );
+        }
+        // After a restart too.
+        running.stop();
+        running = at(&file);
+    }
+    for more in [json!({}), json!({"background": true})] {
+        let quiet = ask(&running, more).json();
+        let refused = running.get(&format!("/v1/responses/{}?stream=true", id(&quiet)));
+        assert_eq!(
+            (refused.status, &refused.json()["error"]["param"]),
+            (400, &json!("stream"))
+        );
+    }
+    assert_eq!(running.get("/v1/responses/resp_none?stream=true").status, 404);
+}
+
+#[test]
+fn who_stops_listening_may_come_back() {
+    let running = Running::new();
+    let body = json!({"input": "Close the message.", "background": true, "stream": true, "max_output_tokens": 100_000,
+        "reasoning": {"effort": "none"}, "text": {"format": {"type": "regex", "pattern": "[a-f]{9000}"}}});
+    let headers = [("content-type", "application/json")];
+    let mut stream = running.open("POST", "/v1/responses", &headers, &body.to_string());
+    // Listens to the first deltas and goes away.
+    let (mut said, mut buffer) = (String::new(), [0; 4096]);
+    while said.matches("output_text.delta").count() < 5 {
+        let count = stream.read(&mut buffer).unwrap();
+        said += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    drop(stream);
+    let place = said.find("resp_").unwrap();
+    let id: String = said[place..]
+        .chars()
+        .take_while(|letter| *letter != '"')
+        .collect();
+    let path = format!("/v1/responses/{id}");
+    // What there is so far is seen, and grows.
+    let text = |object: &Value| {
+        let item = &object["output"][0];
+        assert_eq!(
+            (&object["status"], &item["status"]),
+            (&json!("in_progress"), &json!("in_progress"))
+        );
+        item["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let first = text(&running.get(&path).json());
+    assert!(!first.is_empty());
+    loop {
+        let more = text(&running.get(&path).json());
+        assert!(more.starts_with(&first));
+        if more.len() > first.len() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    // One hears it from the middle on, while another ends it.
+    let mut late = running.open("GET", &format!("{path}?stream=true&starting_after=5"), &[], "");
+    let count = late.read(&mut buffer).unwrap();
+    assert!(count > 0);
+    let cancelled = running.post(&format!("{path}/cancel"), &json!({})).json();
+    let mut rest = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    late.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("\"sequence_number\":6,") && !rest.contains("\"sequence_number\":5,"));
+    assert!(rest.contains("event: response.incomplete\n"), "{rest}");
+    assert_eq!(cancelled["status"], "cancelled");
+    assert!(
+        cancelled["output"][0]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with(&first)
+    );
+    let again = running.get(&format!("{path}?stream=true"));
+    let events = numbered(&again.body);
+    assert!(
+        events
+            .iter()
+            .map(|(number, _)| *number)
+            .eq(0..events.len() as u64)
+    );
+    let (_, end) = events.last().unwrap();
+    assert_eq!(end["response"], cancelled);
+    let deltas = events.iter().filter_map(|(_, event)| event["delta"].as_str());
+    assert_eq!(
+        cancelled["output"][0]["content"][0]["text"],
+        deltas.collect::<String>()
+    );
 }
 
 #[test]

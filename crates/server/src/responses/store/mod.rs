@@ -75,6 +75,8 @@ pub(crate) struct Record {
     pub(crate) owner: String,
     /// As it is answered; its `id`, `created_at` and `status` are read.
     pub(crate) object: Value,
+    /// The events that told of it, where they may be asked for.
+    pub(crate) events: Option<String>,
 }
 
 /// How long to wait for another program that writes.
@@ -141,16 +143,17 @@ impl Responses {
         let created = record.object["created_at"].as_i64().unwrap_or_default();
         let object = record.object.to_string();
         let input = Value::from(record.input.as_slice()).to_string();
-        let bytes = (object.len() + input.len()) as u64;
+        let told = record.events.as_ref().map_or(0, String::len);
+        let bytes = (object.len() + input.len() + told) as u64;
         let finished = !matches!(status, "queued" | "in_progress");
         self.change(|change| {
             let find = "SELECT conversation FROM responses WHERE id = ?1";
             let found = change.query_row(find, [&record.previous], |row| row.get::<_, String>(0));
             let conversation = found.optional()?.unwrap_or_else(|| id.to_owned());
             let write =
-                "INSERT INTO responses (id, conversation, previous, created, finished, bytes, object, input, owner)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                ON CONFLICT (id) DO UPDATE SET finished = ?5, bytes = ?6, object = ?7";
+                "INSERT INTO responses (id, conversation, previous, created, finished, bytes, object, input, owner, events)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                ON CONFLICT (id) DO UPDATE SET finished = ?5, bytes = ?6, object = ?7, events = ?10";
             change.execute(
                 write,
                 params![
@@ -163,6 +166,7 @@ impl Responses {
                     object,
                     input,
                     record.owner,
+                    record.events,
                 ],
             )?;
             trim::trim(change, &self.inner.retention, created)
@@ -182,6 +186,23 @@ impl Responses {
                 .optional()
         })?;
         text.map(|text| parse(&text)).transpose()
+    }
+
+    /// The response as it was answered, and the events that told of it if they were kept.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn told(&self, id: &str, sight: &Sight) -> Result<Option<(Value, Option<String>)>, Problem> {
+        let row = self.read(|connection| {
+            let find = "SELECT object, events FROM responses
+                WHERE id = ?1 AND NOT deleted AND owner = coalesce(?2, owner)";
+            let row = connection.query_row(find, params![id, sight.owner()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+            });
+            row.optional()
+        })?;
+        row.map(|(object, events)| Ok((parse(&object)?, events)))
+            .transpose()
     }
 
     /// Everything that was said up to and with a response: items of requests and answers. With `answer` false, only

@@ -7,7 +7,7 @@ use super::PATIENCE;
 
 /// Each step leads to the version of its number, counted from 1. What stands here never changes: files of every earlier
 /// version are brought on from where they are.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "CREATE TABLE responses (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
@@ -25,6 +25,7 @@ const STEPS: [&str; 2] = [
     CREATE TABLE trial (only INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;",
     // Whose those were that are already there is not known.
     "ALTER TABLE responses ADD COLUMN owner TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE responses ADD COLUMN events TEXT;",
 ];
 /// How the file is written; the first must be said before there is a table.
 const MANNERS: &str = "

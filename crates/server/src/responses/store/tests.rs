@@ -8,6 +8,7 @@ fn record(id: &str, previous: Option<&str>, created: u64) -> Record {
         owner: "me".to_owned(),
         input: vec![json!({"type": "message", "role": "user", "content": format!("to {id}")})],
         object: json!({"id": id, "created_at": created, "status": "completed", "output": [{"said": id}]}),
+        events: None,
     }
 }
 
