@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::output::Output;
 use crate::body::event_stream;
 
 /// Where events are told, and remembered as long as anybody may ask for them.
@@ -112,9 +113,11 @@ pub(super) fn replay(events: &str, object: &Value, next: usize) -> Response {
             Some("completed") => "response.completed",
             _ => "response.incomplete",
         };
-        let number = next.max(told.ends.len());
-        let data = json!({"type": kind, "sequence_number": number, "response": object});
-        rest += &format!("event: {kind}\ndata: {data}\n\n");
+        let mut output = Output {
+            events: next.max(told.ends.len()),
+            ..Output::default()
+        };
+        output.event(kind, &json!({"response": object}), &mut rest);
     }
     let (sender, response) = event_stream();
     tokio::spawn(async move { sender.send(Bytes::from(rest)).await });
