@@ -113,10 +113,8 @@ pub(super) fn replay(events: &str, object: &Value, next: usize) -> Response {
             Some("completed") => "response.completed",
             _ => "response.incomplete",
         };
-        let mut output = Output {
-            events: next.max(told.ends.len()),
-            ..Output::default()
-        };
+        let mut output = Output::default();
+        output.events = next.max(told.ends.len());
         output.event(kind, &json!({"response": object}), &mut rest);
     }
     let (sender, response) = event_stream();
