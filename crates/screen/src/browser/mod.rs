@@ -5,7 +5,7 @@
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
 //! - [`mod@pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
-//!   [`conceal`] keeps typed secrets out of pictures.
+//!   [`conceal`] keeps typed secrets out of pictures; [`outline`] tells experts and tests what stands on a page.
 
 mod address;
 mod capture;
@@ -17,6 +17,7 @@ mod keyboard;
 mod keys;
 mod navigate;
 mod options;
+mod outline;
 mod pointer;
 mod process;
 mod settle;
@@ -37,6 +38,7 @@ use self::process::Process;
 use crate::{Effect, Screen, ScreenError};
 
 pub use options::BrowserOptions;
+pub use outline::{Element, Outline, SharedOutline};
 
 /// A browser that was started for this run, with a profile of its own. It ends with this value, and with this
 /// process however that ends.
@@ -59,6 +61,8 @@ pub struct Browser {
     followed: HashSet<String>,
     /// The last look, which stands while a dialog blocks the page.
     last: Option<Frame>,
+    /// An outline that is read at each look: its selector, and where it is put.
+    outlined: Option<(String, SharedOutline)>,
     closed: bool,
 }
 
@@ -79,6 +83,7 @@ impl Browser {
             concealing: false,
             followed: HashSet::new(),
             last: None,
+            outlined: None,
             closed: false,
         };
         match browser.greet() {
@@ -312,7 +317,9 @@ impl Browser {
 impl Screen for Browser {
     fn look(&mut self) -> Result<Frame, ScreenError> {
         self.ready("a look")?;
-        self.picture()
+        let frame = self.picture()?;
+        self.refresh_outline();
+        Ok(frame)
     }
 
     fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError> {

@@ -9,6 +9,8 @@ mod guard;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod outline;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod secrets;

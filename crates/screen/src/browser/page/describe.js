@@ -241,4 +241,28 @@
             more: Math.max(0, element.options.length - 50),
         };
     };
+    // The elements that a selector names, for experts and tests.
+    aurore.outline = (selector, most) => {
+        const root = dom.rootElement(document);
+        const focus = aurore.focused();
+        const elements = Array.from(Document.prototype.querySelectorAll.call(document, selector)).slice(0, most);
+        return {
+            elements: elements.map((element) => {
+                const box = dom.rect(element);
+                const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+                const top = x >= 0 && y >= 0 && x < innerWidth && y < innerHeight ? aurore.hit(x, y) : null;
+                return {
+                    id: dom.attribute(element, 'id') || '',
+                    ...aurore.name(element),
+                    text: fold(element instanceof HTMLElement ? element.innerText : element.textContent),
+                    value: value(element, aurore.field(element)),
+                    box: [box.x, box.y, box.width, box.height],
+                    focused: element === focus,
+                    clear: top !== null && (element.contains(top) || aurore.semantic(top) === element),
+                };
+            }),
+            above: Math.max(0, scrollY),
+            below: Math.max(0, root.scrollHeight - innerHeight - scrollY),
+        };
+    };
 })();
