@@ -28,6 +28,7 @@ mod steps;
 mod style;
 mod talk;
 mod tasks;
+mod workflows;
 mod worksite;
 
 use std::process::ExitCode;

@@ -22,6 +22,7 @@ pub struct Worksite {
     browser: Option<Browser>,
     journal: Journal,
     rules: Rules,
+    known_origins: Vec<String>,
     stop: Arc<AtomicBool>,
 }
 
@@ -109,6 +110,7 @@ impl Worksite {
             browser: Some(browser),
             journal,
             rules,
+            known_origins: Vec::new(),
             stop: Arc::clone(stop),
         })
     }
@@ -128,6 +130,11 @@ impl Worksite {
             None => self.choice.launch(&self.settings, &self.stop)?,
         };
         Ok(self.browser.insert(browser))
+    }
+
+    /// Origins that the person named for the goals to come, beside the page that a goal starts on.
+    pub fn start_from(&mut self, origins: Vec<String>) {
+        self.known_origins = origins;
     }
 
     /// Ends the browser, so that the next goal gets a new one.
@@ -181,7 +188,7 @@ impl Worksite {
             budgets: hands.budgets,
             journal: &self.journal,
             stop: Arc::clone(&self.stop),
-            known_origins: Vec::new(),
+            known_origins: self.known_origins.clone(),
             controls: Vec::new(),
             check,
         };

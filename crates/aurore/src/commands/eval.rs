@@ -1,5 +1,7 @@
 //! `aurore eval`: success rates on a suite of tasks.
 
+mod workflows;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -23,17 +25,32 @@ use crate::worksite::{Hands, Outcome, Worksite};
 /// Options of `aurore eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// `miniwob` or `bundled`.
+    /// Small pages (`miniwob`, `bundled`), or workflows over several apps.
     suite: SuiteName,
     /// Names of tasks, with commas between; `all` for every task of the suite.
-    #[arg(long, value_delimiter = ',', required = true, value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES",
+        required_if_eq_any([("suite", "miniwob"), ("suite", "bundled")]))]
     tasks: Vec<String>,
-    /// Seeds: `A..B` without B, or `A..=B` with it. The same seeds give the same episodes.
-    #[arg(long, default_value = "2000000..2000100", value_name = "A..B")]
-    seeds: Seeds,
-    /// Most steps of an episode.
-    #[arg(long, default_value_t = 6, value_name = "N")]
-    max_steps: u32,
+    /// Workflows: these families of goals alone, with commas between.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    family: Vec<String>,
+    /// Workflows: the families of these apps alone.
+    #[arg(long = "suite", id = "of_suite", value_name = "APPS", value_enum)]
+    of_suite: Option<workflows::SuiteChoice>,
+    /// Workflows: the apps' own expert decides, not a model. Fails unless every goal is met and no question is one
+    /// too many.
+    #[arg(long, conflicts_with_all = ["model", "script"])]
+    expert: bool,
+    /// Workflows: take the decisions of each episode from a file of tool calls instead of a model.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    script: Option<PathBuf>,
+    /// Seeds: `A..B` without B, or `A..=B` with it. The same seeds give the same episodes. A hundred from 2000000 on
+    /// if absent; ten of them for workflows.
+    #[arg(long, value_name = "A..B")]
+    seeds: Option<Seeds>,
+    /// Most steps of an episode: 6 if absent, 40 for workflows.
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u32>,
     #[command(flatten)]
     model: ModelChoice,
     #[command(flatten)]
@@ -53,6 +70,17 @@ pub struct Args {
 enum SuiteName {
     Miniwob,
     Bundled,
+    Workflows,
+}
+
+/// Most steps on a small page, if no other limit is named.
+const STEPS: u32 = 6;
+
+impl Args {
+    /// Families of goals by name: a family is a task.
+    fn families(&self) -> impl Iterator<Item = &str> {
+        self.family.iter().chain(&self.tasks).map(|name| name.trim())
+    }
 }
 
 /// Seeds from the first up to, but without, the last.
@@ -65,6 +93,27 @@ struct Seeds {
 
 /// More episodes of one task than this are a mistake.
 const MOST_SEEDS: u64 = 1_000_000;
+
+impl Seeds {
+    /// Seeds that no model was trained on: a hundred,
+    fn many() -> Self {
+        Self::held_out(100)
+    }
+
+    /// and fewer, where an episode is long.
+    fn few() -> Self {
+        Self::held_out(10)
+    }
+
+    fn held_out(count: u64) -> Self {
+        let (first, end) = (2_000_000, 2_000_000 + count);
+        Self {
+            text: format!("{first}..{end}"),
+            first,
+            end,
+        }
+    }
+}
 
 impl FromStr for Seeds {
     type Err = String;
@@ -124,9 +173,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &Outcome, success: bool) {
         self.episodes += 1;
-        self.successes += u64::from(outcome.end.kind == EndKind::Reached);
+        self.successes += u64::from(success);
         self.steps += u64::from(outcome.steps);
         self.seconds += outcome.seconds;
         self.asked += u64::from(outcome.asked);
@@ -153,9 +202,11 @@ impl Tally {
 /// Runs the command. It exits 0 whatever the rates are: measuring them is what was asked.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let miniwob = match args.suite {
+        SuiteName::Workflows => return workflows::run(&args, global),
         SuiteName::Miniwob => Some(MiniWob::required(args.miniwob.as_deref())?),
         SuiteName::Bundled => None,
     };
+    let seeds = args.seeds.clone().unwrap_or_else(Seeds::many);
     let tasks = choose(&args.tasks, miniwob.as_ref())?;
     let site = Site::start(miniwob.as_ref())?;
     let scratch = Scratch::new(args.journal.clone())?;
@@ -173,38 +224,18 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         rules::load(&[])?,
         &global.interrupted,
     )?;
-    let suite = match args.suite {
-        SuiteName::Miniwob => "miniwob",
-        SuiteName::Bundled => "bundled",
-    };
-    let style = Style::new(global.color);
-    if !global.json {
-        println!(
-            "{}",
-            style.paint(
-                Look::Bold,
-                format!(
-                    "{:<24} {:>8} {:>8} {:>6} {:>7} {:>6} {:>7}",
-                    "task", "episodes", "success", "steps", "s/step", "asked", "denied"
-                )
-            )
-        );
-    }
+    let suite = if miniwob.is_some() { "miniwob" } else { "bundled" };
+    print_head(global);
     for task in &tasks {
         let mut tally = Tally::default();
-        let progress = progress(args.seeds.end - args.seeds.first, &task.name);
-        for seed in args.seeds.first..args.seeds.end {
+        let progress = progress(seeds.end - seeds.first, &task.name);
+        for seed in seeds.first..seeds.end {
             if global.is_interrupted() {
                 break;
             }
-            tally.add(&episode(
-                &mut worksite,
-                &site,
-                task,
-                seed,
-                &mut mind,
-                args.max_steps,
-            )?);
+            let steps = args.max_steps.unwrap_or(STEPS);
+            let outcome = episode(&mut worksite, &site, task, seed, &mut mind, steps)?;
+            tally.add(&outcome, outcome.end.kind == EndKind::Reached);
             progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
             progress.inc(1);
         }
@@ -214,23 +245,41 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("stopped in the middle of `{task}`; its numbers are not shown");
             return Ok(ExitCode::FAILURE);
         }
-        let line = tally.line(suite, &task.name, &args.model.model, &args.seeds.text);
-        if global.json {
-            println!("{}", serde_json::to_string(&line)?);
-        } else {
-            println!(
-                "{:<24} {:>8} {:>7.0}% {:>6.2} {:>7.2} {:>6.2} {:>7.2}",
-                line.task,
-                line.episodes,
-                100.0 * line.success_rate,
-                line.steps_mean,
-                line.seconds_per_step,
-                line.asked_per_episode,
-                line.denied_per_episode
-            );
-        }
+        print_line(
+            global,
+            &tally.line(suite, &task.name, &args.model.model, &seeds.text),
+        )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The head of the table, for people.
+fn print_head(global: &Global) {
+    if !global.json {
+        let head = format!(
+            "{:<24} {:>8} {:>8} {:>6} {:>7} {:>6} {:>7}",
+            "task", "episodes", "success", "steps", "s/step", "asked", "denied"
+        );
+        println!("{}", Style::new(global.color).paint(Look::Bold, head));
+    }
+}
+
+fn print_line(global: &Global, line: &Line<'_>) -> anyhow::Result<()> {
+    if global.json {
+        println!("{}", serde_json::to_string(line)?);
+    } else {
+        println!(
+            "{:<24} {:>8} {:>7.0}% {:>6.2} {:>7.2} {:>6.2} {:>7.2}",
+            line.task,
+            line.episodes,
+            100.0 * line.success_rate,
+            line.steps_mean,
+            line.seconds_per_step,
+            line.asked_per_episode,
+            line.denied_per_episode
+        );
+    }
+    Ok(())
 }
 
 /// One episode. A browser that died gets one more chance: its death says nothing about the model.

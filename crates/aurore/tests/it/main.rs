@@ -24,3 +24,4 @@ mod rules;
 mod serve;
 #[cfg(nano_embedded)]
 mod soak;
+mod workflows;

@@ -1,0 +1,179 @@
+//! `aurore eval workflows`: whole workflows over the bundled apps, checked in the apps' databases.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use aurore_agent::{EndKind, Journal};
+use aurore_apps::{Family, Goal, Suite};
+
+use super::{Args, Scratch, Seeds, Tally, print_head, print_line, progress};
+use crate::brains::{self, Mind};
+use crate::failure::hinted;
+use crate::global::Global;
+use crate::rules;
+use crate::workflows::{ExpertBrain, Verdict, Workshop};
+use crate::worksite::Worksite;
+
+/// A workflow may take so many steps if no other limit is named; the expert needs at most 25.
+const STEPS: u32 = 40;
+
+/// Which apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum SuiteChoice {
+    Journey,
+    SupplyChain,
+}
+
+/// Runs the suite. With the expert it fails unless every goal is met and no question is one too many.
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let families = choose(args)?;
+    let seeds = match &args.seeds {
+        Some(seeds) => seeds.clone(),
+        None => Seeds::few(),
+    };
+    let scratch = Scratch::new(args.journal.clone())?;
+    let journal = Journal::in_folder(&scratch.folder)?;
+    let mut mind = mind(args, global)?;
+    let settings = mind.as_ref().map(|mind| mind.settings).unwrap_or_default();
+    let name = match (args.expert, &args.script) {
+        (true, _) => ExpertBrain::NAME.to_owned(),
+        (_, Some(script)) => script.display().to_string(),
+        _ => args.model.model.clone(),
+    };
+    let mut worksite = Worksite::open(
+        &args.browser,
+        settings,
+        journal,
+        rules::load(&[])?,
+        &global.interrupted,
+    )?;
+    let mut workshop = Workshop::default();
+    let mut failed = 0_u64;
+    print_head(global);
+    for family in families {
+        let mut tally = Tally::default();
+        let bar = progress(seeds.end - seeds.first, family.name());
+        for seed in seeds.first..seeds.end {
+            if global.is_interrupted() {
+                break;
+            }
+            if args.script.is_some() {
+                // A script is played from its beginning for each goal.
+                mind = self::mind(args, global)?;
+            }
+            let goal = Goal::new(family, seed)?;
+            let steps = args.max_steps.unwrap_or(STEPS);
+            let verdict = episode(&mut worksite, &mut workshop, &goal, mind.as_mut(), steps)?;
+            let many = verdict.questions.too_many(goal.effects);
+            if args.expert && (!verdict.is_met() || many.is_some()) {
+                failed += 1;
+                bar.suspend(|| complain(&goal, &verdict, many.as_deref()));
+            }
+            tally.add(&verdict.outcome, verdict.is_met());
+            bar.set_message(format!("{} of {} met", tally.successes, tally.episodes));
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if global.is_interrupted() {
+            // Rates over a part of the seeds would look like rates over all of them.
+            eprintln!(
+                "stopped in the middle of `{}`; its numbers are not shown",
+                family.name()
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        print_line(
+            global,
+            &tally.line("workflows", family.name(), &name, &seeds.text),
+        )?;
+    }
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("{failed} episodes of the expert are not as they should be");
+        ExitCode::FAILURE
+    })
+}
+
+fn mind(args: &Args, global: &Global) -> anyhow::Result<Option<Mind>> {
+    Ok(match (args.expert, &args.script) {
+        (true, _) => None,
+        (_, Some(script)) => Some(brains::script(script)?),
+        _ => Some(brains::network(&args.model, args.threads, &global.interrupted)?),
+    })
+}
+
+/// One episode. A browser that died gets one more chance: its death says nothing about who decides.
+fn episode(
+    worksite: &mut Worksite,
+    workshop: &mut Workshop,
+    goal: &Goal,
+    mind: Option<&mut Mind>,
+    steps: u32,
+) -> anyhow::Result<Verdict> {
+    let mut mind = mind;
+    let mut attempt = |worksite: &mut Worksite| {
+        let brain = match mind.as_mut() {
+            Some(mind) => Some(&mut *mind.brain as _),
+            None => None,
+        };
+        workshop
+            .work(worksite, goal, brain, steps, &mut |_| ())
+            .with_context(|| format!("{} {} cannot be worked on", goal.family.name(), goal.seed))
+    };
+    match attempt(worksite) {
+        Ok(verdict) if verdict.outcome.end.kind != EndKind::Failed => Ok(verdict),
+        Ok(verdict) => {
+            tracing::warn!(seed = goal.seed, message = %verdict.outcome.end.message, "the episode failed and is tried again");
+            worksite.forget_browser();
+            attempt(worksite)
+        }
+        Err(error) => {
+            tracing::warn!(seed = goal.seed, %error, "the episode failed and is tried again");
+            worksite.forget_browser();
+            attempt(worksite)
+        }
+    }
+}
+
+/// Says what is wrong with an episode.
+fn complain(goal: &Goal, verdict: &Verdict, many: Option<&str>) {
+    eprintln!("{} {}: {}", goal.family.name(), goal.seed, goal.text);
+    eprintln!("  ended: {}", verdict.outcome.end.message);
+    for difference in &verdict.differences {
+        eprintln!("  {difference}");
+    }
+    if let Some(many) = many {
+        eprintln!("  {many}");
+    }
+}
+
+fn choose(args: &Args) -> anyhow::Result<Vec<Family>> {
+    let of_suite = |family: &Family| match args.of_suite {
+        None => true,
+        Some(SuiteChoice::Journey) => family.suite() == Suite::Journey,
+        Some(SuiteChoice::SupplyChain) => family.suite() == Suite::SupplyChain,
+    };
+    let known: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
+    for name in args.families().filter(|name| *name != "all") {
+        if !known.contains(&name) {
+            return Err(hinted(
+                format!("there is no family of goals `{name}`"),
+                format!("there are: {}", known.join(", ")),
+            ));
+        }
+    }
+    let all = args.families().next().is_none() || args.families().any(|name| name == "all");
+    let chosen: Vec<Family> = Family::ALL
+        .into_iter()
+        .filter(|family| all || args.families().any(|name| name == family.name()))
+        .filter(of_suite)
+        .collect();
+    if chosen.is_empty() {
+        return Err(hinted(
+            "the suite has none of these families of goals",
+            "name the other suite, or no suite at all",
+        ));
+    }
+    Ok(chosen)
+}
