@@ -37,7 +37,9 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod tiles;
+mod training;
 mod trial;
+mod vectorised;
 
 pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation};
 pub use cpu::Cpu;
@@ -52,3 +54,5 @@ pub use memory::Page;
 pub use pool::Pool;
 pub use quant::{Correlation, Moments, Rounding};
 pub use routing::Routing;
+pub use training::{Precision, Products, TrainedMatrix, View};
+pub use vectorised::Vectorised;

@@ -23,6 +23,8 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
 
     /// Rounds 16 f32 to the nearest bf16; denormal ones may become zero.
     unsafe fn round(self, from: *const f32, to: *mut u16);
+    /// Rounds 16 f32 of each of two rows, and pairs them: `to[i] = [even[i], odd[i]]`.
+    unsafe fn interleave(self, even: *const f32, odd: *const f32, to: *mut [u16; 2]);
     /// Zeros.
     fn zero(self) -> Self::Sums;
     /// `sums[o] · factor`
@@ -50,6 +52,14 @@ impl Pairs for EmulatedPairs {
         for i in 0..PANEL {
             // SAFETY: the caller's.
             unsafe { *to.add(i) = bf16_bits(*from.add(i)) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(self, even: *const f32, odd: *const f32, to: *mut [u16; 2]) {
+        for i in 0..PANEL {
+            // SAFETY: the caller's.
+            unsafe { *to.add(i) = [*even.add(i), *odd.add(i)].map(bf16_bits) };
         }
     }
 

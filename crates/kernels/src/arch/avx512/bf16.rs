@@ -2,9 +2,9 @@
 //! It takes denormal numbers for zero and rounds to nearest, whatever the thread's modes are.
 
 use std::arch::x86_64::{
-    __m256bh, __m512, __m512bh, __m512i, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use crate::pairs::{PairKernel, Pairs};
@@ -46,6 +46,20 @@ impl Pairs for Bf16x512 {
         unsafe {
             let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
             to.cast::<__m256bh>().write_unaligned(rounded);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(self, even: *const f32, odd: *const f32, to: *mut [u16; 2]) {
+        // SAFETY: the token proves the features, the caller vouches for the pointers; both sides of a cast are as
+        // many bits without invalid values.
+        unsafe {
+            let bits = |from: *const f32| {
+                let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
+                _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(rounded))
+            };
+            let both = _mm512_or_si512(bits(even), _mm512_slli_epi32::<16>(bits(odd)));
+            _mm512_storeu_si512(to.cast(), both);
         }
     }
 

@@ -1,0 +1,226 @@
+//! Products of matrices for training, on the calling thread: the forward one and its two gradients.
+//!
+//! With a weight `W` of `[outputs, inputs]` and `rows` tokens: `Y = X·Wᵀ`, `dX = dY·W`, `dW += dYᵀ·X`. In bf16 both
+//! operands are rounded and sums are f32 ([`Precision::Bf16`]); the f32 form is the reference, and what processors
+//! without pair products compute. Either way a sum is one chain in a fixed order.
+
+mod exact;
+mod pairs;
+#[cfg(test)]
+mod tests;
+
+pub use exact::View;
+
+use crate::Isa;
+use crate::pairs::PairKernel;
+use pairs::{PairPanels, Product};
+
+/// What products are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout.
+    Exact,
+    /// Operands rounded to bf16, sums in f32; where the processor has no such products, as `Exact`.
+    Bf16,
+}
+
+/// Multiplies, and keeps the buffers that it needs for it: they grow once.
+pub struct Products {
+    isa: Isa,
+    precision: Precision,
+    /// The right-hand side in panels.
+    panels: Vec<f32>,
+    /// A last, narrow panel of sums.
+    tail: Vec<f32>,
+    left: PairPanels,
+    right: PairPanels,
+}
+
+/// A weight in the forms in which it is multiplied. Made anew whenever the weight changes.
+pub struct TrainedMatrix {
+    outputs: usize,
+    inputs: usize,
+    form: Form,
+}
+
+enum Form {
+    /// `[outputs, inputs]`, a copy.
+    Exact(Vec<f32>),
+    /// For `X·Wᵀ`, panels of outputs; for `dY·W`, panels of inputs.
+    Pairs { forward: PairPanels, back: PairPanels },
+}
+
+impl TrainedMatrix {
+    /// An empty one; [`set`](Self::set) fills it.
+    pub fn new(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> Self {
+        // Pairs are pairs of numbers that are summed over: inputs forward, outputs backward.
+        let pairs = precision == Precision::Bf16
+            && isa.has_pairs()
+            && outputs.is_multiple_of(2)
+            && inputs.is_multiple_of(2);
+        let form = if pairs {
+            Form::Pairs {
+                forward: PairPanels::default(),
+                back: PairPanels::default(),
+            }
+        } else {
+            Form::Exact(Vec::new())
+        };
+        Self {
+            outputs,
+            inputs,
+            form,
+        }
+    }
+
+    /// Takes the weight's values, `[outputs, inputs]`.
+    ///
+    /// # Panics
+    /// When there are more or fewer of them.
+    pub fn set(&mut self, isa: Isa, weight: &[f32]) {
+        assert_eq!(
+            weight.len(),
+            self.outputs * self.inputs,
+            "a weight of another shape"
+        );
+        match &mut self.form {
+            Form::Exact(copy) => {
+                copy.clear();
+                copy.extend_from_slice(weight);
+            }
+            Form::Pairs { forward, back } => {
+                forward.transpose(weight, self.outputs, self.inputs);
+                back.interleave(isa, weight, self.outputs, self.inputs);
+            }
+        }
+    }
+
+    /// Rows of the weight.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns of the weight.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+impl Products {
+    /// Products of one thread.
+    pub fn new(isa: Isa, precision: Precision) -> Self {
+        Self {
+            isa,
+            precision,
+            panels: Vec::new(),
+            tail: Vec::new(),
+            left: PairPanels::default(),
+            right: PairPanels::default(),
+        }
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// `Y = X·Wᵀ`, or `Y += X·Wᵀ`. `x`: `[rows, inputs]`, `y`: `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// When a buffer is too small for these sizes.
+    pub fn forward(&mut self, weight: &TrainedMatrix, rows: usize, x: &[f32], y: &mut [f32], add: bool) {
+        let (outputs, inputs) = (weight.outputs, weight.inputs);
+        assert!(
+            x.len() >= rows * inputs && y.len() >= rows * outputs,
+            "buffers of another shape"
+        );
+        match &weight.form {
+            Form::Exact(values) => {
+                let (left, right) = (View::rows(x, inputs), View::transposed(values, inputs));
+                self.product([rows, inputs, outputs], left, right, y, outputs, add);
+            }
+            Form::Pairs { forward, .. } => self.by_rows(forward, [rows, inputs, outputs], x, y, add),
+        }
+    }
+
+    /// `dX = dY·W`, or `dX += dY·W`. `dy`: `[rows, outputs]`, `dx`: `[rows, inputs]`.
+    ///
+    /// # Panics
+    /// When a buffer is too small for these sizes.
+    pub fn input_gradient(
+        &mut self,
+        weight: &TrainedMatrix,
+        rows: usize,
+        dy: &[f32],
+        dx: &mut [f32],
+        add: bool,
+    ) {
+        let (outputs, inputs) = (weight.outputs, weight.inputs);
+        assert!(
+            dy.len() >= rows * outputs && dx.len() >= rows * inputs,
+            "buffers of another shape"
+        );
+        match &weight.form {
+            Form::Exact(values) => {
+                let (left, right) = (View::rows(dy, outputs), View::rows(values, inputs));
+                self.product([rows, outputs, inputs], left, right, dx, inputs, add);
+            }
+            Form::Pairs { back, .. } => self.by_rows(back, [rows, outputs, inputs], dy, dx, add),
+        }
+    }
+
+    /// `dW += dYᵀ·X`. `x`: `[rows, inputs]`, `dy`: `[rows, outputs]`, `dw`: `[outputs, inputs]`.
+    ///
+    /// # Panics
+    /// When a buffer is too small for these sizes.
+    pub fn weight_gradient(
+        &mut self,
+        rows: usize,
+        inputs: usize,
+        x: &[f32],
+        outputs: usize,
+        dy: &[f32],
+        dw: &mut [f32],
+    ) {
+        assert!(
+            x.len() >= rows * inputs && dy.len() >= rows * outputs && dw.len() >= outputs * inputs,
+            "buffers of another shape"
+        );
+        if self.precision == Precision::Exact || !self.isa.has_pairs() {
+            let (left, right) = (View::transposed(dy, outputs), View::rows(x, inputs));
+            self.product([outputs, rows, inputs], left, right, dw, inputs, true);
+            return;
+        }
+        self.left.interleave(self.isa, dy, rows, outputs);
+        self.right.interleave(self.isa, x, rows, inputs);
+        self.isa.run_pairs(Product {
+            rows: outputs,
+            columns: inputs,
+            left: self.left.as_left(),
+            right: &self.right,
+            out: dw,
+            add: true,
+        });
+    }
+
+    /// `out (+)= left · panels`, left in rows.
+    fn by_rows(&mut self, panels: &PairPanels, sizes: [usize; 3], left: &[f32], out: &mut [f32], add: bool) {
+        let [rows, k, columns] = sizes;
+        self.left.rows(self.isa, left, rows, k);
+        self.isa.run_pairs(Product {
+            rows,
+            columns,
+            left: self.left.as_rows(k),
+            right: panels,
+            out,
+            add,
+        });
+    }
+}
+
+impl PairKernel for Product<'_> {
+    #[inline(always)]
+    fn run<D: crate::pairs::Pairs>(self, d: D) {
+        self.multiply(d);
+    }
+}

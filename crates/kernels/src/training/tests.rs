@@ -1,0 +1,179 @@
+//! The products against sums written out.
+
+use super::{Precision, Products, TrainedMatrix, View};
+use crate::Isa;
+use crate::pairs::bf16_bits;
+
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn rounded(x: f32) -> f64 {
+    f64::from(f32::from_bits(u32::from(bf16_bits(x)) << 16))
+}
+
+const SIZES: [[usize; 3]; 9] = [
+    [1, 2, 1],
+    [3, 4, 6],
+    [7, 16, 15],
+    [8, 18, 16],
+    [17, 32, 34],
+    [33, 64, 48],
+    [65, 30, 80],
+    [40, 300, 49],
+    [301, 8, 33],
+];
+
+fn all() -> Vec<(Isa, Precision)> {
+    let mut all: Vec<_> = Isa::available()
+        .into_iter()
+        .chain([Isa::wide()])
+        .map(|isa| (isa, Precision::Exact))
+        .collect();
+    let pairs = Isa::available().into_iter().chain([Isa::wide()]);
+    all.extend(
+        pairs
+            .filter(|isa| isa.has_pairs())
+            .map(|isa| (isa, Precision::Bf16)),
+    );
+    all
+}
+
+/// Compares `found` (+ what was there, 1) with the sum over `k` of `left(row, k) · right(k, column)`.
+fn check(
+    what: &str,
+    precision: Precision,
+    [rows, k, columns]: [usize; 3],
+    left: impl Fn(usize, usize) -> f32,
+    right: impl Fn(usize, usize) -> f32,
+    found: &[f32],
+    before: f64,
+) {
+    let value = |x: f32| match precision {
+        Precision::Exact => f64::from(x),
+        Precision::Bf16 => rounded(x),
+    };
+    for row in 0..rows {
+        for column in 0..columns {
+            let sum: f64 = (0..k)
+                .map(|k| value(left(row, k)) * value(right(k, column)))
+                .sum();
+            let found = f64::from(found[row * columns + column]);
+            assert!(
+                (found - sum - before).abs() < 1e-5 * (k as f64).sqrt() + 1e-5,
+                "{what} {rows}×{k}×{columns} at {row}, {column}: {found}, not {}",
+                sum + before
+            );
+        }
+    }
+}
+
+#[test]
+fn forward_and_both_gradients_are_sums_of_products() {
+    for (isa, precision) in all() {
+        for [rows, inputs, outputs] in SIZES {
+            let mut products = Products::new(isa, precision);
+            let (x, dy) = (numbers(rows * inputs, 1), numbers(rows * outputs, 2));
+            let w = numbers(outputs * inputs, 3);
+            let mut weight = TrainedMatrix::new(isa, precision, outputs, inputs);
+            weight.set(isa, &w);
+            // Odd sides are multiplied exactly.
+            let own = if outputs % 2 == 1 {
+                Precision::Exact
+            } else {
+                precision
+            };
+            for add in [false, true] {
+                let before = f64::from(u8::from(add));
+                let mut y = vec![1.0; rows * outputs];
+                products.forward(&weight, rows, &x, &mut y, add);
+                let sizes = [rows, inputs, outputs];
+                check(
+                    "forward",
+                    own,
+                    sizes,
+                    |r, k| x[r * inputs + k],
+                    |k, c| w[c * inputs + k],
+                    &y,
+                    before,
+                );
+                let mut dx = vec![1.0; rows * inputs];
+                products.input_gradient(&weight, rows, &dy, &mut dx, add);
+                let sizes = [rows, outputs, inputs];
+                check(
+                    "dX",
+                    own,
+                    sizes,
+                    |r, k| dy[r * outputs + k],
+                    |k, c| w[k * inputs + c],
+                    &dx,
+                    before,
+                );
+            }
+            let mut dw = vec![1.0; outputs * inputs];
+            products.weight_gradient(rows, inputs, &x, outputs, &dy, &mut dw);
+            let sizes = [outputs, rows, inputs];
+            check(
+                "dW",
+                precision,
+                sizes,
+                |r, k| dy[k * outputs + r],
+                |k, c| x[k * inputs + c],
+                &dw,
+                1.0,
+            );
+        }
+    }
+}
+
+#[test]
+fn strided_products_leave_what_lies_between() {
+    for (isa, _) in all() {
+        let mut products = Products::new(isa, Precision::Exact);
+        let (rows, k, columns, stride) = (5, 9, 19, 23);
+        let (left, right) = (numbers(rows * 11, 5), numbers(columns * 10, 6));
+        let mut out = vec![7.0; rows * stride];
+        // Left in rows 11 apart, right transposed, its columns 10 apart.
+        products.product(
+            [rows, k, columns],
+            View::rows(&left, 11),
+            View::transposed(&right, 10),
+            &mut out,
+            stride,
+            false,
+        );
+        for row in 0..rows {
+            for column in 0..columns {
+                let sum: f32 = (0..k).map(|k| left[row * 11 + k] * right[column * 10 + k]).sum();
+                assert!((out[row * stride + column] - sum).abs() < 1e-5);
+            }
+            assert!(
+                out[row * stride + columns..(row + 1) * stride]
+                    .iter()
+                    .all(|x| *x == 7.0)
+            );
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an operand is too small")]
+fn operands_that_are_too_small_are_refused() {
+    let mut products = Products::new(Isa::best(), Precision::Exact);
+    let short = [0.0; 5];
+    let mut out = [0.0; 4];
+    products.product(
+        [2, 3, 2],
+        View::rows(&short, 3),
+        View::rows(&[0.0; 6], 2),
+        &mut out,
+        2,
+        false,
+    );
+}
