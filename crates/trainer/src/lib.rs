@@ -1,0 +1,26 @@
+//! Learning: the family's network forward and backward, and what trains it.
+//!
+//! - [`Network`] is a list of blocks in order, each with a hand-written `forward` that keeps what `backward` needs;
+//!   read `blocks/` beside `aurore_model::reference`, which has the same names.
+//! - A batch is cut into lanes; each has its own buffers and gradients and runs on one thread, so what is computed
+//!   depends on the number of lanes, never on the number of threads or on who comes first.
+//! - [`Pass`] is the seam to the arithmetic: products of matrices go through it, in bf16 or, as the reference, in f32.
+//!
+//! With `aurore-model` it shares the positions of tokens and patches, which are pure functions, and no state.
+
+#![forbid(unsafe_code)]
+
+mod blocks;
+mod buffers;
+mod network;
+mod ops;
+mod parameters;
+mod pass;
+mod stream;
+
+pub use blocks::balance::Balance;
+pub use buffers::{Buffer, Buffers};
+pub use network::{Losses, Network, Options};
+pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
+pub use pass::{Pass, Weights};
+pub use stream::{Stream, StreamError, Target};

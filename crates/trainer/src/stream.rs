@@ -1,0 +1,171 @@
+//! Samples side by side in one sequence: what a pass through the network is given.
+
+use std::ops::Range;
+
+use aurore_checkpoint::Config;
+use aurore_model::ImagePatches;
+use aurore_model::positions::prompt_positions;
+
+/// A token that the network is taught to say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// The row that predicts it: the token before it.
+    pub row: usize,
+    /// The token.
+    pub id: u32,
+    /// How much it counts; 1 ordinarily.
+    pub weight: f32,
+}
+
+/// Documents one after the other. State and attention begin anew with each.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    ids: Vec<u32>,
+    positions: Vec<[u32; 3]>,
+    documents: Vec<Range<usize>>,
+    images: Vec<ImagePatches>,
+    targets: Vec<Target>,
+}
+
+/// A document that does not fit the network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// It has no tokens.
+    #[error("a document without tokens")]
+    Empty,
+    /// A token beyond the vocabulary.
+    #[error("token {id} at place {place} is beyond the vocabulary of {vocabulary}")]
+    Token {
+        /// Where it stands.
+        place: usize,
+        /// The token.
+        id: u32,
+        /// Rows of the embedding.
+        vocabulary: usize,
+    },
+    /// A target that no token predicts.
+    #[error("the target at place {place} is not inside the document, or is its first token")]
+    Target {
+        /// Where it should stand.
+        place: usize,
+    },
+    /// Pictures and placeholders differ.
+    #[error("{placeholders} image tokens in the text, but pictures for {features}")]
+    Placeholders {
+        /// In the text.
+        placeholders: usize,
+        /// Of the pictures.
+        features: usize,
+    },
+    /// A picture that does not fit the tower.
+    #[error("picture {index}: {problem}")]
+    Picture {
+        /// Which one.
+        index: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Stream {
+    /// Adds a document: its tokens, the pictures behind its image tokens, and how much each token counts as something
+    /// to be said (0 for what is only read).
+    ///
+    /// # Errors
+    /// When tokens, pictures and weights do not fit one another and `config`.
+    pub fn push(
+        &mut self,
+        config: &Config,
+        ids: &[u32],
+        images: Vec<ImagePatches>,
+        weights: &[f32],
+    ) -> Result<(), StreamError> {
+        check(config, ids, &images)?;
+        let start = self.ids.len();
+        for (place, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+            if place == 0 || place >= ids.len() {
+                return Err(StreamError::Target { place });
+            }
+            self.targets.push(Target {
+                row: start + place - 1,
+                id: ids[place],
+                weight: *weight,
+            });
+        }
+        let merge = config
+            .vision
+            .as_ref()
+            .map_or(1, |vision| vision.spatial_merge_size);
+        let (positions, _) = prompt_positions(ids, &images, config.image_token_id, merge);
+        self.ids.extend_from_slice(ids);
+        self.positions.extend(positions);
+        self.documents.push(start..self.ids.len());
+        self.images.extend(images);
+        Ok(())
+    }
+
+    /// The tokens of all documents.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Time, height and width of every token.
+    pub fn positions(&self) -> &[[u32; 3]] {
+        &self.positions
+    }
+
+    /// Where the documents stand.
+    pub fn documents(&self) -> &[Range<usize>] {
+        &self.documents
+    }
+
+    /// The pictures of all documents, in the order of their tokens.
+    pub fn images(&self) -> &[ImagePatches] {
+        &self.images
+    }
+
+    /// What is to be said.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Sum of the targets' weights.
+    pub fn weight(&self) -> f64 {
+        self.targets.iter().map(|target| f64::from(target.weight)).sum()
+    }
+}
+
+fn check(config: &Config, ids: &[u32], images: &[ImagePatches]) -> Result<(), StreamError> {
+    if ids.is_empty() {
+        return Err(StreamError::Empty);
+    }
+    let vocabulary = config.text.vocab_size;
+    if let Some((place, id)) = ids.iter().enumerate().find(|(_, id)| **id as usize >= vocabulary) {
+        return Err(StreamError::Token {
+            place,
+            id: *id,
+            vocabulary,
+        });
+    }
+    let mut features = 0;
+    for (index, image) in images.iter().enumerate() {
+        let Some(vision) = &config.vision else {
+            let problem = "the network has no vision tower".to_owned();
+            return Err(StreamError::Picture { index, problem });
+        };
+        image.check(index, vision).map_err(|error| StreamError::Picture {
+            index,
+            problem: error.to_string(),
+        })?;
+        features += image.token_count(vision);
+    }
+    let placeholders = ids.iter().filter(|id| **id == config.image_token_id).count();
+    if placeholders == features {
+        Ok(())
+    } else {
+        Err(StreamError::Placeholders {
+            placeholders,
+            features,
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! The trainer from outside: gradients against the official implementation, the forward pass against `aurore-model`.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod forward;
+#[cfg(test)]
+mod gradients;
+#[cfg(test)]
+mod packing;
