@@ -15,13 +15,16 @@ mod journal;
 mod replay;
 mod report;
 mod run;
+mod watch;
 mod words;
 
 pub use approver::{
-    Answer, Approver, CountingApprover, DenyAll, ProgramApprover, Question, Scope, TerminalApprover, reveal,
+    Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover,
+    reveal,
 };
 pub use brain::{
-    Brain, BrainError, Decision, Memory, NetworkBrain, NetworkOptions, Observation, Past, ScriptedBrain,
+    Brain, BrainError, Decision, Listener, Memory, NetworkBrain, NetworkOptions, Observation, Past,
+    ScriptedBrain,
 };
 pub use error::{AgentError, JournalError};
 pub use journal::{
@@ -31,4 +34,8 @@ pub use journal::{
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{Budgets, Check, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
+pub use watch::{
+    AnswerRefused, Asked, Decided, Entry, Happening, Hub, Look, Mode, Order, OrderRefused, Plan, PlanItem,
+    PlanState, WatchApprover,
+};
 pub use words::describe_action;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aurore_agent::{
-    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Journal, Run, RunId, RunOptions,
+    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Run, RunId, RunOptions,
     StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
@@ -188,8 +188,9 @@ impl Worksite {
             budgets: hands.budgets,
             journal: &self.journal,
             stop: Arc::clone(&self.stop),
+            watch: hands.watch.clone(),
             known_origins: self.known_origins.clone(),
-            controls: Vec::new(),
+            controls: hands.controls.clone(),
             check,
         };
         let mut run = match resume {
@@ -215,4 +216,8 @@ pub struct Hands<'a> {
     pub approver: &'a mut dyn Approver,
     /// Limits of a goal.
     pub budgets: Budgets,
+    /// Where the run can be watched and held.
+    pub watch: Hub,
+    /// Origins of the agent's own controls.
+    pub controls: Vec<String>,
 }

@@ -7,13 +7,13 @@ mod terminal;
 
 use std::{sync::Arc, time::Duration};
 
-use aurore_action::{Action, Point, Rect, Target};
+use aurore_action::{Action, FrameId, Point, Rect, Target};
 use aurore_policy::VerdictRecord;
 use serde::Serialize;
 
 pub use counting::{CountingApprover, DenyAll};
 pub use program::ProgramApprover;
-pub use reveal::reveal;
+pub use reveal::{HIDDEN, reveal};
 pub use terminal::TerminalApprover;
 
 /// All that somebody needs to see before they say yes.
@@ -47,6 +47,8 @@ pub struct Question {
     pub grants: String,
     /// What else can be allowed for the rest of this run, from narrow to wide.
     pub scopes: Vec<Scope>,
+    /// The frame that it is about.
+    pub frame: FrameId,
     /// The frame, PNG.
     #[serde(skip)]
     pub png: Arc<[u8]>,
@@ -89,6 +91,11 @@ pub trait Approver {
     /// Whether there is anybody. If not, the rules deny what they would ask.
     fn attended(&self) -> bool {
         true
+    }
+
+    /// Who gave the last answer, in words.
+    fn answered_by(&self) -> String {
+        self.name()
     }
 
     /// Puts a question and waits for the answer. No answer in time is a no.

@@ -49,6 +49,52 @@ impl TerminalApprover {
         }
     }
 
+    /// Puts a question until somebody answers it here, or `elsewhere`, which is asked every `turn` and says what was
+    /// answered there in words. `None` without an answer here.
+    pub(crate) fn ask_until(
+        &mut self,
+        question: &Question,
+        turn: Duration,
+        elsewhere: &mut dyn FnMut() -> Option<String>,
+    ) -> Option<Answer> {
+        if self.show(question).is_err() {
+            return Some(Answer::No("the question could not be shown".to_owned()));
+        }
+        let shown = Instant::now();
+        while self.lines.try_recv().is_ok() {}
+        loop {
+            if let Some(words) = elsewhere() {
+                let _ = writeln!(self.output, "({})", reveal(&words, false));
+                return None;
+            }
+            let left = question
+                .wait
+                .checked_sub(shown.elapsed())
+                .filter(|left| !left.is_zero())?;
+            let line = match self.lines.recv_timeout(left.min(turn)) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.gone = true;
+                    return Some(Answer::No("the terminal is closed".to_owned()));
+                }
+            };
+            if shown.elapsed() < self.too_quick {
+                let _ = write!(
+                    self.output,
+                    "(that was typed before the question could be read) answer: "
+                );
+                let _ = self.output.flush();
+                continue;
+            }
+            if let Some(answer) = parse(&line, question.scopes.len()) {
+                return Some(answer);
+            }
+            let _ = write!(self.output, "please type yes, no or stop: ");
+            let _ = self.output.flush();
+        }
+    }
+
     fn show(&mut self, question: &Question) -> std::io::Result<()> {
         let one = |text: &str| reveal(text, false);
         let many = |text: &str| reveal(text, true).replace('\n', "\n             ");
@@ -133,43 +179,8 @@ impl Approver for TerminalApprover {
     }
 
     fn ask(&mut self, question: &Question) -> Answer {
-        if self.show(question).is_err() {
-            return Answer::No("the question could not be shown".to_owned());
-        }
-        let shown = Instant::now();
-        while self.lines.try_recv().is_ok() {}
-        loop {
-            let Some(left) = question
-                .wait
-                .checked_sub(shown.elapsed())
-                .filter(|left| !left.is_zero())
-            else {
-                return Answer::No("nobody answered in time".to_owned());
-            };
-            let line = match self.lines.recv_timeout(left) {
-                Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => return Answer::No("nobody answered in time".to_owned()),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.gone = true;
-                    return Answer::No("the terminal is closed".to_owned());
-                }
-            };
-            if shown.elapsed() < self.too_quick {
-                let _ = write!(
-                    self.output,
-                    "(that was typed before the question could be read) answer: "
-                );
-                let _ = self.output.flush();
-                continue;
-            }
-            match parse(&line, question.scopes.len()) {
-                Some(answer) => return answer,
-                None => {
-                    let _ = write!(self.output, "please type yes, no or stop: ");
-                    let _ = self.output.flush();
-                }
-            }
-        }
+        let answer = self.ask_until(question, question.wait, &mut || None);
+        answer.unwrap_or_else(|| Answer::No("nobody answered in time".to_owned()))
     }
 }
 

@@ -24,6 +24,35 @@ pub struct Observation<'a> {
     pub history: &'a [Past],
     /// What the model should know besides, as plain lines: notes of the frame, warnings of the loop.
     pub notes: &'a [String],
+    /// Who hears the thinking while it comes.
+    pub listener: Listener<'a>,
+}
+
+/// Hears thinking while it comes, piece by piece.
+#[derive(Clone, Copy)]
+pub struct Listener<'a>(&'a dyn Fn(&str));
+
+impl<'a> Listener<'a> {
+    /// Calls this with each piece.
+    pub fn new(hear: &'a dyn Fn(&str)) -> Self {
+        Self(hear)
+    }
+
+    /// Nobody.
+    pub fn nobody() -> Self {
+        Self(&|_| ())
+    }
+
+    /// Says a piece.
+    pub fn hear(&self, text: &str) {
+        (self.0)(text);
+    }
+}
+
+impl std::fmt::Debug for Listener<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Listener")
+    }
 }
 
 /// One earlier decision of this run.

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use aurore_chat::{Chat, Memory, Mode, PromptOptions, computer_use, step};
+use aurore_chat::{Chat, Event, Memory, Mode, PromptOptions, computer_use, step};
 use aurore_engine::{Control, Engine, Finish, GenerateOptions, Sampling};
 use aurore_policy::Principal;
 
@@ -114,9 +114,19 @@ impl Brain for NetworkBrain {
                 .then(|| self.chat.thinking_budget(max_new_tokens * 3 / 4)),
             cancel: Arc::clone(&self.options.cancel),
         };
-        let generated = self
-            .engine
-            .generate(&prompt, &generate, &mut |_| Control::Continue)?;
+        let mut parser = self.chat.parser(thinking);
+        let mut aloud = |id| {
+            // What comes after the thinking is heard with the verdict on it.
+            if parser.is_thinking() {
+                for event in parser.push(id) {
+                    if let Event::Thinking(text) = event {
+                        observation.listener.hear(&text);
+                    }
+                }
+            }
+            Control::Continue
+        };
+        let generated = self.engine.generate(&prompt, &generate, &mut aloud)?;
         if generated.finish == Finish::Cancelled {
             return Err(BrainError::Stopped);
         }

@@ -97,6 +97,7 @@ impl Brain for ScriptedBrain {
             });
         };
         self.next += 1;
+        observation.listener.hear(&line.thinking);
         let call = ToolCall {
             name: line.name,
             arguments: line.arguments,

@@ -11,7 +11,7 @@ mod manage;
 mod store;
 mod verify;
 
-pub(crate) use key::sha256;
+pub(crate) use key::{hex, sha256};
 
 use serde::{Deserialize, Serialize};
 

@@ -107,6 +107,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         self.questions += 1;
         let question = self.question(request, report, verdict, scopes);
         let answer = self.options.approver.ask(&question);
+        let by = self.options.approver.answered_by();
         let (allowed, note, rule) = match &answer {
             Answer::Yes => (true, "this once".to_owned(), None),
             Answer::FromNowOn(index) => match scopes.get(*index) {
@@ -172,6 +173,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     earlier: self.earlier(&scope.rule),
                 })
                 .collect(),
+            frame: self.frame_id(),
             png: self.frame.png.clone(),
             point: request.action.point(),
             bounds: target.as_ref().and_then(|target| target.bounds),

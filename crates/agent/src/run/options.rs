@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use aurore_policy::Rules;
 use aurore_screen::Screen;
 
-use crate::{Approver, Brain, Budgets, Journal};
+use crate::{Approver, Brain, Budgets, Hub, Journal};
 
 /// What a page itself says of the goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct RunOptions<'a, S: Screen + ?Sized> {
     pub journal: &'a Journal,
     /// The kill switch, looked at before each input.
     pub stop: Arc<AtomicBool>,
+    /// Where it can be watched and held.
+    pub watch: Hub,
     /// Origins that the person started from or named. The origin of the first frame is always among them.
     pub known_origins: Vec<String>,
     /// Origins of the agent's own controls (approval page, server, console): denied by a locked rule.

@@ -11,7 +11,7 @@ use aurore_screen::Screen;
 
 use super::{Course, End, EndKind, RunOptions, StepOutcome, Untrusted};
 use crate::{
-    AgentError, DecisionRecord, EndRecord, Event, Journal, Past, ResultRecord, RunId, StartRecord,
+    AgentError, DecisionRecord, EndRecord, Event, Happening, Journal, Past, ResultRecord, RunId, StartRecord,
     journal::sha256,
 };
 
@@ -40,6 +40,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         let mut run = Self::new(options, id)?;
         let start = run.start_record();
         run.append(&Event::Start(start), &[])?;
+        run.announce();
         Ok(run)
     }
 
@@ -71,7 +72,18 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         }
         let start = run.start_record();
         run.append(&Event::Resume(start), &[])?;
+        run.announce();
         Ok(run)
+    }
+
+    fn announce(&self) {
+        self.options.watch.publish(Happening::Began {
+            run: self.id.0.clone(),
+            goal: self.options.goal.clone(),
+            principal: self.options.brain.principal().0,
+            budgets: self.options.budgets,
+        });
+        self.options.watch.look(&self.frame);
     }
 
     fn new(mut options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
@@ -181,10 +193,12 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     pub(super) fn append(&mut self, event: &Event, frames: &[&Frame]) -> Result<(), AgentError> {
         let journal: &Journal = self.options.journal;
         if let Err(error) = journal.append(&self.id, event, frames) {
-            self.end = Some(End {
+            let end = End {
                 kind: EndKind::Failed,
                 message: error.to_string(),
-            });
+            };
+            self.options.watch.publish(Happening::Ended { end: end.clone() });
+            self.end = Some(end);
             return Err(error.into());
         }
         Ok(())
@@ -205,6 +219,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             &[&frame],
         )?;
         self.end = Some(end.clone());
+        self.options.watch.publish(Happening::Ended { end: end.clone() });
         Ok(end)
     }
 

@@ -7,10 +7,14 @@ use aurore_policy::{Approved, Context, Outcome, Principal, Request, facts, judge
 use aurore_screen::{Screen, ScreenError};
 
 use super::{
-    Advice, End, EndKind, GoalState, Run, StepOutcome, StepReport, ask::matters, state::stopped_message,
+    Advice, End, EndKind, GoalState, Run, StepOutcome, StepReport,
+    ask::matters,
+    hold::{Held, TOUCHED},
+    state::stopped_message,
 };
 use crate::{
-    AgentError, BrainError, Decision, Event, Observation, Past, ResultRecord, crop, describe_action,
+    AgentError, BrainError, Decided, Decision, DecisionRecord, Event, Happening, Listener, Observation, Past,
+    ResultRecord, crop, describe_action,
 };
 
 /// What became of an action after it was judged.
@@ -18,6 +22,16 @@ struct Carried {
     outcome: StepOutcome,
     result: String,
     end: Option<(EndKind, String)>,
+}
+
+impl Carried {
+    fn refused(why: &str) -> Self {
+        Self {
+            outcome: StepOutcome::Refused,
+            result: why.to_owned(),
+            end: None,
+        }
+    }
 }
 
 impl<S: Screen + ?Sized> Run<'_, S> {
@@ -40,6 +54,12 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         if let Some(end) = &self.end {
             return Err(AgentError::Over(end.message.clone()));
         }
+        let held = self.hold()?;
+        if held == Held::Touched {
+            self.notes.push(
+                "The person had the screen in their own hands since your last action: look at what is there now.".to_owned(),
+            );
+        }
         let began = Instant::now();
         let mut report = self.empty_report();
         if let Some((kind, message)) = self.used_up() {
@@ -53,11 +73,13 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             .drain(..)
             .chain(self.frame.notes.iter().cloned())
             .collect();
+        let (watch, number) = (self.options.watch.clone(), self.steps);
         let decided = self.options.brain.decide(&Observation {
             goal: &self.options.goal,
             frame: &self.frame,
             history: &self.history,
             notes: &notes,
+            listener: Listener::new(&|text| watch.thinking(number, text)),
         });
         match decided {
             Ok(decision) => self.decided(&mut report, decision, began)?,
@@ -81,6 +103,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             }
         }
         report.seconds = began.elapsed().as_secs_f64();
+        self.options
+            .watch
+            .publish(Happening::Step(Box::new(report.clone())));
         Ok(report)
     }
 
@@ -98,6 +123,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         report.action = Some(decision.action.clone());
         let advice = self.course.decided(&self.frame.id, &decision.action);
         let seen = self.frame.clone();
+        if self.hold()? == Held::Touched {
+            return self.overtaken(report, seen, decision, began);
+        }
 
         let (target, also) = match self.targets(&decision.action) {
             Ok(found) => found,
@@ -127,6 +155,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         };
         let verdict = judge(&request, &self.options.rules);
         report.verdict = Some(verdict.record().clone());
+        if let Some(decided) = Decided::of(report) {
+            self.options.watch.publish(Happening::Decided(Box::new(decided)));
+        }
         let mut record = self.record(&decision, target.as_ref());
         record.verdict.clone_from(&report.verdict);
         record.facts = Some(facts(&request));
@@ -141,11 +172,13 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             Outcome::Denied(denial) => Err((denial.to_string(), None)),
         };
         record.approval.clone_from(&report.approval);
-        record.perform = permitted.is_ok() && !self.stopped();
+        let touched = self.hold()? == Held::Touched;
+        record.perform = permitted.is_ok() && !touched && !self.stopped();
         // The journal holds the decision, on the disk, before anything is input.
-        self.append_decision(record)?;
+        self.append(&Event::Decision(Box::new(record)), &[&seen])?;
 
         let carried = match permitted {
+            _ if touched => Carried::refused(TOUCHED),
             Err((refusal, end)) => {
                 let circle = self.course.refused(&report.words);
                 Carried {
@@ -161,9 +194,37 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     result: refusal,
                 }
             }
-            Ok(approved) => self.carry_out(approved),
+            Ok(approved) => {
+                self.options.watch.publish(Happening::Acting { step: self.steps });
+                self.carry_out(approved)
+            }
         };
         self.conclude(report, seen, decision, carried, advice, began)
+    }
+
+    /// Somebody had the screen in their hands since this was decided: it is written down and not done.
+    fn overtaken(
+        &mut self,
+        report: &mut StepReport,
+        seen: Frame,
+        decision: Decision,
+        began: Instant,
+    ) -> Result<(), AgentError> {
+        report.words = describe_action(&decision.action, None);
+        let record = self.record(&decision, None);
+        let record = DecisionRecord {
+            frame: seen.id.clone(),
+            ..record
+        };
+        self.append(&Event::Decision(Box::new(record)), &[&seen])?;
+        self.conclude(
+            report,
+            seen,
+            decision,
+            Carried::refused(TOUCHED),
+            Advice::GoOn,
+            began,
+        )
     }
 
     /// What the action would hit: under its first point or at the focus, and under its other points.
@@ -281,6 +342,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     pub(super) fn look(&mut self) -> Result<(), ScreenError> {
         let frame = self.options.screen.look()?;
         self.untrusted.frame(&frame);
+        self.options.watch.look(&frame);
         self.frame = frame;
         Ok(())
     }

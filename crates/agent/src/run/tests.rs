@@ -13,7 +13,7 @@ use aurore_screen::{Effect, Screen, ScreenError};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::{
-    Answer, Approver, Brain, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Journal,
+    Answer, Approver, Brain, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Hub, Journal,
     JournalOptions, ProgramApprover, Question, RecordedBrain, Run, RunOptions, ScriptedBrain, StepOutcome,
     StepReport, TerminalApprover, journal::sha256,
 };
@@ -200,6 +200,7 @@ impl Site {
             budgets: Budgets::default(),
             journal: &self.journal,
             stop: Arc::clone(&self.stop),
+            watch: Hub::default(),
             known_origins: vec![SITE.into()],
             controls: Vec::new(),
             check: None,

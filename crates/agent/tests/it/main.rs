@@ -15,8 +15,8 @@ use std::sync::{
 
 use aurore_action::Size;
 use aurore_agent::{
-    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Journal, ReportOptions, Run,
-    RunOptions, ScriptedBrain, StepOutcome, StepReport, html,
+    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Hub, Journal, ReportOptions,
+    Run, RunOptions, ScriptedBrain, StepOutcome, StepReport, html,
 };
 use aurore_policy::Rules;
 use aurore_screen::browser::{Browser, BrowserOptions};
@@ -69,6 +69,7 @@ impl Desk {
             budgets: Budgets::default(),
             journal: &self.journal,
             stop: Arc::clone(&stop),
+            watch: Hub::default(),
             known_origins: Vec::new(),
             controls: Vec::new(),
             check: Some(Box::new(|browser: &mut Browser| {
@@ -205,6 +206,7 @@ fn stopped_in_mid_run_the_journal_is_whole_and_the_run_can_go_on() {
             budgets: Budgets::default(),
             journal: &desk.journal,
             stop: Arc::default(),
+            watch: Hub::default(),
             known_origins: Vec::new(),
             controls: Vec::new(),
             check: None,

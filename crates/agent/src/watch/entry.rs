@@ -1,0 +1,191 @@
+//! What happens in a run, for whoever watches.
+
+use std::sync::Arc;
+
+use aurore_action::{Action, Frame, FrameId, Point, Rect, Size, Tab, Target};
+use aurore_policy::VerdictRecord;
+use serde::Serialize;
+
+use super::{Mode, Plan};
+use crate::{Approval, Budgets, End, Question, StepReport};
+
+/// Something that happened, with its place in the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Place in the log, from 1. Whoever lost the connection asks for what comes after the last one seen.
+    pub sequence: u64,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// What.
+    #[serde(flatten)]
+    pub happening: Arc<Happening>,
+}
+
+/// Something that happened. Texts of models and pages are as they were said: untrusted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Happening {
+    /// The run began, or went on after a stop.
+    Began {
+        /// Its name in the journal.
+        run: String,
+        /// The person's words.
+        goal: String,
+        /// Who decides.
+        principal: String,
+        /// What may be used up.
+        budgets: Budgets,
+    },
+    /// The screen was looked at.
+    Looked(Look),
+    /// The plan is another one.
+    Plan(Plan),
+    /// More of the thinking of a step.
+    Thinking {
+        /// Which step.
+        step: u32,
+        /// Where the text belongs, in characters from the beginning of the step's thinking.
+        from: usize,
+        /// The text.
+        text: String,
+    },
+    /// A step was decided and judged.
+    Decided(Box<Decided>),
+    /// The rules ask.
+    Asked(Box<Asked>),
+    /// A question is no longer open.
+    Answered {
+        /// Which.
+        id: String,
+        /// Number of the step.
+        step: u32,
+        /// The answer.
+        #[serde(flatten)]
+        approval: Approval,
+    },
+    /// An action is about to be carried out: it stands in the journal.
+    Acting {
+        /// Number of the step.
+        step: u32,
+    },
+    /// A step is over.
+    Step(Box<StepReport>),
+    /// Somebody wants the run to be in another mode.
+    Wanted {
+        /// Which.
+        mode: Mode,
+        /// Who.
+        by: String,
+    },
+    /// The run is in another mode.
+    Mode {
+        /// Which.
+        mode: Mode,
+    },
+    /// Somebody pulled the kill switch.
+    Killed {
+        /// Who.
+        by: String,
+    },
+    /// The run is over.
+    Ended {
+        /// How.
+        #[serde(flatten)]
+        end: End,
+    },
+}
+
+/// What the screen shows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Look {
+    /// The picture.
+    pub frame: FrameId,
+    /// Its size.
+    pub size: Size,
+    /// Address of the page.
+    pub url: Option<String>,
+    /// Its origin.
+    pub origin: String,
+    /// Its title.
+    pub title: String,
+    /// Tabs in order.
+    pub tabs: Vec<Tab>,
+}
+
+/// A decision with its verdict.
+#[derive(Debug, Clone, Serialize)]
+pub struct Decided {
+    /// Number of the step.
+    pub step: u32,
+    /// The frame that it was made on.
+    pub frame: FrameId,
+    /// All of the thinking.
+    pub thinking: String,
+    /// The intent, one line.
+    pub intent: String,
+    /// The expected effect, one line.
+    pub expect: String,
+    /// The action in words.
+    pub words: String,
+    /// The action.
+    pub action: Action,
+    /// Every place that it touches, in frame pixels.
+    pub points: Vec<Point>,
+    /// What it hits.
+    pub target: Option<Target>,
+    /// What the rules say.
+    pub verdict: VerdictRecord,
+}
+
+/// An open question.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// Its name.
+    pub id: String,
+    /// An answer must name it: whoever does has seen this question and no other.
+    pub nonce: String,
+    /// How long it waits, in milliseconds; then it is a no.
+    pub wait_ms: u64,
+    /// Every place that the action touches, in frame pixels.
+    pub points: Vec<Point>,
+    /// What is asked.
+    #[serde(flatten)]
+    pub question: Question,
+}
+
+impl Look {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        Self {
+            frame: frame.id.clone(),
+            size: frame.size,
+            url: frame.url.clone(),
+            origin: frame.origin.clone(),
+            title: frame.title.clone(),
+            tabs: frame.tabs.clone(),
+        }
+    }
+}
+
+impl Decided {
+    /// Of a report whose action was judged; `None` before that.
+    pub(crate) fn of(report: &StepReport) -> Option<Self> {
+        let action = report.action.clone()?;
+        Some(Self {
+            step: report.number,
+            frame: report.frame.clone()?,
+            thinking: report.thinking.clone(),
+            intent: report.intent.clone(),
+            expect: report.expect.clone(),
+            words: report.words.clone(),
+            points: action.points(),
+            action,
+            target: report.target.clone(),
+            verdict: report.verdict.clone()?,
+        })
+    }
+
+    /// The box of what it hits.
+    pub fn bounds(&self) -> Option<Rect> {
+        self.target.as_ref().and_then(|target| target.bounds)
+    }
+}
