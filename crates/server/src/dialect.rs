@@ -71,7 +71,7 @@ pub(crate) fn json_response(value: &Value) -> Response {
 
 fn openai_type(kind: Kind) -> &'static str {
     match kind {
-        Kind::Invalid | Kind::NotFound | Kind::Method | Kind::TooLarge | Kind::Timeout => {
+        Kind::Invalid | Kind::NotFound | Kind::Method | Kind::Conflict | Kind::TooLarge | Kind::Timeout => {
             "invalid_request_error"
         }
         Kind::Key => "authentication_error",
@@ -83,7 +83,7 @@ fn openai_type(kind: Kind) -> &'static str {
 
 fn anthropic_type(kind: Kind) -> &'static str {
     match kind {
-        Kind::Invalid | Kind::Method | Kind::Timeout => "invalid_request_error",
+        Kind::Invalid | Kind::Method | Kind::Conflict | Kind::Timeout => "invalid_request_error",
         Kind::TooLarge => "request_too_large",
         Kind::NotFound => "not_found_error",
         Kind::Key => "authentication_error",

@@ -33,7 +33,9 @@ pub(crate) enum Need {
 /// Lets a request through, or answers why not.
 pub(crate) async fn guard(State(served): State<App>, mut request: Request, next: Next) -> Response {
     let dialect = Dialect::of(request.uri().path());
-    let origin = match check_host(&served, &request).and_then(|()| check_origin(&served, request.headers())) {
+    let origin = match check_host(&served.options.hosts, &request)
+        .and_then(|()| check_origin(&served.options.origins, request.headers()))
+    {
         Ok(origin) => origin,
         Err(problem) => return dialect.refuse(&problem),
     };
@@ -78,12 +80,13 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn check_host(served: &App, request: &Request) -> Result<(), Problem> {
+/// # Errors
+/// When a request is for a name that is neither this machine's own nor one of `hosts`.
+pub(crate) fn check_host(hosts: &[String], request: &Request) -> Result<(), Problem> {
     let host = text(request.headers(), header::HOST).or_else(|| request.uri().host());
     let name = host.map(without_port).unwrap_or_default();
     let known = |known: &str| known.eq_ignore_ascii_case(name);
-    let options = &served.options;
-    if LOOPBACK.into_iter().any(known) || options.hosts.iter().any(|host| known(host)) {
+    if LOOPBACK.into_iter().any(known) || hosts.iter().any(|host| known(host)) {
         return Ok(());
     }
     let message = format!(
@@ -101,7 +104,10 @@ fn without_port(host: &str) -> &str {
 }
 
 /// The origin to answer to, if it is another's that is allowed.
-fn check_origin(served: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
+///
+/// # Errors
+/// When a page of another origin asks that is not one of `origins`.
+pub(crate) fn check_origin(origins: &[String], headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
     let Some(value) = headers.get(header::ORIGIN) else {
         return Ok(None);
     };
@@ -115,7 +121,7 @@ fn check_origin(served: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>
     if own {
         return Ok(None);
     }
-    if served.options.origins.iter().any(|known| known == origin) {
+    if origins.iter().any(|known| known == origin) {
         return Ok(Some(value.clone()));
     }
     let message = format!(
@@ -182,18 +188,21 @@ fn check_limit(need: Need, caller: &Caller) -> Result<(), Problem> {
     })
 }
 
+/// The key that a request brings.
+pub(crate) fn sent_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    });
+    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+}
+
 fn find_caller(served: &App, request: &Request) -> Result<Caller, Problem> {
     let keys = &served.options.keys;
     if keys.is_open() {
         return Ok(Caller::anybody());
     }
-    let headers = request.headers();
-    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
-    });
-    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
-    let message = match key {
+    let message = match sent_key(request.headers()) {
         Some(key) => match keys.find(key, now()) {
             Some(holder) => return Ok(holder.into()),
             None => {

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -82,16 +83,53 @@ impl Server {
 }
 
 async fn run(served: App, listener: TcpListener, stop: &Notify) -> io::Result<()> {
+    let connections = Connections {
+        most: served.options.connections,
+        arrival: served.options.arrival,
+        departure: served.options.departure,
+    };
+    let graceful = accept(router(served.clone()), listener, connections, stop.notified()).await?;
+    let patience = served.options.patience;
+    let scheduler = served.scheduler.clone();
+    let drained = tokio::task::spawn_blocking(move || scheduler.drain(patience));
+    let ended = async {
+        let _ = drained.await;
+        served.background.ended().await;
+        graceful.shutdown().await;
+    };
+    // Clients that do not read their answers are not waited for.
+    let _ = timeout(patience + GRACE, ended).await;
+    Ok(())
+}
+
+/// Limits of connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connections {
+    /// At once.
+    pub(crate) most: usize,
+    /// For a request's head to arrive.
+    pub(crate) arrival: Duration,
+    /// For a client to take what it is sent.
+    pub(crate) departure: Duration,
+}
+
+/// Takes connections until it is stopped; those that are open then are left to the caller.
+pub(crate) async fn accept(
+    router: Router,
+    listener: TcpListener,
+    connections: Connections,
+    stopped: impl Future<Output = ()>,
+) -> io::Result<GracefulShutdown> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = TowerToHyperService::new(router(served.clone()));
-    let places = Arc::new(Semaphore::new(served.options.connections));
+    let service = TowerToHyperService::new(router);
+    let places = Arc::new(Semaphore::new(connections.most));
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(served.options.arrival)
+        .header_read_timeout(connections.arrival)
         .max_buf_size(HEAD_BYTES);
-    let mut stopped = pin!(stop.notified());
+    let mut stopped = pin!(stopped);
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.map_err(io::Error::other)?,
@@ -112,7 +150,7 @@ async fn run(served: App, listener: TcpListener, stop: &Notify) -> io::Result<()
         let _ = stream.set_nodelay(true);
         // An answer that nobody takes would be written to its end.
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(served.options.departure));
+        stream.set_write_timeout(Some(connections.departure));
         let connection = server.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -122,18 +160,7 @@ async fn run(served: App, listener: TcpListener, stop: &Notify) -> io::Result<()
             drop(place);
         });
     }
-    drop(listener);
-    let patience = served.options.patience;
-    let scheduler = served.scheduler.clone();
-    let drained = tokio::task::spawn_blocking(move || scheduler.drain(patience));
-    let ended = async {
-        let _ = drained.await;
-        served.background.ended().await;
-        graceful.shutdown().await;
-    };
-    // Clients that do not read their answers are not waited for.
-    let _ = timeout(patience + GRACE, ended).await;
-    Ok(())
+    Ok(graceful)
 }
 
 /// How long the last bytes may take to leave after the engine has ended.

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     NotFound,
     /// There is, but not with this method.
     Method,
+    /// Not in this state of things.
+    Conflict,
     /// Not in time.
     Timeout,
     /// Larger than what is read.
@@ -89,6 +91,7 @@ impl Problem {
             Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Kind::Conflict => StatusCode::CONFLICT,
             Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Busy => StatusCode::TOO_MANY_REQUESTS,

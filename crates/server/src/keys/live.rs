@@ -57,6 +57,7 @@ impl Live {
         let entry = found.filter(|entry| !entry.record.has_ended(now))?;
         Some(Holder {
             owner: entry.record.id.as_str().into(),
+            name: entry.record.name.clone(),
             scopes: entry.record.scopes.clone(),
             limiter: entry.limiter.clone(),
         })

@@ -34,6 +34,8 @@ pub struct Keys {
 pub(crate) struct Holder {
     /// What tells it from others: the key's id.
     pub(crate) owner: Arc<str>,
+    /// What the key is called; empty for those that the server was started with.
+    pub(crate) name: String,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) limiter: Option<Arc<Limiter>>,
 }
@@ -97,6 +99,7 @@ impl Keys {
         if count > 0 {
             return Some(Holder {
                 owner: STARTED.into(),
+                name: String::new(),
                 scopes: Scope::ALL.to_vec(),
                 limiter: None,
             });

@@ -12,7 +12,7 @@ pub enum Scope {
     Infer,
     /// Figures, links to the page, and what is kept for everybody.
     Manage,
-    /// The agent; no route needs it yet.
+    /// Runs of the agent: looking on, answering its questions, holding it (`aurore agent --watch`).
     Agent,
 }
 

@@ -5,12 +5,13 @@
 //! read what others asked.
 
 mod doors;
+pub(crate) mod entrance;
 mod figures;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
@@ -27,7 +28,7 @@ pub(crate) const ENTRANCE: &str = "/open";
 const PAGE: &str = include_str!("index.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-const ICON: &str = include_str!("icon.svg");
+pub(crate) const ICON: &str = include_str!("icon.svg");
 
 /// Nothing comes from elsewhere, nothing is framed, nothing is sent elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -50,14 +51,7 @@ pub(crate) fn router() -> Router<App> {
 
 /// Whether a browser with a good cookie asks.
 pub(crate) fn is_open_to(served: &App, request: &Request) -> bool {
-    let cookies = request.headers().get_all(header::COOKIE).into_iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok());
-    let name = cookie_name(request.headers());
-    let mut values = cookies
-        .flat_map(|list| list.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(known, _)| *known == name);
-    request.method() == Method::GET && values.any(|(_, value)| served.doors.knows(value))
+    request.method() == Method::GET && entrance::has_come_in(&served.doors, request.headers())
 }
 
 /// Whether somebody opens the page in a browser.
@@ -78,34 +72,8 @@ pub(crate) fn locked(problem: &Problem) -> Response {
 
 /// Takes a link's token and gives a cookie for it.
 pub(crate) async fn enter(State(served): State<App>, request: Request) -> Response {
-    let token = request
-        .uri()
-        .query()
-        .and_then(|query| query.strip_prefix("token="));
-    // Whoever only asks for the head has not come in.
-    let is_get = request.method() == Method::GET;
-    let cookie = match token.filter(|_| is_get).map(|token| served.doors.open(token)) {
-        Some(Ok(Some(cookie))) => cookie,
-        Some(Err(error)) => {
-            return Dialect::OpenAi.refuse(&Problem::new(Kind::Defect, error.to_string()));
-        }
-        Some(Ok(None)) | None => {
-            let text = "This link was used before, or is none of this server's. <code>POST /links</code> with a key \
-                        that may manage gives another one.";
-            let mut response = simple("This link does not open anything", text, "");
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            return response;
-        }
-    };
-    // Not a redirect: a browser that came from another site would not send its new cookie along with one.
-    let refresh = r#"<meta http-equiv="refresh" content="0; url=/">"#;
-    let mut response = simple("Opening", r#"<a href="/">Go on</a>"#, refresh);
-    let name = cookie_name(request.headers());
-    let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
-    }
-    response
+    let more = "<code>POST /links</code> with a key that may manage gives another one.";
+    entrance::enter(&served.doors, &request, more)
 }
 
 /// A link for one more browser.
@@ -137,19 +105,12 @@ async fn page(State(served): State<App>, headers: HeaderMap) -> Response {
 }
 
 /// The server as the client calls it, which the guard has looked at.
-fn host(headers: &HeaderMap) -> &str {
+pub(crate) fn host(headers: &HeaderMap) -> &str {
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     host.unwrap_or("127.0.0.1")
 }
 
-/// Cookies know no ports: each server of this machine has a name of its own.
-fn cookie_name(headers: &HeaderMap) -> String {
-    let port = host(headers).rsplit_once(':').map_or("", |(_, port)| port);
-    let digits: String = port.chars().filter(char::is_ascii_digit).collect();
-    format!("aurore-{digits}")
-}
-
-fn simple(title: &str, text: &str, head: &str) -> Response {
+pub(crate) fn simple(title: &str, text: &str, head: &str) -> Response {
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light \
          dark\"><meta name=\"viewport\" content=\"width=device-width\">{head}<title>{title} – \
@@ -158,11 +119,11 @@ fn simple(title: &str, text: &str, head: &str) -> Response {
     file_of("text/html; charset=utf-8", page)
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
+pub(crate) fn file(kind: &'static str, text: &'static str) -> Response {
     file_of(kind, text)
 }
 
-fn file_of(kind: &'static str, text: impl Into<Body>) -> Response {
+pub(crate) fn file_of(kind: &'static str, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     for (name, value) in [
         (header::CONTENT_TYPE, kind),
@@ -186,7 +147,7 @@ fn file_of(kind: &'static str, text: impl Into<Body>) -> Response {
     response
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
