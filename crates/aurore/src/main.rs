@@ -29,6 +29,7 @@ mod style;
 mod talk;
 mod tasks;
 mod workflows;
+mod watching;
 mod worksite;
 
 use std::process::ExitCode;

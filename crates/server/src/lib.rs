@@ -32,9 +32,11 @@ mod screen;
 mod shapes;
 mod stop;
 mod tokens;
+mod watch;
 mod work;
 
 pub use app::{Options, Served};
 pub use keys::{KeyRecord, KeyStore, KeyStoreError, Keys, NewKey, Scope, UnknownScope};
 pub use listen::Server;
 pub use responses::{Responses, Retention, StoreError};
+pub use watch::Watch;

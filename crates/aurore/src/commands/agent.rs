@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_agent::{
-    Approver, Budgets, DenyAll, EndKind, Event, Journal, ProgramApprover, ReportOptions, RunId,
-    TerminalApprover, html, reveal,
+    Approver, Budgets, DenyAll, EndKind, Event, Hub, Journal, ProgramApprover, ReportOptions, RunId,
+    TerminalApprover, WatchApprover, html, reveal,
 };
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use crate::models::ModelChoice;
 use crate::rules;
 use crate::steps::StepPrinter;
 use crate::style::{Look, Style};
+use crate::watching::{WatchChoice, Watching};
 use crate::worksite::{Hands, Worksite};
 
 /// Refused by policy.
@@ -50,6 +51,8 @@ pub struct Args {
     /// Most questions.
     #[arg(long, default_value_t = 20, value_name = "N")]
     max_questions: u32,
+    #[command(flatten)]
+    watch: WatchChoice,
     /// Put questions to this program instead of the terminal: JSON on its input, JSON from its output.
     #[arg(long, value_name = "COMMAND", conflicts_with = "headless")]
     approve_with: Option<String>,
@@ -76,7 +79,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let rules = rules::load(&args.rules)?;
-    let journal = Journal::in_folder(&folders::journals(args.journal.as_deref())?)?;
+    let journals = folders::journals(args.journal.as_deref())?;
+    let journal = Journal::in_folder(&journals)?;
     let resumed = match &args.resume {
         Some(name) => Some(find_resumable(&journal, name)?),
         None => None,
@@ -101,7 +105,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         Some(file) => brains::script(file)?,
         None => brains::network(&args.model, args.threads, &global.interrupted)?,
     };
-    let mut approver = approver(&args, global);
+    let watching = args.watch.open(&journals, super::keys::store().ok(), global)?;
+    let hub = watching.as_ref().map(|watching| watching.hub.clone());
+    let mut approver = approver(&args, global, hub.as_ref());
     let mut site = Worksite::open(&args.browser, mind.settings, journal, rules, &global.interrupted)?;
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
@@ -131,6 +137,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             questions: args.max_questions,
             ..Budgets::default()
         },
+        watch: hub.unwrap_or_default(),
+        controls: watching.iter().map(Watching::origin).collect(),
     };
     let outcome = site.pursue(
         &goal,
@@ -164,6 +172,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             outcome.run, outcome.run
         );
     }
+    if let Some(watching) = watching {
+        watching.stay(global)?;
+    }
     Ok(match outcome.end.kind {
         _ if outcome.end.is_success() => ExitCode::SUCCESS,
         EndKind::Refused => ExitCode::from(EXIT_REFUSED),
@@ -172,11 +183,18 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn approver(args: &Args, global: &Global) -> Box<dyn Approver> {
-    match &args.approve_with {
-        Some(command) => Box::new(ProgramApprover::new(command)),
-        None if args.headless || global.json || !std::io::stdin().is_terminal() => Box::new(DenyAll),
-        None => Box::new(TerminalApprover::stdio()),
+fn approver(args: &Args, global: &Global, hub: Option<&Hub>) -> Box<dyn Approver> {
+    let terminal = !global.json && std::io::stdin().is_terminal();
+    match (&args.approve_with, hub) {
+        (Some(command), _) => Box::new(ProgramApprover::new(command)),
+        // Whoever watches only looks on.
+        _ if args.headless => Box::new(DenyAll),
+        (None, Some(hub)) => {
+            let terminal = terminal.then(TerminalApprover::stdio);
+            Box::new(WatchApprover::new(hub.clone(), terminal))
+        }
+        (None, None) if terminal => Box::new(TerminalApprover::stdio()),
+        (None, None) => Box::new(DenyAll),
     }
 }
 

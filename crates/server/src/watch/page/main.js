@@ -1,0 +1,117 @@
+// Joins the parts: events in, one state, everything drawn from it.
+
+import { listen, send } from "./api.js";
+import { notice, showQuestion } from "./card.js";
+import { showPlan, showStep } from "./now.js";
+import { place, show } from "./screen.js";
+import { doing, fresh, take } from "./state.js";
+import { byId, capital, reveal, seconds } from "./text.js";
+import { pick, pickedStep, showTimeline } from "./timeline.js";
+
+const state = fresh();
+let connected = false;
+let drawing = false;
+let said = "";
+
+function head() {
+  byId("goal").textContent = state.goal ? reveal(state.goal) : "Waiting for a run";
+  document.title = `${state.question ? "● " : ""}${state.goal ? reveal(state.goal) : "Aurore"}`;
+  const [kind, word] = connected || state.end ? doing(state) : ["gone", "not connected"];
+  const pill = byId("state");
+  pill.className = `state ${kind}`;
+  pill.lastElementChild.textContent = word;
+  const time = state.began ? ((state.ended || Date.now()) - state.began) / 1000 : 0;
+  const most = state.budgets ? ` of at most ${state.budgets.steps}` : "";
+  byId("facts").textContent = state.run
+    ? [reveal(state.principal), `run ${state.run}`, `step ${state.current}${most}`, seconds(time)].join(" · ")
+    : "";
+  const over = !state.run || Boolean(state.end) || Boolean(state.killedBy) || !connected;
+  const held = state.wanted !== "running";
+  const pause = byId("pause");
+  pause.disabled = over || state.wanted === "hands";
+  pause.textContent = state.wanted === "paused" ? "Go on" : "Pause";
+  const hands = byId("take");
+  hands.disabled = over;
+  hands.textContent = state.wanted === "hands" ? "Give back" : "Take over";
+  byId("kill").disabled = over;
+  document.body.classList.toggle("held", held && !state.end);
+  if (word !== said) {
+    said = word;
+    byId("said").textContent = state.end ? `The run has ended: ${reveal(state.end.message)}` : `The run is ${word}`;
+  }
+}
+
+function end() {
+  if (!state.end) return;
+  const good = ["reached", "finished", "answered"].includes(state.end.kind);
+  const place = byId("notice");
+  if (place.dataset.end !== "shown") {
+    place.dataset.end = "shown";
+    notice(state.end.message);
+    place.classList.add(good ? "good" : "bad");
+  }
+}
+
+function draw() {
+  drawing = false;
+  head();
+  end();
+  const picked = pickedStep();
+  const live = picked === null;
+  const step = state.steps.get(picked ?? state.current);
+  showQuestion(state.question, state.look?.size);
+  showStep(step, live && !state.end);
+  // The question says all of this, and more.
+  byId("now").hidden = live && state.question?.step === step?.number;
+  showPlan(state.plan);
+  showTimeline(state, again);
+  place(state.look);
+  const now = live ? state.look?.frame : step?.frame;
+  const marked = step && (!live || (!step.over && step.frame === now)) && state.mode !== "hands";
+  const alt = step?.words ? `The screen, before: ${reveal(step.words)}` : "What the screen shows";
+  show(now, (live ? state.look?.size : step?.size) ?? state.look?.size,
+    marked ? { points: step.points, bounds: step.target?.bounds, alt } : {});
+}
+
+function again() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(draw);
+}
+
+async function order(word) {
+  try {
+    await send(`/runs/current/${word}`);
+    notice("");
+  } catch (error) {
+    notice(error.message);
+  }
+}
+
+byId("pause").addEventListener("click", () => order(state.wanted === "paused" ? "resume" : "pause"));
+byId("take").addEventListener("click", () => {
+  pick(null);
+  order(state.wanted === "hands" ? "give_back" : "take");
+});
+byId("kill").addEventListener("click", () => order("kill"));
+byId("invite").addEventListener("click", async () => {
+  try {
+    const { url } = await send("/links");
+    const link = byId("link");
+    link.textContent = `${url} (works once)`;
+    link.hidden = false;
+  } catch (error) {
+    notice(error.message);
+  }
+});
+
+listen((event) => {
+  take(state, event);
+  again();
+}, (is) => {
+  connected = is;
+  if (!is && state.end) notice(`${capital(state.end.message)}. The program has ended; \`aurore replay ${state.run} --html\` shows the run again.`);
+  again();
+});
+setInterval(again, 1000);
+again();

@@ -1,0 +1,75 @@
+// One step in words: the one under way, or the one that was picked; and the plan.
+
+import { byId, capital, el, reveal, seconds } from "./text.js";
+
+export const VERDICTS = { allow: ["good", "allowed"], ask: ["warn", "asked"], deny: ["bad", "denied"] };
+export const OUTCOMES = {
+  done: ["good", "done"],
+  no_effect: ["warn", "done, nothing changed"],
+  refused: ["bad", "not done"],
+  failed: ["bad", "failed"],
+  unusable: ["bad", "unusable"],
+  ended: ["calm", "the run ends"],
+};
+
+function chip([kind, word]) {
+  return el("span", { class: `chip ${kind}` }, word);
+}
+
+function item(name, ...value) {
+  return value.some(Boolean) ? [el("dt", {}, name), el("dd", {}, ...value)] : [];
+}
+
+function asked(approval) {
+  const when = new Date(approval.at_ms).toLocaleTimeString();
+  const note = approval.note ? ` “${reveal(approval.note)}”` : "";
+  return item("Asked", chip(approval.allowed ? ["good", "yes"] : ["bad", "no"]),
+    el("span", { class: "by" }, `${reveal(approval.by)}, ${when}`), el("p", { class: "why" }, note.trim()));
+}
+
+let before = "";
+
+// Shows a step. `live`: it is the one under way.
+export function showStep(step, live) {
+  const place = byId("now");
+  const key = JSON.stringify([step, live]);
+  if (key === before) return;
+  before = key;
+  const name = el("h2", { id: "now-name" }, step ? `Step ${step.number}` : "Nothing decided yet");
+  if (!step) {
+    place.replaceChildren(name);
+    return;
+  }
+  const times = [step.thinking_seconds > 0 ? `thought for ${seconds(step.thinking_seconds)}` : "", step.seconds ? `${seconds(step.seconds)} in all` : ""];
+  const verdict = step.verdict;
+  const thinking = el("blockquote", { class: live && !step.decided ? "streaming" : null, tabindex: 0, "aria-label": "Thinking" }, reveal(step.thinking, true));
+  const result = step.result && step.result !== "Done." ? reveal(step.result, true) : "";
+  place.replaceChildren(
+    el("div", { class: "head" }, name, el("span", {}, times.filter(Boolean).join(", "))),
+    ...(step.thinking ? [thinking] : live ? [el("p", { class: "why" }, "Thinking …")] : []),
+    el("dl", {},
+      ...item("Intent", reveal(step.intent)),
+      ...item("Expects", reveal(step.expect)),
+      ...item("Action", step.words ? el("b", {}, reveal(step.words)) : null),
+      ...(verdict ? item("Verdict", chip(VERDICTS[verdict.decision]),
+        el("code", {}, reveal(`${verdict.rule.layer}/${verdict.rule.name}`)),
+        el("p", { class: "why" }, `${capital(reveal(verdict.why))}. ${capital(reveal(verdict.rule.reason))}.`)) : []),
+      ...(step.approval ? asked(step.approval) : []),
+      ...(step.outcome ? item("Result", chip(OUTCOMES[step.outcome] ?? ["calm", step.outcome]), result ? el("p", { class: "why" }, result) : null) : [])));
+  if (live) thinking.scrollTop = thinking.scrollHeight;
+}
+
+const MARKS = { open: "to do", doing: "under way", done: "done", dropped: "dropped" };
+
+// Shows the plan, if there is one.
+export function showPlan(plan) {
+  const place = byId("plan");
+  place.hidden = !plan || plan.items.length === 0;
+  if (place.hidden) return;
+  const items = plan.items.map((part) => el("li", { class: part.state },
+    el("span", { class: "unseen" }, `${MARKS[part.state]}: `), el("span", {}, reveal(part.text)),
+    part.evidence ? el("p", { class: "why" }, reveal(part.evidence)) : null));
+  const notes = plan.notes.map((note) => el("li", {}, reveal(note)));
+  place.replaceChildren(el("h2", { id: "plan-name" }, "Plan"), el("ol", { class: "items" }, ...items),
+    ...(notes.length ? [el("h3", {}, "Notes"), el("ul", { class: "notes" }, ...notes)] : []));
+}
