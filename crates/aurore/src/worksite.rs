@@ -23,6 +23,8 @@ pub struct Worksite {
     journal: Journal,
     rules: Rules,
     known_origins: Vec<String>,
+    hub: Hub,
+    controls: Vec<String>,
     stop: Arc<AtomicBool>,
 }
 
@@ -111,6 +113,8 @@ impl Worksite {
             journal,
             rules,
             known_origins: Vec::new(),
+            hub: Hub::default(),
+            controls: Vec::new(),
             stop: Arc::clone(stop),
         })
     }
@@ -118,6 +122,12 @@ impl Worksite {
     /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Shows the next runs at a hub, which is served on an origin of the agent's own controls.
+    pub fn show_at(&mut self, hub: Hub, origin: String) {
+        self.hub = hub;
+        self.controls.push(origin);
     }
 
     /// The browser; started again if it was ended.
@@ -188,9 +198,9 @@ impl Worksite {
             budgets: hands.budgets,
             journal: &self.journal,
             stop: Arc::clone(&self.stop),
-            watch: hands.watch.clone(),
+            watch: self.hub.clone(),
             known_origins: self.known_origins.clone(),
-            controls: hands.controls.clone(),
+            controls: self.controls.clone(),
             check,
         };
         let mut run = match resume {
@@ -216,8 +226,4 @@ pub struct Hands<'a> {
     pub approver: &'a mut dyn Approver,
     /// Limits of a goal.
     pub budgets: Budgets,
-    /// Where the run can be watched and held.
-    pub watch: Hub,
-    /// Origins of the agent's own controls.
-    pub controls: Vec<String>,
 }

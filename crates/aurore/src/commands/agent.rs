@@ -20,7 +20,7 @@ use crate::models::ModelChoice;
 use crate::rules;
 use crate::steps::StepPrinter;
 use crate::style::{Look, Style};
-use crate::watching::{WatchChoice, Watching};
+use crate::watching::WatchChoice;
 use crate::worksite::{Hands, Worksite};
 
 /// Refused by policy.
@@ -109,6 +109,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let hub = watching.as_ref().map(|watching| watching.hub.clone());
     let mut approver = approver(&args, global, hub.as_ref());
     let mut site = Worksite::open(&args.browser, mind.settings, journal, rules, &global.interrupted)?;
+    if let Some(watching) = &watching {
+        site.show_at(watching.hub.clone(), watching.origin());
+    }
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",
@@ -137,8 +140,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             questions: args.max_questions,
             ..Budgets::default()
         },
-        watch: hub.unwrap_or_default(),
-        controls: watching.iter().map(Watching::origin).collect(),
     };
     let outcome = site.pursue(
         &goal,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aurore_agent::{Budgets, DenyAll, Hub, Journal, RunId, reveal};
+use aurore_agent::{Budgets, DenyAll, Journal, RunId, reveal};
 use serde_json::json;
 
 use super::agent::write_report;
@@ -166,8 +166,6 @@ fn work(
             time: TIME,
             ..Budgets::default()
         },
-        watch: Hub::default(),
-        controls: Vec::new(),
     };
     let shown = &*show;
     worksite.work(

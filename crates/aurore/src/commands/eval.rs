@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use aurore_agent::{Budgets, CountingApprover, EndKind, Hub, Journal};
+use aurore_agent::{Budgets, CountingApprover, EndKind, Journal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -301,8 +301,6 @@ fn episode(
                 time: Duration::from_mins(5),
                 ..Budgets::default()
             },
-            watch: Hub::default(),
-            controls: Vec::new(),
         };
         worksite
             .work(site, task, seed, &mut hands, &mut |_| (), &mut |_| ())

@@ -29,3 +29,4 @@ mod page;
 mod python;
 mod responses;
 mod reuse;
+mod watch;
