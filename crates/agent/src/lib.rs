@@ -35,7 +35,6 @@ pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{Budgets, Check, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
 pub use watch::{
-    AnswerRefused, Asked, Decided, Entry, Happening, Hub, Look, Mode, Order, OrderRefused, Plan, PlanItem,
-    PlanState, WatchApprover,
+    AnswerRefused, Asked, Decided, Entry, Happening, Hub, Look, Mode, Order, OrderRefused, WatchApprover,
 };
 pub use words::describe_action;

@@ -28,8 +28,8 @@ mod steps;
 mod style;
 mod talk;
 mod tasks;
-mod workflows;
 mod watching;
+mod workflows;
 mod worksite;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use aurore_action::{Action, Frame, FrameId, Point, Rect, Size, Tab, Target};
 use aurore_policy::VerdictRecord;
 use serde::Serialize;
 
-use super::{Mode, Plan};
+use super::Mode;
 use crate::{Approval, Budgets, End, Question, StepReport};
 
 /// Something that happened, with its place in the log.
@@ -38,8 +38,6 @@ pub enum Happening {
     },
     /// The screen was looked at.
     Looked(Look),
-    /// The plan is another one.
-    Plan(Plan),
     /// More of the thinking of a step.
     Thinking {
         /// Which step.

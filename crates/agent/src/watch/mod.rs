@@ -8,14 +8,12 @@ mod approver;
 mod entry;
 mod hub;
 mod order;
-mod plan;
 mod question;
 
 pub use approver::WatchApprover;
 pub use entry::{Asked, Decided, Entry, Happening, Look};
 pub use hub::Hub;
 pub use order::{Mode, Order, OrderRefused};
-pub use plan::{Plan, PlanItem, PlanState};
 pub use question::AnswerRefused;
 
 #[cfg(test)]

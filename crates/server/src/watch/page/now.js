@@ -59,17 +59,25 @@ export function showStep(step, live) {
   if (live) thinking.scrollTop = thinking.scrollHeight;
 }
 
-const MARKS = { open: "to do", doing: "under way", done: "done", dropped: "dropped" };
+const MARKS = { open: "to do", done: "done", dropped: "given up" };
 
-// Shows the plan, if there is one.
+// Shows the plan with what shows that its parts are done, and the notes that are carried from page to page.
 export function showPlan(plan) {
   const place = byId("plan");
-  place.hidden = !plan || plan.items.length === 0;
+  const goals = plan?.goals ?? [];
+  const notes = plan?.notes ?? [];
+  place.hidden = goals.length + notes.length === 0;
   if (place.hidden) return;
-  const items = plan.items.map((part) => el("li", { class: part.state },
-    el("span", { class: "unseen" }, `${MARKS[part.state]}: `), el("span", {}, reveal(part.text)),
-    part.evidence ? el("p", { class: "why" }, reveal(part.evidence)) : null));
-  const notes = plan.notes.map((note) => el("li", {}, reveal(note)));
-  place.replaceChildren(el("h2", { id: "plan-name" }, "Plan"), el("ol", { class: "items" }, ...items),
-    ...(notes.length ? [el("h3", {}, "Notes"), el("ul", { class: "notes" }, ...notes)] : []));
+  const next = goals.findIndex((goal) => goal.state === "open");
+  const done = goals.filter((goal) => goal.state === "done").length;
+  const items = goals.map((goal, index) => el("li", { class: `${goal.state}${index === next ? " next" : ""}` },
+    el("span", { class: "unseen" }, `${MARKS[goal.state]}: `), el("span", {}, reveal(goal.text)),
+    goal.evidence ? el("p", { class: "why" }, reveal(goal.evidence), goal.step ? ` (step ${goal.step})` : "") : null));
+  const remembered = notes.map((note) => el("li", {}, reveal(note.text), " ", el("span", { class: "why" }, reveal(note.origin))));
+  place.replaceChildren(
+    el("div", { class: "head" }, el("h2", { id: "plan-name" }, goals.length ? "Plan" : "Notes"),
+      el("span", {}, goals.length ? `${done} of ${goals.length}` : "")),
+    ...(goals.length ? [el("ol", { class: "items" }, ...items)] : []),
+    ...(goals.length && notes.length ? [el("h3", {}, "Notes")] : []),
+    ...(notes.length ? [el("ul", { class: "notes" }, ...remembered)] : []));
 }

@@ -53,6 +53,7 @@ const on = {
   step(state, event) {
     const { number, frame, ...rest } = event;
     const done = step(state, number, event.at_ms);
+    if (event.plan) state.plan = event.plan;
     for (const [key, value] of Object.entries(rest)) if (value !== null && value !== "") done[key] = value;
     Object.assign(done, { frame: frame ?? done.frame, over: event.at_ms, after: state.look?.frame });
   },
