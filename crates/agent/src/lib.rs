@@ -28,13 +28,14 @@ pub use brain::{
 };
 pub use error::{AgentError, JournalError};
 pub use journal::{
-    Approval, DecisionRecord, EndRecord, Event, Journal, JournalOptions, Record, ResultRecord, RunId,
-    RunSummary, StartRecord, Verification,
+    Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, Journal, JournalOptions,
+    OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, Verification,
 };
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{Budgets, Check, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
 pub use watch::{
-    AnswerRefused, Asked, Decided, Entry, Happening, Hub, Look, Mode, Order, OrderRefused, WatchApprover,
+    AnswerRefused, Asked, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
+    OrderRefused, WatchApprover,
 };
 pub use words::describe_action;

@@ -13,6 +13,8 @@ pub struct RecordedBrain {
     run: RunId,
     steps: Vec<(DecisionRecord, Option<ResultRecord>)>,
     next: usize,
+    /// Decisions before somebody first did something by hand.
+    by_hand: Option<usize>,
     /// Whether every frame has to be the same to the pixel.
     pub same_frames: bool,
 }
@@ -21,6 +23,7 @@ impl RecordedBrain {
     /// The decisions of a run.
     pub fn open(journal: &Journal, run: &RunId) -> Result<Self, JournalError> {
         let mut steps: Vec<(DecisionRecord, Option<ResultRecord>)> = Vec::new();
+        let mut by_hand = None;
         for record in journal.records(run)? {
             match record.event {
                 Event::Decision(decision) => steps.push((*decision, None)),
@@ -29,13 +32,20 @@ impl RecordedBrain {
                         *open = Some(result);
                     }
                 }
-                Event::Start(_) | Event::Resume(_) | Event::End(_) => {}
+                Event::Hand(hand) if hand.perform => by_hand = by_hand.or(Some(steps.len())),
+                Event::Start(_)
+                | Event::Resume(_)
+                | Event::Order(_)
+                | Event::Hand(_)
+                | Event::HandResult(_)
+                | Event::End(_) => {}
             }
         }
         Ok(Self {
             run: run.clone(),
             steps,
             next: 0,
+            by_hand,
             same_frames: false,
         })
     }
@@ -77,6 +87,12 @@ impl Brain for RecordedBrain {
         let step = self.next + 1;
         let diverged = |message| BrainError::Diverged { step, message };
         self.compare(observation).map_err(diverged)?;
+        if self.by_hand.is_some_and(|first| self.next >= first) {
+            return Err(diverged(
+                "a person had the screen in their own hands here, and what they did is not repeated"
+                    .to_owned(),
+            ));
+        }
         let Some((recorded, result)) = self.steps.get(self.next) else {
             return Err(BrainError::Exhausted {
                 steps: self.steps.len(),

@@ -98,6 +98,13 @@ impl Verdict {
         }
     }
 
+    /// The same, decided otherwise by another rule.
+    pub(crate) fn decided(mut self, decision: Decision, rule: RuleRef) -> Self {
+        self.record.decision = decision;
+        self.record.rule = rule;
+        self
+    }
+
     /// Allow, ask or deny.
     pub fn decision(&self) -> Decision {
         self.record.decision

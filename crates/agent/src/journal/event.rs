@@ -4,7 +4,7 @@ use aurore_action::{Action, FrameId, Size, Target};
 use aurore_policy::{Facts, VerdictRecord};
 use serde::{Deserialize, Serialize};
 
-use crate::{Budgets, End, StepOutcome};
+use crate::{Budgets, End, Order, StepOutcome};
 
 /// One record of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,12 @@ pub enum Event {
     Decision(Box<DecisionRecord>),
     /// What came of the decision before.
     Result(ResultRecord),
+    /// Somebody who watches held the run, or let it go on.
+    Order(OrderRecord),
+    /// Something done by hand while the run was held. Written before it is carried out.
+    Hand(Box<HandRecord>),
+    /// What came of what was done by hand before.
+    HandResult(HandResultRecord),
     /// The run ended.
     End(EndRecord),
 }
@@ -117,6 +123,53 @@ pub struct ResultRecord {
     pub frame: Option<FrameId>,
     /// Seconds from the decision to here.
     pub seconds: f64,
+}
+
+/// An order to the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// What.
+    pub order: Order,
+    /// Who gave it, in words.
+    pub by: String,
+    /// Number of the step that was the last one then; 0 before the first.
+    pub step: u32,
+}
+
+/// Something that a person did by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HandRecord {
+    /// Number of the step that was the last one then; 0 before the first.
+    pub step: u32,
+    /// Who, in words.
+    pub by: String,
+    /// What the screen showed.
+    pub frame: FrameId,
+    /// Size of that frame.
+    pub size: Size,
+    /// Address of the page.
+    pub url: Option<String>,
+    /// Origin of the page.
+    pub origin: String,
+    /// What was done. Text that went into a field for secrets is left out.
+    pub action: Action,
+    /// What it hits.
+    pub target: Option<Target>,
+    /// What the rules say.
+    pub verdict: VerdictRecord,
+    /// Whether it is about to be carried out.
+    pub perform: bool,
+}
+
+/// What came of something done by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandResultRecord {
+    /// How it came out.
+    pub outcome: StepOutcome,
+    /// In words.
+    pub result: String,
+    /// The frame afterwards.
+    pub frame: Option<FrameId>,
 }
 
 /// How a run ended.

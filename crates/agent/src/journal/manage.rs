@@ -35,7 +35,9 @@ impl Event {
             Self::Decision(decision) => Some(&decision.frame),
             Self::Result(result) => result.frame.as_ref(),
             Self::End(end) => end.frame.as_ref(),
-            Self::Start(_) | Self::Resume(_) => None,
+            Self::Hand(hand) => Some(&hand.frame),
+            Self::HandResult(result) => result.frame.as_ref(),
+            Self::Start(_) | Self::Resume(_) | Self::Order(_) => None,
         };
         frame.into_iter()
     }
@@ -69,7 +71,7 @@ impl Journal {
                 }
                 Event::Resume(_) => summary.end = None,
                 Event::Decision(_) => summary.steps += 1,
-                Event::Result(_) => {}
+                Event::Result(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
                 Event::End(end) => summary.end = Some(end.end),
             }
         }

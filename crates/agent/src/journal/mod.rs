@@ -15,7 +15,10 @@ pub(crate) use key::{hex, sha256};
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Approval, DecisionRecord, EndRecord, Event, Record, ResultRecord, StartRecord};
+pub use event::{
+    Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, OrderRecord, Record,
+    ResultRecord, StartRecord,
+};
 pub use manage::RunSummary;
 pub use store::{Journal, JournalOptions};
 pub use verify::Verification;

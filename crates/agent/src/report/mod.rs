@@ -3,6 +3,7 @@
 //! Everything that came from a page or a model is escaped, hidden characters are made visible, and the page
 //! forbids itself scripts and requests.
 
+mod aside;
 mod frame;
 mod step;
 mod text;
@@ -11,7 +12,8 @@ use std::fmt::Write;
 
 use self::text::{duration, escape};
 use crate::{
-    DecisionRecord, EndKind, EndRecord, Event, Journal, JournalError, ResultRecord, RunId, StartRecord, clock,
+    DecisionRecord, EndKind, EndRecord, Event, Journal, JournalError, Record, ResultRecord, RunId,
+    StartRecord, clock,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -30,6 +32,8 @@ struct RunView {
     began_ms: i64,
     lasted_ms: i64,
     steps: Vec<(DecisionRecord, Option<ResultRecord>)>,
+    /// What others did meanwhile, each with the number of steps before it.
+    asides: Vec<(usize, Record)>,
     end: Option<EndRecord>,
     chain: Result<u64, String>,
 }
@@ -91,6 +95,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         began_ms,
         lasted_ms: records.last().map_or(0, |record| record.at_ms) - began_ms,
         steps: Vec::new(),
+        asides: Vec::new(),
         end: None,
         chain: match verification.problems.first() {
             None => Ok(verification.records),
@@ -98,6 +103,10 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         },
     };
     for record in records {
+        if aside::is_one(&record.event) {
+            view.asides.push((view.steps.len(), record));
+            continue;
+        }
         match record.event {
             Event::Start(start) => view.start = Some(start),
             Event::Resume(_) => view.end = None,
@@ -107,6 +116,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
                     *open = Some(result);
                 }
             }
+            Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
             Event::End(end) => view.end = Some(end),
         }
     }
@@ -187,9 +197,11 @@ fn write_run(page: &mut String, journal: &Journal, index: usize, view: &RunView)
         );
     }
     page.push_str("</header>\n");
-    for (decision, result) in &view.steps {
+    for (index, (decision, result)) in view.steps.iter().enumerate() {
+        aside::write(page, view, index);
         step::write(page, journal, decision, result.as_ref())?;
     }
+    aside::write(page, view, view.steps.len());
     if let Some(id) = view.end.as_ref().and_then(|end| end.frame.as_ref())
         && view
             .steps

@@ -1,11 +1,14 @@
 //! The run waits while somebody who watches wants it to, or has the screen in their own hands.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aurore_screen::Screen;
 
 use super::Run;
-use crate::{AgentError, Happening, Mode};
+use crate::{AgentError, Event, Happening, Mode, Order, OrderRecord};
+
+/// How often the screen is looked at while it is in somebody's hands.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// What came of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +27,37 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     /// somebody's hands it is looked at anew.
     pub(super) fn hold(&mut self) -> Result<Held, AgentError> {
         let watch = self.options.watch.clone();
-        if watch.wanted() == Mode::Running {
+        if watch.wanted().0 == Mode::Running {
             return Ok(Held::Same);
         }
         let began = Instant::now();
         let mut held = Held::Same;
         let mut mode = Mode::Running;
+        let mut looked = began;
         while !self.stopped() {
-            let wanted = watch.wanted();
+            let (wanted, by) = watch.wanted();
             if wanted != mode {
+                self.append_order(mode, wanted, by)?;
                 mode = wanted;
                 watch.publish(Happening::Mode { mode });
                 if mode == Mode::Hands {
                     held = Held::Touched;
                 }
             }
-            if mode == Mode::Running {
-                break;
+            match mode {
+                Mode::Running => break,
+                Mode::Paused => {}
+                Mode::Hands => {
+                    while let Some(hand) = watch.next_hand() {
+                        self.hand(hand)?;
+                        looked = Instant::now();
+                    }
+                    // Pages move by themselves, and hands may be at work in the browser's own window.
+                    if looked.elapsed() >= GLANCE {
+                        self.look()?;
+                        looked = Instant::now();
+                    }
+                }
             }
             watch.wait_while(mode);
         }
@@ -50,5 +67,16 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             self.look()?;
         }
         Ok(held)
+    }
+
+    fn append_order(&mut self, before: Mode, wanted: Mode, by: String) -> Result<(), AgentError> {
+        let order = match (before, wanted) {
+            (_, Mode::Paused) => Order::Pause,
+            (_, Mode::Hands) => Order::Take,
+            (Mode::Hands, Mode::Running) => Order::GiveBack,
+            (_, Mode::Running) => Order::Resume,
+        };
+        let step = self.steps;
+        self.append(&Event::Order(OrderRecord { order, by, step }), &[])
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod budget;
 mod end;
+mod hands;
 mod hold;
 mod looping;
 mod options;

@@ -11,8 +11,8 @@ use aurore_screen::Screen;
 
 use super::{Course, End, EndKind, RunOptions, StepOutcome, Untrusted};
 use crate::{
-    AgentError, DecisionRecord, EndRecord, Event, Happening, Journal, Past, ResultRecord, RunId, StartRecord,
-    journal::sha256,
+    AgentError, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, ResultRecord,
+    RunId, StartRecord, journal::sha256,
 };
 
 /// A goal on its way.
@@ -64,7 +64,8 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                         run.remember(&decision, Some(&result))?;
                     }
                 }
-                Event::End(_) => {}
+                // The screen is looked at anew: what was done by hand is on it.
+                Event::End(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
             }
         }
         if let Some(decision) = open {
@@ -206,6 +207,16 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
 
     /// Ends the run and writes it down.
     pub(super) fn finish(&mut self, kind: EndKind, message: impl Into<String>) -> Result<End, AgentError> {
+        if let Some(by) = self
+            .options
+            .watch
+            .killed_by()
+            .filter(|_| kind == EndKind::Stopped)
+        {
+            let step = self.steps;
+            let order = Order::Kill;
+            self.append(&Event::Order(OrderRecord { order, by, step }), &[])?;
+        }
         let end = End {
             kind,
             message: message.into(),
@@ -260,7 +271,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.options.stop.load(Ordering::SeqCst)
+        self.options.stop.load(Ordering::SeqCst) || self.options.watch.was_killed()
     }
 
     pub(super) fn budget_left(&self) -> Budget {

@@ -228,7 +228,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     }
 
     /// What the action would hit: under its first point or at the focus, and under its other points.
-    fn targets(&mut self, action: &Action) -> Result<(Option<Target>, Vec<Target>), ScreenError> {
+    pub(super) fn targets(&mut self, action: &Action) -> Result<(Option<Target>, Vec<Target>), ScreenError> {
         let screen = &mut self.options.screen;
         let target = screen.target(action)?;
         let mut also = Vec::new();

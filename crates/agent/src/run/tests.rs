@@ -265,6 +265,9 @@ fn a_goal_is_reached_and_written_down_before_each_deed() {
             Event::Resume(_) => "resume",
             Event::Decision(_) => "decision",
             Event::Result(_) => "result",
+            Event::Order(_) => "order",
+            Event::Hand(_) => "hand",
+            Event::HandResult(_) => "hand result",
             Event::End(_) => "end",
         })
         .collect();

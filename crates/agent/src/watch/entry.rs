@@ -6,7 +6,7 @@ use aurore_action::{Action, Frame, FrameId, Point, Rect, Size, Tab, Target};
 use aurore_policy::VerdictRecord;
 use serde::Serialize;
 
-use super::Mode;
+use super::{ByHand, Mode};
 use crate::{Approval, Budgets, End, Question, StepReport};
 
 /// Something that happened, with its place in the log.
@@ -80,6 +80,8 @@ pub enum Happening {
         /// Which.
         mode: Mode,
     },
+    /// Something was done by hand, or not.
+    Hand(ByHand),
     /// Somebody pulled the kill switch.
     Killed {
         /// Who.

@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use aurore_action::{Frame, FrameId};
+use aurore_action::{Action, Frame, FrameId};
 
 use super::{
     AnswerRefused, Asked, Entry, Happening, Look, Mode, Order, OrderRefused,
+    hands::{Hand, HandRefused, MOST, is_for_hands},
     question::{Closed, Open},
 };
 use crate::{Answer, Approval, Journal, Question, clock};
@@ -34,8 +35,11 @@ struct Shared {
     changed: Condvar,
     stop: Arc<AtomicBool>,
     journal: Option<Journal>,
-    listeners: Mutex<Vec<Box<dyn Fn() + Send>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
+
+/// What is called when something happened.
+type Listener = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -46,8 +50,12 @@ struct State {
     open: Option<Open>,
     closed: Closed,
     wanted: Mode,
+    wanted_by: String,
     mode: Mode,
-    killed: bool,
+    hands: VecDeque<Hand>,
+    handed: u64,
+    /// Who pulled the kill switch.
+    killed: Option<String>,
     over: bool,
 }
 
@@ -95,12 +103,12 @@ impl Hub {
     }
 
     /// Calls this after each change, on the thread that made it. It must return at once.
-    pub fn on_news(&self, listener: impl Fn() + Send + 'static) {
+    pub fn on_news(&self, listener: impl Fn() + Send + Sync + 'static) {
         self.0
             .listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(listener));
+            .push(Arc::new(listener));
     }
 
     /// What happened after an entry; everything after 0. Thinking that goes on comes from where that entry left it.
@@ -157,7 +165,7 @@ impl Hub {
         }
         match order.mode(state.wanted)? {
             None => {
-                state.killed = true;
+                state.killed = Some(by.to_owned());
                 self.0.stop.store(true, Ordering::SeqCst);
                 state.close(Answer::Stop, by);
                 state.log(Happening::Killed { by: by.to_owned() });
@@ -165,6 +173,8 @@ impl Hub {
             Some(mode) if mode == state.wanted => return Ok(()),
             Some(mode) => {
                 state.wanted = mode;
+                by.clone_into(&mut state.wanted_by);
+                state.hands.clear();
                 if mode == Mode::Hands {
                     let why = "the screen was taken over by hand: look at it anew before you go on";
                     state.close(Answer::No(why.to_owned()), by);
@@ -182,7 +192,7 @@ impl Hub {
 
     /// Whether somebody pulled the kill switch here.
     pub fn was_killed(&self) -> bool {
-        self.state().killed
+        self.state().killed.is_some()
     }
 
     /// Whether the run is over.
@@ -242,15 +252,56 @@ impl Hub {
         self.news();
     }
 
-    /// What the mode should be.
-    pub(crate) fn wanted(&self) -> Mode {
-        self.state().wanted
+    /// Asks the run to do something in a person's name, who saw this frame. What comes of it is told as
+    /// [`Happening::Hand`] with the number that is returned.
+    pub fn hand(&self, frame: FrameId, action: Action, by: &str) -> Result<u64, HandRefused> {
+        if !is_for_hands(&action) {
+            return Err(HandRefused::Unfit(action.name()));
+        }
+        let mut state = self.state();
+        if state.mode != Mode::Hands || state.wanted != Mode::Hands || state.over {
+            return Err(HandRefused::NotTaken);
+        }
+        if !state.frames.iter().any(|(id, _)| *id == frame) {
+            return Err(HandRefused::Stale);
+        }
+        if state.hands.len() >= MOST {
+            return Err(HandRefused::Busy);
+        }
+        state.handed += 1;
+        let number = state.handed;
+        state.hands.push_back(Hand {
+            number,
+            frame,
+            action,
+            by: by.to_owned(),
+        });
+        drop(state);
+        self.0.changed.notify_all();
+        Ok(number)
     }
 
-    /// Waits until another mode is wanted than this one, or a while.
+    /// The next thing to be done by hand.
+    pub(crate) fn next_hand(&self) -> Option<Hand> {
+        self.state().hands.pop_front()
+    }
+
+    /// What the mode should be, and who wants it.
+    pub(crate) fn wanted(&self) -> (Mode, String) {
+        let state = self.state();
+        (state.wanted, state.wanted_by.clone())
+    }
+
+    /// Who pulled the kill switch here.
+    pub(crate) fn killed_by(&self) -> Option<String> {
+        self.state().killed.clone()
+    }
+
+    /// Waits until another mode is wanted than this one, or something is to be done by hand, or a while.
     pub(crate) fn wait_while(&self, mode: Mode) {
         let state = self.state();
-        let waiting = |state: &mut State| state.wanted == mode && !state.killed;
+        let waiting =
+            |state: &mut State| state.wanted == mode && state.killed.is_none() && state.hands.is_empty();
         let waited = self.0.changed.wait_timeout_while(state, LOOK, waiting);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -337,8 +388,14 @@ impl Hub {
 
     fn news(&self) {
         self.0.changed.notify_all();
-        let listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        for listener in listeners.iter() {
+        // They may give orders themselves, so that nothing is locked while they are called.
+        let listeners = self
+            .0
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for listener in listeners {
             listener();
         }
     }

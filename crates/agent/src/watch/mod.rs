@@ -6,12 +6,15 @@
 
 mod approver;
 mod entry;
+mod hands;
 mod hub;
 mod order;
 mod question;
 
 pub use approver::WatchApprover;
 pub use entry::{Asked, Decided, Entry, Happening, Look};
+pub(crate) use hands::Hand;
+pub use hands::{ByHand, HandRefused};
 pub use hub::Hub;
 pub use order::{Mode, Order, OrderRefused};
 pub use question::AnswerRefused;

@@ -164,7 +164,7 @@ fn the_kill_switch_and_taking_over_answer_what_is_open() {
     let hub = Hub::new(Arc::clone(&stop), None);
     let (answer, by) = ask(&hub, MINUTE, |hub, _| hub.order(Order::Take, "ann").unwrap());
     assert!(matches!(answer, Answer::No(why) if why.contains("taken over")));
-    assert_eq!((by.as_str(), hub.wanted()), ("ann", Mode::Hands));
+    assert_eq!((by.as_str(), hub.wanted()), ("ann", (Mode::Hands, "ann".into())));
     hub.order(Order::GiveBack, "ann").unwrap();
     let (answer, _) = ask(&hub, MINUTE, |hub, _| hub.order(Order::Kill, "ann").unwrap());
     assert_eq!(answer, Answer::Stop);

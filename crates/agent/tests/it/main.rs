@@ -7,6 +7,8 @@
 )]
 
 mod pages;
+#[cfg(test)]
+mod watched;
 
 use std::sync::{
     Arc,
@@ -32,6 +34,7 @@ struct Desk {
     journal: Journal,
     browser: Browser,
     stop: Arc<AtomicBool>,
+    hub: Hub,
 }
 
 impl Desk {
@@ -48,6 +51,7 @@ impl Desk {
             _folder: folder,
             browser,
             stop: Arc::default(),
+            hub: Hub::default(),
         }
     }
 
@@ -69,7 +73,7 @@ impl Desk {
             budgets: Budgets::default(),
             journal: &self.journal,
             stop: Arc::clone(&stop),
-            watch: Hub::default(),
+            watch: self.hub.clone(),
             known_origins: Vec::new(),
             controls: Vec::new(),
             check: Some(Box::new(|browser: &mut Browser| {

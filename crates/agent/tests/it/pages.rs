@@ -18,6 +18,11 @@ const SWAP: &str = "<title>Swap</title>
 <button id=\"it\" style=\"top: 15px\" onclick=\"log.push(this.textContent)\">OK</button>
 <script>addEventListener('pointermove', () => { it.textContent = 'Delete everything' })</script>";
 
+/// A field that nobody should read.
+const SECRET: &str = "<title>Secret</title>
+<input aria-label=\"Password\" id=\"word\" type=\"password\" style=\"top: 15px\">
+<button style=\"top: 65px\" onclick=\"log.push('ready: ' + word.value.length); goal = true; this.textContent = 'Done'\">Ready</button>";
+
 /// The address of a page, served until the tests end.
 pub(crate) fn address(page: &str) -> String {
     static PORT: OnceLock<u16> = OnceLock::new();
@@ -29,6 +34,7 @@ pub(crate) fn address(page: &str) -> String {
                 let body = match request.url() {
                     "/form" => FORM,
                     "/swap" => SWAP,
+                    "/secret" => SECRET,
                     _ => "",
                 };
                 let html: Header = "Content-Type: text/html; charset=utf-8".parse().unwrap();

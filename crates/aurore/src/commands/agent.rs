@@ -215,7 +215,8 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
         match record.event {
             Event::Start(start) => goal = start.goal,
             Event::Decision(decision) => address = decision.url.or(address),
-            Event::Resume(_) | Event::Result(_) | Event::End(_) => {}
+            Event::Hand(hand) => address = hand.url.or(address),
+            Event::Resume(_) | Event::Result(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
         }
     }
     Ok(Resumable { run, goal, address })

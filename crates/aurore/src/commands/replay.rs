@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aurore_agent::{Event, Journal, Record, RunId, reveal};
+use aurore_agent::{Event, Journal, Record, RunId, describe_action, reveal};
 use serde_json::json;
 
 use super::agent::write_report;
@@ -144,6 +144,13 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
             reveal(&result.result, false),
             result.seconds
         ),
+        Event::Order(order) => println!("      {} by {}", order.order, reveal(&order.by, false)),
+        Event::Hand(hand) => println!(
+            "      by hand  {} ({})",
+            reveal(&describe_action(&hand.action, hand.target.as_ref()), false),
+            reveal(&hand.by, false)
+        ),
+        Event::HandResult(result) => println!("     result   {}", reveal(&result.result, false)),
         Event::End(end) => println!("End   {}", reveal(&end.end.message, false)),
     }
     Ok(())

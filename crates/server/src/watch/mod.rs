@@ -7,6 +7,7 @@
 mod answers;
 mod events;
 mod guard;
+mod hands;
 mod orders;
 mod page;
 mod router;

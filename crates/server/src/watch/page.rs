@@ -21,6 +21,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/watch/api.js", JS, include_str!("page/api.js")),
     ("/watch/arm.js", JS, include_str!("page/arm.js")),
     ("/watch/card.js", JS, include_str!("page/card.js")),
+    ("/watch/hands.js", JS, include_str!("page/hands.js")),
     ("/watch/main.js", JS, include_str!("page/main.js")),
     ("/watch/now.js", JS, include_str!("page/now.js")),
     ("/watch/screen.js", JS, include_str!("page/screen.js")),

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::guard::guard;
-use super::{State, answers, events, orders, page};
+use super::{State, answers, events, hands, orders, page};
 use crate::dialect::Dialect;
 use crate::page::ENTRANCE;
 use crate::problem::{Kind, Problem};
@@ -21,6 +21,7 @@ pub(super) fn router(state: State) -> Router {
         .route("/runs/current/events", get(events::events))
         .route("/frames/{id}", get(events::frame))
         .route("/questions/{id}", post(answers::answer))
+        .route("/runs/current/hand", post(hands::hand))
         .route("/runs/current/{order}", post(orders::order))
         .fallback(nothing)
         .layer(from_fn_with_state(state.clone(), guard))

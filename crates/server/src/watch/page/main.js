@@ -2,9 +2,10 @@
 
 import { listen, send } from "./api.js";
 import { notice, showQuestion } from "./card.js";
+import { hands } from "./hands.js";
 import { showPlan, showStep } from "./now.js";
 import { place, show } from "./screen.js";
-import { doing, fresh, take } from "./state.js";
+import { doing, fresh, take as fold } from "./state.js";
 import { byId, capital, reveal, seconds } from "./text.js";
 import { pick, pickedStep, showTimeline } from "./timeline.js";
 
@@ -30,9 +31,9 @@ function head() {
   const pause = byId("pause");
   pause.disabled = over || state.wanted === "hands";
   pause.textContent = state.wanted === "paused" ? "Go on" : "Pause";
-  const hands = byId("take");
-  hands.disabled = over;
-  hands.textContent = state.wanted === "hands" ? "Give back" : "Take over";
+  const take = byId("take");
+  take.disabled = over;
+  take.textContent = state.wanted === "hands" ? "Give back" : "Take over";
   byId("kill").disabled = over;
   document.body.classList.toggle("held", held && !state.end);
   if (word !== said) {
@@ -66,6 +67,7 @@ function draw() {
   showPlan(state.plan);
   showTimeline(state, again);
   place(state.look);
+  hands(state);
   const now = live ? state.look?.frame : step?.frame;
   const marked = step && (!live || (!step.over && step.frame === now)) && state.mode !== "hands";
   const alt = step?.words ? `The screen, before: ${reveal(step.words)}` : "What the screen shows";
@@ -106,7 +108,7 @@ byId("invite").addEventListener("click", async () => {
 });
 
 listen((event) => {
-  take(state, event);
+  fold(state, event);
   again();
 }, (is) => {
   connected = is;
