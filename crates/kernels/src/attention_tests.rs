@@ -1,6 +1,6 @@
 use half::bf16;
 
-use super::{Attention, HeadNorm, Heads, KvFormat, Rotation};
+use super::{Attention, HeadNorm, Heads, KvFormat, Rotation, Sees};
 use crate::Cpu;
 use crate::testing::{assert_close, assert_same, cpus, noise};
 
@@ -124,7 +124,7 @@ impl Case {
     }
 
     /// Tokens `from..to`, `[to - from, kv_heads · group · head_dim]`.
-    fn attend(&self, cpu: &Cpu, from: usize, to: usize, causal: bool) -> Vec<f32> {
+    fn attend(&self, cpu: &Cpu, from: usize, to: usize, sees: Sees) -> Vec<f32> {
         let Attention {
             kv_heads,
             group,
@@ -159,7 +159,7 @@ impl Case {
             &queries,
             tokens,
             from,
-            causal,
+            sees,
             |page| &self.pages[page],
             &mut attended,
         );
@@ -219,7 +219,8 @@ fn attention_equals_the_twin() {
                 let case = Case::new(attention, tokens);
                 let what = format!("{:?} {attention:?} {tokens}", cpu.isa);
                 for causal in [true, false] {
-                    let found = case.attend(&cpu, 0, tokens, causal);
+                    let sees = if causal { Sees::Past } else { Sees::First(tokens) };
+                    let found = case.attend(&cpu, 0, tokens, sees);
                     assert_close(
                         &found,
                         &case.twin(tokens, causal),
@@ -262,7 +263,7 @@ fn what_is_not_finite_shows() {
             );
             values[3] = f32::NAN;
             attention.write(&mut case.pages[1], 2, &keys, &values);
-            let out = case.attend(&cpu, 0, 70, true);
+            let out = case.attend(&cpu, 0, 70, Sees::Past);
             let row = out.len() / 70;
             assert!(out[..64 * row].iter().all(|x| x.is_finite()));
             assert!(out[66 * row..67 * row].iter().any(|x| x.is_nan()));
@@ -276,12 +277,12 @@ fn pieces_change_no_bit() {
         for attention in attentions().into_iter().filter(|attention| attention.group < 64) {
             let tokens = 140;
             let case = Case::new(attention, tokens);
-            let whole = case.attend(&cpu, 0, tokens, true);
+            let whole = case.attend(&cpu, 0, tokens, Sees::Past);
             for cuts in [vec![1, 64, 65], vec![17, 130], (1..tokens).collect()] {
                 let mut pieces = Vec::new();
                 let mut from = 0;
                 for to in cuts.into_iter().chain([tokens]) {
-                    pieces.extend(case.attend(&cpu, from, to, true));
+                    pieces.extend(case.attend(&cpu, from, to, Sees::Past));
                     from = to;
                 }
                 assert_same(&pieces, &whole, "pieces");

@@ -41,7 +41,7 @@ mod training;
 mod trial;
 mod vectorised;
 
-pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation};
+pub use attention::{Attention, HeadNorm, Heads, KvFormat, Rotation, Sees};
 pub use cpu::Cpu;
 pub use delta::{Delta, DeltaKind, DeltaRun, GatedDelta};
 pub use elementwise::Gelu;

@@ -44,3 +44,4 @@ pub use plan::MemoryPlan;
 pub use quality::Quality;
 pub use sequence::{Sequence, Snapshot};
 pub use stored::Rebuild;
+pub use vision::Encoding;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use aurore_checkpoint::{Config, Ffn, Weights};
-use aurore_kernels::{Cpu, Format, KvFormat, Limits};
+use aurore_kernels::{Cpu, Format, KvFormat};
 
 use crate::batch::{self, Cursor, Pass};
 use crate::experts::ExpertStore;
@@ -11,7 +11,7 @@ use crate::load::{Loader, Packing};
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
-use crate::vision::{Buffers, Tower};
+use crate::vision::{Encoding, Tower};
 use crate::{
     Calibration, ExpertStats, ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId,
     Tokens, Want,
@@ -113,6 +113,8 @@ pub struct Model {
     kv: KvFormat,
     /// What a sequence takes, and the bytes that it may take.
     plan: MemoryPlan,
+    /// Weights that a token of a prompt is multiplied with.
+    weights_met: u64,
     sequence_limit: u64,
     /// Buffers of passes that are over.
     scratch: Mutex<Vec<Scratch>>,
@@ -132,6 +134,13 @@ pub struct DeltaState {
     pub recurrent: Vec<f32>,
     /// The convolution's last inputs, oldest first. `[taps - 1, channels]`
     pub history: Vec<f32>,
+}
+
+fn weights_met(config: &Config, kv: KvFormat) -> u64 {
+    let text = &config.text;
+    let head = text.vocab_size as u64 * text.hidden_size as u64;
+    let all = MemoryPlan::with_kv(config, Precision::F32, kv).weights_per_token / size_of::<f32>() as u64;
+    all.saturating_sub(head)
 }
 
 impl Model {
@@ -178,6 +187,7 @@ impl Model {
             vision,
             kv,
             plan: MemoryPlan::with_kv(config, options.precision, kv),
+            weights_met: weights_met(config, kv),
             sequence_limit: u64::MAX,
             scratch: Mutex::default(),
         })
@@ -235,11 +245,6 @@ impl Model {
         self.text.head_bytes()
     }
 
-    /// What this machine could do at best with the model's threads and instruction set, measured now.
-    pub fn machine_limits(&self) -> Limits {
-        self.cpu.limits()
-    }
-
     /// A sequence that has seen nothing.
     pub fn new_sequence(&self) -> Sequence {
         Sequence::new(&self.config.text, self.kv)
@@ -254,12 +259,37 @@ impl Model {
         let (Some(tower), Some(config)) = (&self.vision, &self.config.vision) else {
             return Err(ModelError::NoVision);
         };
-        let mut buffers = Buffers::default();
         for (index, image) in images.iter().enumerate() {
             image.check(index, config)?;
-            tower.encode(&self.cpu, image, &mut buffers, &mut rows);
+            let mut encoding = tower.begin(image.grid);
+            while tower.advance(&self.cpu, image, &mut encoding) > 0 {}
+            rows.extend(encoding.into_rows());
         }
         Ok(ImageFeatures { rows })
+    }
+
+    /// Begins to run the vision tower over an image, for [`Model::encode_more`].
+    ///
+    /// # Errors
+    /// When the network has no tower, or the image does not fit it.
+    pub fn begin_encoding(&self, image: &ImagePatches) -> Result<Encoding, ModelError> {
+        let (Some(tower), Some(config)) = (&self.vision, &self.config.vision) else {
+            return Err(ModelError::NoVision);
+        };
+        image.check(0, config)?;
+        Ok(tower.begin(image.grid))
+    }
+
+    /// Goes on with the image that the encoding was begun with, for as long as reading so many tokens of text takes
+    /// or a little longer. Whether the image is done.
+    pub fn encode_more(&self, image: &ImagePatches, encoding: &mut Encoding, tokens: usize) -> bool {
+        let Some(tower) = &self.vision else { return true };
+        let room = self.weights_met.saturating_mul(tokens as u64);
+        let mut done = 0;
+        while done < room && !encoding.is_done() {
+            done += tower.advance(&self.cpu, image, encoding).max(1);
+        }
+        encoding.is_done()
     }
 
     /// One pass over many sequences: pieces of prompts and generated tokens, together. Writes the

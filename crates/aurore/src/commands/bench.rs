@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aurore_checkpoint::{Checkpoint, Config, LayerType, OFFICIAL, RandomWeights};
-use aurore_kernels::Isa;
+use aurore_kernels::{Cpu, Isa};
 use aurore_model::{LoadOptions, MemoryPlan, Model, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -159,23 +159,23 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         ..options
     };
 
+    let progress = spinner(global, "measuring this machine");
+    // Before the model is there: what is read for it would count as the model's own memory at its highest.
+    let limits = (!args.start && args.image.is_none()).then(|| Cpu::new(isa, args.threads).limits());
+    progress.set_message("loading");
     let loading = Instant::now();
-    let progress = spinner(global, "loading");
     let (model, plan) = load(&args, &options)?;
     let load_seconds = loading.elapsed().as_secs_f64();
-    if args.start {
+    let Some(limits) = limits else {
         progress.finish_and_clear();
-        start::run(&args, &model, started, load_seconds, global)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(size) = args.image {
+        let Some(size) = args.image.filter(|_| !args.start) else {
+            start::run(&args, &model, started, load_seconds, global)?;
+            return Ok(ExitCode::SUCCESS);
+        };
         let _beside = beside::Beside::start(args.beside)?;
-        progress.finish_and_clear();
         image::run(&args, &model, size, load_seconds, global)?;
         return Ok(ExitCode::SUCCESS);
-    }
-    progress.set_message("measuring this machine");
-    let limits = model.machine_limits();
+    };
     let bench = Bench {
         args: &args,
         model: &model,

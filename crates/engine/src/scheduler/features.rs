@@ -1,6 +1,6 @@
 //! What the vision tower made of a prompt's pictures, encoded when the reading comes to them.
 
-use aurore_model::Model;
+use aurore_model::{Encoding, Model};
 
 use super::prepared::Prepared;
 use crate::EngineError;
@@ -16,40 +16,59 @@ pub(super) struct Features {
     start: usize,
     /// `[end - start, hidden]`
     rows: Vec<f32>,
+    /// The picture after those, half done.
+    encoding: Option<Encoding>,
 }
 
 impl Features {
-    /// Makes the features of placeholders `from..to` (counted over the prompt) be here.
-    pub(super) fn reach(
+    /// Whether the features of placeholders below `to` (counted over the prompt) are here.
+    pub(super) fn reach(&self, prepared: &Prepared, to: usize) -> bool {
+        self.end >= to || self.encoded >= prepared.pictures.len()
+    }
+
+    /// Goes on toward the features of placeholders `from..to`, for as long as reading `tokens` of text takes.
+    pub(super) fn look(
         &mut self,
         model: &Model,
         prepared: &Prepared,
         from: usize,
         to: usize,
+        tokens: usize,
     ) -> Result<(), EngineError> {
-        let hidden = model.config().text.hidden_size;
         while self.end < to {
             let Some((_, count)) = prepared.pictures.get(self.encoded) else {
                 break;
             };
             // A picture that the cache has read whole need not be seen.
             if self.end + count > from {
-                let picture = &prepared.prompt.images[self.encoded..=self.encoded];
-                self.rows.extend(model.encode_images(picture)?.rows);
+                let picture = &prepared.prompt.images[self.encoded];
+                let mut encoding = match self.encoding.take() {
+                    Some(encoding) => encoding,
+                    None => model.begin_encoding(picture)?,
+                };
+                if !model.encode_more(picture, &mut encoding, tokens) {
+                    self.encoding = Some(encoding);
+                    return Ok(());
+                }
+                self.rows.extend(encoding.into_rows());
             } else {
+                self.encoding = None;
                 self.rows.clear();
                 self.start = self.end + count;
             }
             self.end += count;
             self.encoded += 1;
         }
-        // What was read is not needed again.
+        Ok(())
+    }
+
+    /// Lets go of what was read: all below placeholder `from`.
+    pub(super) fn read(&mut self, hidden: usize, from: usize) {
         let over = from
             .saturating_sub(self.start)
             .min(self.rows.len() / hidden.max(1));
         self.rows.drain(..over * hidden);
         self.start += over;
-        Ok(())
     }
 
     /// Rows of placeholders `from..to`.

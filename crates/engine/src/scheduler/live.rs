@@ -18,6 +18,8 @@ use crate::{EngineError, Finish};
 pub(super) enum Work {
     /// Reads so many tokens of the prompt.
     Read(usize),
+    /// Looks at a picture that is read next, for as long as reading so many tokens takes.
+    Look(usize),
     /// Writes a token.
     Step,
     /// Nothing this time.
@@ -249,15 +251,34 @@ impl Live {
         end - self.read()
     }
 
-    /// Makes everything ready that a piece needs.
-    pub(super) fn prepare(&mut self, model: &Model, work: Work) -> Result<(), EngineError> {
+    /// What is done next of the reading, with room for so many tokens.
+    pub(super) fn reading_work(&self, room: usize) -> Work {
+        let tokens = self.piece(room);
+        if self.features.reach(&self.prepared, self.placeholders_to(tokens)) {
+            Work::Read(tokens)
+        } else {
+            Work::Look(room)
+        }
+    }
+
+    /// Placeholders up to the end of the next `tokens`.
+    fn placeholders_to(&self, tokens: usize) -> usize {
+        self.placeholders + self.prepared.placeholders(self.read(), self.read() + tokens)
+    }
+
+    /// Looks at the pictures of the next piece, for as long as reading so many tokens takes.
+    pub(super) fn look(&mut self, model: &Model, tokens: usize) -> Result<(), EngineError> {
+        let to = self.placeholders_to(self.piece(tokens));
+        self.features
+            .look(model, &self.prepared, self.placeholders, to, tokens)
+    }
+
+    /// Makes everything ready before a pass.
+    pub(super) fn prepare(&mut self, hidden: usize) {
         if let Some((Task::Write(answering), _)) = &mut self.asked {
             answering.glance();
         }
-        let Work::Read(tokens) = work else { return Ok(()) };
-        let from = self.placeholders;
-        let to = from + self.prepared.placeholders(self.read(), self.read() + tokens);
-        self.features.reach(model, &self.prepared, from, to)
+        self.features.read(hidden, self.placeholders);
     }
 
     /// Its part of a pass.

@@ -306,6 +306,57 @@ fn a_long_prompt_holds_up_a_running_answer_by_one_piece() {
 }
 
 #[test]
+fn a_picture_does_not_stall_an_answer() {
+    let limits = Limits {
+        piece: 64,
+        ..Limits::default()
+    };
+    let scheduler = Scheduler::start(ENGINE.clone(), limits).unwrap();
+    let choosing = Choosing {
+        bias: vec![(crate::engine::tests::EOS, -100.0)],
+        ..greedy(100_000)
+    };
+    let running = scheduler
+        .submit(request(Prompt::text(vec![1, 2, 3]), choosing))
+        .unwrap();
+    let config = ENGINE.model().config();
+    let vision = config.vision.as_ref().unwrap();
+    let (rows, columns) = (60, 64);
+    let image = ImagePatches {
+        grid: [1, rows, columns],
+        patches: vec![0.5; (rows * columns) as usize * vision.patch_dim()],
+    };
+    let mut ids = vec![1];
+    ids.resize(1 + image.token_count(vision), config.image_token_id);
+    ids.push(2);
+    let images = vec![image];
+    let positions = aurore_model::positions::prompt_positions(
+        &ids,
+        &images,
+        config.image_token_id,
+        vision.spatial_merge_size,
+    )
+    .0;
+    let prompt = Prompt {
+        ids,
+        positions,
+        images,
+        ..Prompt::default()
+    };
+    let tokens = prompt.len();
+    let before = scheduler.statistics();
+    let late = scheduler.submit(request(prompt, greedy(1))).unwrap();
+    late.wait().unwrap();
+    let steps = scheduler.statistics().steps - before.steps;
+    drop(running);
+    // The reading alone lets an answer take a step per piece; the looking has pieces of its own.
+    assert!(
+        steps as usize > 2 * tokens.div_ceil(64),
+        "{steps} steps, {tokens} tokens"
+    );
+}
+
+#[test]
 fn what_is_read_in_idle_time_is_known_later() {
     let scheduler = Scheduler::start(ENGINE.clone(), Limits::default()).unwrap();
     let prompt = Prompt::text((0..300).map(|id| id * 7 % 200).collect());

@@ -236,9 +236,15 @@ impl Worker {
         let started = Instant::now();
         let hidden = self.engine.model().config().text.hidden_size;
         let (mut segments, mut parts, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut looked = false;
         for (number, (live, work)) in self.live.iter_mut().zip(&plan).enumerate() {
-            if let Err(error) = live.prepare(self.engine.model(), *work) {
-                live.fail(error);
+            live.prepare(hidden);
+            if let Work::Look(tokens) = *work {
+                live.served = self.statistics.passes + 1;
+                looked = true;
+                if let Err(error) = live.look(self.engine.model(), tokens) {
+                    live.fail(error);
+                }
                 continue;
             }
             let Some(segment) = live.segment(*work, hidden) else {
@@ -256,6 +262,7 @@ impl Worker {
         if segments.is_empty() {
             drop(segments);
             self.refuse(refused);
+            self.statistics.passes += u64::from(looked);
             self.retire();
             return;
         }
@@ -286,7 +293,7 @@ impl Worker {
                     live.was_read(tokens, self.cache.as_mut());
                 }
                 Work::Step => steps += 1,
-                Work::Wait => {}
+                Work::Look(_) | Work::Wait => {}
             }
             if wanted > 0
                 && let Some(row) = rows.next()
@@ -347,8 +354,11 @@ impl Worker {
             if self.cache.is_some() && reading.iter().any(twice) {
                 continue;
             }
-            let tokens = live.piece(room);
-            plan[number] = Work::Read(tokens);
+            let work = live.reading_work(room);
+            let (Work::Read(tokens) | Work::Look(tokens)) = work else {
+                continue;
+            };
+            plan[number] = work;
             room = room.saturating_sub(tokens) / Snapshot::EVERY * Snapshot::EVERY;
             reading.push(number);
         }
@@ -391,10 +401,16 @@ impl Worker {
             self.warming = Some(live);
         }
         let Some(live) = &mut self.warming else { return };
-        let tokens = live.piece(self.limits.piece.next_multiple_of(Snapshot::EVERY));
-        let work = Work::Read(tokens);
+        let room = self.limits.piece.next_multiple_of(Snapshot::EVERY);
         let hidden = self.engine.model().config().text.hidden_size;
-        let mut read = tokens > 0 && live.prepare(self.engine.model(), work).is_ok();
+        live.prepare(hidden);
+        let work = live.reading_work(room);
+        let tokens = match work {
+            Work::Read(tokens) => tokens,
+            _ if live.look(self.engine.model(), room).is_ok() => return,
+            _ => 0,
+        };
+        let mut read = tokens > 0;
         if let Some(segment) = live.segment(work, hidden).filter(|_| read) {
             let outcome = self.engine.model().forward(&mut [segment], &mut self.logits);
             read = outcome.is_ok();

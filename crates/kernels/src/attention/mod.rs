@@ -33,6 +33,15 @@ pub struct Attention {
     pub format: KvFormat,
 }
 
+/// Which tokens the queries of a call see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// Each those up to its own.
+    Past,
+    /// All of them the first so many of the sequence.
+    First(usize),
+}
+
 impl Attention {
     /// `head_dim` rounded up to whole panels.
     pub fn padded(&self) -> usize {
@@ -50,7 +59,6 @@ impl Cpu {
     ///
     /// - `queries`, scaled, and `out`: [`Attention::queries_len`] elements
     /// - `page(i)`: tokens `64 i..64 i + 64`, [`Attention::page_len`] words
-    /// - `causal`: a token sees those up to itself; else it sees `start + tokens`, all of them
     ///
     /// # Panics
     /// When sizes do not fit together.
@@ -60,7 +68,7 @@ impl Cpu {
         queries: &[f32],
         tokens: usize,
         start: usize,
-        causal: bool,
+        sees: Sees,
         page: impl Fn(usize) -> &'p [f32] + Sync,
         out: &mut [f32],
     ) {
@@ -90,11 +98,12 @@ impl Cpu {
                 return;
             }
             let place = (head * tokens * group + from - start * group) * padded;
-            let (sight, end) = if causal {
-                let first_row = from;
-                (Sight::Causal { first_row, group }, (whole_end - 1) / group + 1)
-            } else {
-                (Sight::All(start + tokens), start + tokens)
+            let (sight, end) = match sees {
+                Sees::Past => {
+                    let first_row = from;
+                    (Sight::Causal { first_row, group }, (whole_end - 1) / group + 1)
+                }
+                Sees::First(seen) => (Sight::All(seen), seen),
             };
             self.isa.run(Walk {
                 attention: &attention,
@@ -112,7 +121,10 @@ impl Cpu {
                 pairs,
             });
         };
-        let keys = start + tokens;
+        let keys = match sees {
+            Sees::Past => start + tokens,
+            Sees::First(seen) => seen,
+        };
         if kv_heads * tokens * group * keys * padded < self.share_from {
             (0..kv_heads * tiles).for_each(task);
         } else {

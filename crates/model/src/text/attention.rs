@@ -2,7 +2,7 @@
 
 use aurore_checkpoint::TextConfig;
 use aurore_checkpoint::matrices::{attention_input, attention_output};
-use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, KvFormat, Matrix, Rotation};
+use aurore_kernels::{Attention, Cpu, HeadNorm, Heads, KvFormat, Matrix, Rotation, Sees};
 
 use crate::ModelError;
 use crate::batch::{Kind, Pass, Segment, Span};
@@ -98,7 +98,7 @@ impl FullAttention {
         let attended = part(&mut scratch.attended, len);
         let queries = &scratch.queries[..len];
         let page = |number| pages.page(number);
-        cpu.attention(self.sizes, queries, tokens, start, true, page, attended);
+        cpu.attention(self.sizes, queries, tokens, start, Sees::Past, page, attended);
         self.gather(cpu, scratch, row, tokens);
     }
 

@@ -1,11 +1,11 @@
 //! The fast path against the official implementation, and against itself: no bit may depend on how
 //! a prompt is handed over or on who computes it.
 
-use aurore_model::{Input, LoadOptions, Logits, Model, Precision, Sequence, Want};
+use aurore_model::{ImagePatches, Input, LoadOptions, Logits, Model, Precision, Sequence, Want};
 use proptest::prelude::*;
 
 use crate::goldens::{
-    CHECKPOINTS, MARGIN, Prompt, argmax, assert_close, cases, checkpoint, difference, prompt,
+    CHECKPOINTS, MARGIN, MAX_ABS, Prompt, RMS, argmax, assert_close, cases, checkpoint, difference, prompt,
 };
 
 fn options(precision: Precision, threads: usize) -> LoadOptions {
@@ -98,6 +98,51 @@ fn goldens_are_met_in_f32() {
                     assert_eq!(argmax(&row), *id, "{}: step {step}", label("greedy"));
                 }
                 model.step(&mut sequence, *id, &mut row).unwrap();
+            }
+        }
+    }
+}
+
+/// Patches without any order.
+fn picture(grid: [u32; 3], model: &Model) -> ImagePatches {
+    let vision = model.config().vision.as_ref().unwrap();
+    let count = grid.iter().product::<u32>() as usize * vision.patch_dim();
+    ImagePatches {
+        grid,
+        patches: (0..count)
+            .map(|i| ((i as u32).wrapping_mul(0x9e37_79b9) >> 16) as f32 / 32768.0 - 1.0)
+            .collect(),
+    }
+}
+
+#[test]
+fn a_picture_looked_at_in_pieces_is_the_same() {
+    // Less and more than what goes through a layer together, and a clip of two frames.
+    for grid in [[1, 2, 2], [1, 26, 28], [2, 24, 24]] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let model = load("dense", precision, 2);
+            let image = picture(grid, &model);
+            let whole = model.encode_images(std::slice::from_ref(&image)).unwrap().rows;
+            let mut encoding = model.begin_encoding(&image).unwrap();
+            let mut pieces = 1;
+            while !model.encode_more(&image, &mut encoding, 1) {
+                pieces += 1;
+            }
+            assert_eq!(bits(&encoding.into_rows()), bits(&whole), "{grid:?}");
+            let vision = model.config().vision.as_ref().unwrap();
+            let patches = grid.iter().product::<u32>();
+            // Each block has two stages at least, and a few patches take no longer than a token.
+            assert!(
+                patches < 100 || pieces > 2 * vision.depth,
+                "{pieces} pieces of {patches} patches"
+            );
+            if precision == Precision::F32 {
+                let checkpoint = checkpoint("dense");
+                let reference =
+                    aurore_model::reference::Model::load(&checkpoint, checkpoint.config()).unwrap();
+                let expected = reference.encode_images(std::slice::from_ref(&image)).unwrap();
+                let (max, rms) = difference(&whole, &expected.merged);
+                assert!(max <= MAX_ABS && rms <= RMS, "{grid:?}: max {max}, rms {rms}");
             }
         }
     }
