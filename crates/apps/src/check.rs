@@ -49,8 +49,10 @@ fn rows(database: &Connection, facts: &Facts) -> rusqlite::Result<Vec<Row>> {
 pub(crate) enum Cell {
     /// Exactly this.
     Is(String),
-    /// One of these somewhere in it.
-    Holds(Vec<String>),
+    /// This somewhere in it.
+    Holds(String),
+    /// One of these.
+    OneOf(Vec<String>),
     /// Whatever.
     Any,
 }
@@ -63,9 +65,8 @@ impl Cell {
     fn fits(&self, text: &str) -> bool {
         match self {
             Self::Is(wanted) => wanted == text,
-            Self::Holds(parts) => parts
-                .iter()
-                .any(|part| text.to_lowercase().contains(&part.to_lowercase())),
+            Self::Holds(part) => text.to_lowercase().contains(&part.to_lowercase()),
+            Self::OneOf(texts) => texts.iter().any(|wanted| wanted == text),
             Self::Any => true,
         }
     }
@@ -75,7 +76,8 @@ impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(text) => out.write_str(text),
-            Self::Holds(parts) => write!(out, "…{}…", parts.join(" or ")),
+            Self::Holds(part) => write!(out, "with {part}"),
+            Self::OneOf(texts) => out.write_str(&texts.join(" or ")),
             Self::Any => out.write_str("any"),
         }
     }

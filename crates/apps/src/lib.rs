@@ -7,7 +7,6 @@
 //! goal by clicking, typing, scrolling and pressing keys.
 
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "the apps to come use the rest")]
 
 mod check;
 mod error;

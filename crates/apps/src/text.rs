@@ -48,13 +48,33 @@ macro_rules! pages {
 
 /// The templates of all pages.
 const PAGES: &[(&str, &str)] = pages![
-    "shared/layout.html",
     "shared/error.html",
-    "flights/search.html",
-    "flights/results.html",
-    "flights/flight.html",
+    "shared/layout.html",
     "flights/booked.html",
     "flights/bookings.html",
+    "flights/flight.html",
+    "flights/results.html",
+    "flights/search.html",
+    "hotels/booked.html",
+    "hotels/bookings.html",
+    "hotels/hotel.html",
+    "hotels/results.html",
+    "hotels/search.html",
+    "calendar/day.html",
+    "calendar/month.html",
+    "calendar/new.html",
+    "stock/article.html",
+    "stock/list.html",
+    "suppliers/offer.html",
+    "suppliers/offers.html",
+    "suppliers/order.html",
+    "suppliers/orders.html",
+    "suppliers/search.html",
+    "shipping/quote.html",
+    "shipping/quotes.html",
+    "shipping/search.html",
+    "shipping/shipment.html",
+    "shipping/shipments.html",
 ];
 
 static ASSETS: LazyLock<Result<Assets, (&'static str, String)>> = LazyLock::new(|| {

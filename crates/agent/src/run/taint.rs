@@ -1,5 +1,7 @@
 //! Which arguments came off a screen and not out of the goal.
 
+mod date;
+
 use aurore_action::{Action, Frame, Target};
 use aurore_policy::{Argument, Tainted, origin_of};
 
@@ -51,7 +53,8 @@ impl Untrusted {
             _ => return Vec::new(),
         };
         let wanted = text.trim().to_lowercase();
-        if wanted.chars().count() < SHORTEST || goal.to_lowercase().contains(&wanted) {
+        let goal = goal.to_lowercase();
+        if wanted.chars().count() < SHORTEST || goal.contains(&wanted) || date::is_named(&wanted, &goal) {
             return Vec::new();
         }
         self.texts
@@ -105,5 +108,17 @@ mod tests {
             "within one origin"
         );
         assert_eq!(untrusted.arguments(&typed, "https://other.example", "").len(), 1);
+    }
+
+    #[test]
+    fn a_day_that_the_goal_names_is_its_own() {
+        let mut untrusted = Untrusted::default();
+        untrusted.notes(&["?date=2027-05-12".to_owned()], "https://flights.example");
+        let typed = Action::Type {
+            text: "2027-05-12".to_owned(),
+        };
+        let found = |goal: &str| untrusted.arguments(&typed, "https://hotels.example", goal).len();
+        assert_eq!(found("a hotel from 12 May"), 0);
+        assert_eq!(found("a hotel from 13 May"), 1);
     }
 }

@@ -47,14 +47,14 @@ impl Deed {
 }
 
 /// A plan in the making.
-pub(crate) struct Plan<'a> {
+pub(crate) struct Plan {
     language: Language,
-    rng: &'a mut ChaCha8Rng,
+    rng: ChaCha8Rng,
     deeds: Vec<Deed>,
 }
 
-impl<'a> Plan<'a> {
-    pub(crate) fn new(language: Language, rng: &'a mut ChaCha8Rng) -> Self {
+impl Plan {
+    pub(crate) fn new(language: Language, rng: ChaCha8Rng) -> Self {
         Self {
             language,
             rng,
@@ -62,13 +62,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    pub(crate) fn language(&self) -> Language {
-        self.language
-    }
-
     /// Put a text into a field. Some come with the Tab key, as people do.
     pub(crate) fn fill(&mut self, id: &str, value: &str) {
-        let tab = dice::one_in(self.rng, 3);
+        let tab = dice::one_in(&mut self.rng, 3);
         self.deeds.push(Deed::Fill {
             id: id.to_owned(),
             value: value.to_owned(),
@@ -83,7 +79,7 @@ impl<'a> Plan<'a> {
 
     /// Press the search button of a form, or Enter in its last field.
     pub(crate) fn search(&mut self, last: &str) -> Result<(), AppsError> {
-        let enter = dice::one_in(self.rng, 3).then(|| last.to_owned());
+        let enter = dice::one_in(&mut self.rng, 3).then(|| last.to_owned());
         self.push("search", "press_search", &Json::Null, None, enter)
     }
 

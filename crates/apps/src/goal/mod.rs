@@ -1,42 +1,16 @@
 //! Goals: families of them, each with a world, what is to be different in the end, and the way there.
 
+mod draft;
+mod family;
 mod journey;
+mod supply;
 
 use crate::check::Wanted;
 use crate::expert::Deed;
 use crate::world::World;
-use crate::{App, AppsError, Language, Look, Suite};
+use crate::{App, AppsError, Language, Look};
 
-/// A kind of goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
-    /// Book the cheapest direct flight.
-    Flight,
-}
-
-impl Family {
-    /// All of them, suite by suite.
-    pub const ALL: [Self; 1] = [Self::Flight];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flight => "flight",
-        }
-    }
-
-    /// The family of a name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.name() == name)
-    }
-
-    /// The suite that it belongs to.
-    pub fn suite(self) -> Suite {
-        match self {
-            Self::Flight => Suite::Journey,
-        }
-    }
-}
+pub use family::Family;
 
 /// One goal with its world.
 #[derive(Debug, Clone)]
@@ -65,6 +39,17 @@ impl Goal {
     pub fn new(family: Family, seed: u64) -> Result<Self, AppsError> {
         match family {
             Family::Flight => journey::flight(seed),
+            Family::Hotel => journey::hotel(seed),
+            Family::Entry => journey::entry(seed),
+            Family::Trip => journey::trip(seed),
+            Family::OtherHotel => journey::other_hotel(seed),
+            Family::FreeDay => journey::free_day(seed),
+            Family::Count => supply::count(seed),
+            Family::Reorder => supply::reorder(seed),
+            Family::Ship => supply::ship(seed),
+            Family::Receive => supply::receive(seed),
+            Family::OtherSupplier => supply::other_supplier(seed),
+            Family::Day => supply::day(seed),
         }
     }
 
@@ -76,5 +61,12 @@ impl Goal {
     /// How its pages look.
     pub fn look(&self) -> Look {
         self.world.look
+    }
+}
+
+fn no_answer() -> AppsError {
+    AppsError::Asset {
+        file: "the worlds",
+        message: "a world has no answer to its goal".to_owned(),
     }
 }

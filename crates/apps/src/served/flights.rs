@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value as Json, json};
 
-use super::Facts;
+use super::{Facts, reference};
 use crate::web::{Answer, Refusal, Route, Visit, get, post};
-use crate::world::{Content, World};
+use crate::world::Journey;
 
 pub(super) const ROUTES: &[Route] = &[
     get("/", search),
@@ -17,28 +17,19 @@ pub(super) const ROUTES: &[Route] = &[
     post("/cancel", cancel),
 ];
 
-pub(super) const FACTS: &[Facts] = &[
-    Facts {
-        kind: "booking",
-        columns: &["flight", "to", "day"],
-        sql: "SELECT code, destination, day FROM booking JOIN flight ON flight.id = booking.flight ORDER BY booking.id",
-    },
-    Facts {
-        kind: "flight",
-        columns: &["flight", "to", "day", "price"],
-        sql: "SELECT code, destination, day, CAST(price AS TEXT) FROM flight ORDER BY id",
-    },
-];
+pub(super) const FACTS: &[Facts] = &[Facts {
+    kind: "booking",
+    columns: &["flight", "to", "day"],
+    sql: "SELECT code, destination, day FROM booking JOIN flight ON flight.id = booking.flight ORDER BY booking.id",
+}];
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     CREATE TABLE flight (id INTEGER PRIMARY KEY, code TEXT NOT NULL, origin TEXT NOT NULL, destination TEXT NOT NULL,
         day TEXT NOT NULL, departs TEXT NOT NULL, arrives TEXT NOT NULL, stops INTEGER NOT NULL, price INTEGER NOT NULL) STRICT;
     CREATE TABLE booking (id INTEGER PRIMARY KEY AUTOINCREMENT, flight INTEGER NOT NULL REFERENCES flight (id)) STRICT;
 ";
 
-pub(super) fn fill(db: &Connection, world: &World) -> rusqlite::Result<()> {
-    db.execute_batch(SCHEMA)?;
-    let Content::Journey(journey) = &world.content;
+pub(super) fn fill(db: &Connection, journey: &Journey) -> rusqlite::Result<()> {
     let mut insert = db.prepare("INSERT INTO flight VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for flight in &journey.flights {
         insert.execute(params![
@@ -172,17 +163,4 @@ fn cancel(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         0 => Err(Refusal::missing()),
         _ => Ok(Answer::Seen("/bookings".to_owned())),
     }
-}
-
-/// What a traveller is told to remember: five letters and digits that look like a code.
-pub(super) fn reference(booking: i64) -> String {
-    const LETTERS: &[u8] = b"ACDEFGHJKLMNPQRTUVWXY3479";
-    let mut number = booking.unsigned_abs().wrapping_mul(2_654_435_761) % 9_765_625;
-    (0..5)
-        .map(|_| {
-            let letter = LETTERS[(number % 25) as usize];
-            number /= 25;
-            char::from(letter)
-        })
-        .collect()
 }

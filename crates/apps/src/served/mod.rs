@@ -1,6 +1,11 @@
 //! The apps: what their databases hold, their pages, and which rows count when a goal is checked.
 
+mod calendar;
 mod flights;
+mod hotels;
+mod shipping;
+mod stock;
+mod suppliers;
 
 use rusqlite::Connection;
 
@@ -22,23 +27,71 @@ pub(crate) struct Facts {
 /// Where an app answers.
 pub(crate) fn routes(app: App) -> Vec<Route> {
     match app {
-        App::Flights => flights::ROUTES.to_vec(),
-        _ => Vec::new(),
+        App::Flights => flights::ROUTES,
+        App::Hotels => hotels::ROUTES,
+        App::Calendar => calendar::ROUTES,
+        App::Stock => stock::ROUTES,
+        App::Suppliers => suppliers::ROUTES,
+        App::Shipping => shipping::ROUTES,
     }
+    .to_vec()
 }
 
 /// What counts of an app.
 pub(crate) fn facts(app: App) -> &'static [Facts] {
     match app {
         App::Flights => flights::FACTS,
-        _ => &[],
+        App::Hotels => hotels::FACTS,
+        App::Calendar => calendar::FACTS,
+        App::Stock => stock::FACTS,
+        App::Suppliers => suppliers::FACTS,
+        App::Shipping => shipping::FACTS,
     }
 }
 
 /// Puts an app's part of a world into its database.
 pub(crate) fn fill(app: App, db: &Connection, world: &World) -> rusqlite::Result<()> {
-    match app {
-        App::Flights => flights::fill(db, world),
-        _ => Ok(()),
+    db.execute_batch(match app {
+        App::Flights => flights::SCHEMA,
+        App::Hotels => hotels::SCHEMA,
+        App::Calendar => calendar::SCHEMA,
+        App::Stock => stock::SCHEMA,
+        App::Suppliers => suppliers::SCHEMA,
+        App::Shipping => shipping::SCHEMA,
+    })?;
+    if let Some(journey) = world.journey() {
+        match app {
+            App::Flights => flights::fill(db, journey)?,
+            App::Hotels => hotels::fill(db, journey)?,
+            App::Calendar => calendar::fill(db, journey)?,
+            _ => {}
+        }
     }
+    if let Some(supply) = world.supply() {
+        match app {
+            App::Stock => stock::fill(db, supply)?,
+            App::Suppliers => suppliers::fill(db, supply)?,
+            App::Shipping => shipping::fill(db, supply)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a person is told to remember: five letters and digits that look like a code.
+fn reference(booking: i64) -> String {
+    const LETTERS: &[u8] = b"ACDEFGHJKLMNPQRTUVWXY3479";
+    let mut number = booking.unsigned_abs().wrapping_mul(2_654_435_761) % 9_765_625;
+    (0..5)
+        .map(|_| {
+            let letter = LETTERS[(number % 25) as usize];
+            number /= 25;
+            char::from(letter)
+        })
+        .collect()
+}
+
+/// Cents as euros: `12.30 €`.
+pub(crate) fn euros(cents: i64) -> String {
+    format!("{}.{:02} €", cents / 100, cents % 100)
 }

@@ -3,13 +3,15 @@
 pub(crate) mod dice;
 mod journey;
 mod names;
+mod supply;
 
 use jiff::civil::{Date, date};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Look;
 
-pub(crate) use journey::{Flight, Journey};
+pub(crate) use journey::{Entry, Flight, Hotel, Journey, NEAR};
+pub(crate) use supply::{Article, Offer, Order, Service, Supply};
 
 /// A world before anything was done in it.
 #[derive(Debug, Clone)]
@@ -23,15 +25,28 @@ pub(crate) struct World {
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     Journey(Journey),
+    Supply(Supply),
+}
+
+impl World {
+    pub(crate) fn journey(&self) -> Option<&Journey> {
+        match &self.content {
+            Content::Journey(journey) => Some(journey),
+            Content::Supply(_) => None,
+        }
+    }
+
+    pub(crate) fn supply(&self) -> Option<&Supply> {
+        match &self.content {
+            Content::Supply(supply) => Some(supply),
+            Content::Journey(_) => None,
+        }
+    }
 }
 
 /// A day that worlds may begin on: never the clock's.
 pub(crate) fn some_day(rng: &mut ChaCha8Rng) -> Date {
-    let first = date(2027, 1, 4);
-    let later = dice::between(rng, 0, 330);
-    first
-        .checked_add(jiff::Span::new().days(i64::from(later)))
-        .unwrap_or(first)
+    later(date(2027, 1, 4), i64::from(dice::between(rng, 0, 330)))
 }
 
 /// A day some days later (or earlier).
