@@ -36,7 +36,11 @@ fn book_flight(draft: &mut Draft, journey: &Journey, flight: &Flight) -> Result<
     draft.want(Wanted::added(
         App::Flights,
         "booking",
-        vec![Cell::is(&flight.code), Cell::is(&flight.to), Cell::is(&flight.day)],
+        vec![
+            Cell::is(&flight.code),
+            Cell::is(&flight.to),
+            Cell::is(&flight.day),
+        ],
     ));
     Ok(())
 }
@@ -84,7 +88,12 @@ fn near_hotel(journey: &Journey) -> Result<Hotel, AppsError> {
 }
 
 /// From a confirmation into the calendar, by the page's own link.
-fn add_to_calendar(draft: &mut Draft, what: &str, day: jiff::civil::Date, time: &str) -> Result<(), AppsError> {
+fn add_to_calendar(
+    draft: &mut Draft,
+    what: &str,
+    day: jiff::civil::Date,
+    time: &str,
+) -> Result<(), AppsError> {
     draft
         .plan
         .press("add-to-calendar", "add_to_calendar", &json!({"what": what}))?;
@@ -140,7 +149,13 @@ pub(super) fn hotel(seed: u64) -> Result<Goal, AppsError> {
         "city": journey.city, "day": language.day(journey.day), "nights": journey.nights, "limit": journey.limit,
         "hotel": hotel.name, "total": hotel.price * journey.nights, "list": listed(&with_breakfast, language),
     });
-    reserve(&mut draft, &journey, &hotel, &format!("choose_hotel_{sentence}"), &data)?;
+    reserve(
+        &mut draft,
+        &journey,
+        &hotel,
+        &format!("choose_hotel_{sentence}"),
+        &data,
+    )?;
     draft.finish(App::Hotels, &format!("goal_hotel_{sentence}"), &data)
 }
 
@@ -195,16 +210,22 @@ pub(super) fn other_hotel(seed: u64) -> Result<Goal, AppsError> {
             (hotel.city == journey.city).then_some((place, room, hotel.clone()))
         })
         .ok_or_else(no_answer)?;
-    let others: Vec<&Hotel> = journey.hotels_there().filter(|hotel| hotel.id != old.id).collect();
+    let others: Vec<&Hotel> = journey
+        .hotels_there()
+        .filter(|hotel| hotel.id != old.id)
+        .collect();
     let hotel = (*dice::pick(&mut draft.rng, &others)).clone();
     let data = json!({
         "city": journey.city, "day": language.day(room.day), "nights": room.nights, "old": old.name,
         "hotel": hotel.name, "total": hotel.price * room.nights,
     });
     draft.plan.press("bookings", "see_bookings", &data)?;
-    draft
-        .plan
-        .choose("booking-", &format!("cancel-{}", place + 1), "cancel_hotel", &data)?;
+    draft.plan.choose(
+        "booking-",
+        &format!("cancel-{}", place + 1),
+        "cancel_hotel",
+        &data,
+    )?;
     draft.effect();
     draft.want(Wanted::removed(
         App::Hotels,

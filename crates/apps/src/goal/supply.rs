@@ -11,14 +11,22 @@ use crate::{App, AppsError};
 
 /// The count of an article becomes another one.
 fn want_pieces(draft: &mut Draft, article: &Article, pieces: u32) {
-    let row = |pieces: u32| vec![Cell::is(&article.number), Cell::is(&article.name), Cell::is(&pieces)];
+    let row = |pieces: u32| {
+        vec![
+            Cell::is(&article.number),
+            Cell::is(&article.name),
+            Cell::is(&pieces),
+        ]
+    };
     draft.want(Wanted::removed(App::Stock, "article", row(article.pieces)));
     draft.want(Wanted::added(App::Stock, "article", row(pieces)));
 }
 
 /// An order that is there already, as the checker sees it.
 fn order_row(supply: &Supply, order: &Order, status: &str) -> Vec<Cell> {
-    let article = supply.article(order.article).map_or("", |article| article.name.as_str());
+    let article = supply
+        .article(order.article)
+        .map_or("", |article| article.name.as_str());
     vec![
         Cell::is(&order.number),
         Cell::is(&order.supplier),
@@ -30,8 +38,16 @@ fn order_row(supply: &Supply, order: &Order, status: &str) -> Vec<Cell> {
 
 /// An order's status becomes another one.
 fn want_status(draft: &mut Draft, supply: &Supply, order: &Order, status: &str) {
-    draft.want(Wanted::removed(App::Suppliers, "order", order_row(supply, order, order.status)));
-    draft.want(Wanted::added(App::Suppliers, "order", order_row(supply, order, status)));
+    draft.want(Wanted::removed(
+        App::Suppliers,
+        "order",
+        order_row(supply, order, order.status),
+    ));
+    draft.want(Wanted::added(
+        App::Suppliers,
+        "order",
+        order_row(supply, order, status),
+    ));
 }
 
 /// From the list of the stock to a corrected count.
@@ -117,11 +133,19 @@ impl Parcel {
         days.sort_unstable();
         // Two or three services are fast enough.
         let days = days[days.len() / 2];
-        let mut fit: Vec<_> = supply.services.iter().filter(|service| service.days <= days).collect();
+        let mut fit: Vec<_> = supply
+            .services
+            .iter()
+            .filter(|service| service.days <= days)
+            .collect();
         fit.sort_by_key(|service| service.price(kilograms));
         let best = fit.first().ok_or_else(no_answer)?;
         let named = |service: &&crate::world::Service| {
-            priced(&service.name, &euros(i64::from(service.price(kilograms))), language)
+            priced(
+                &service.name,
+                &euros(i64::from(service.price(kilograms))),
+                language,
+            )
         };
         Ok(Self {
             to,
@@ -147,9 +171,12 @@ impl Parcel {
             draft.plan.fill("reference", reference);
         }
         draft.plan.press("search", "press_quotes", &data)?;
-        draft
-            .plan
-            .choose("quote-", &format!("choose-{}", self.service), "choose_service", &data)?;
+        draft.plan.choose(
+            "quote-",
+            &format!("choose-{}", self.service),
+            "choose_service",
+            &data,
+        )?;
         draft.plan.press("book", "book_shipment", &data)?;
         draft.effect();
         draft.want(Wanted::added(
@@ -177,7 +204,7 @@ fn counted(draft: &mut Draft, supply: &Supply) -> (Article, u32) {
         .filter(|article| article.pieces >= article.least)
         .collect();
     let article = (*dice::pick(&mut draft.rng, &full)).clone();
-    let less = dice::between(&mut draft.rng, 1, article.pieces.min(9).max(1));
+    let less = dice::between(&mut draft.rng, 1, article.pieces.clamp(1, 9));
     let pieces = article.pieces - less;
     (article, pieces)
 }
@@ -257,7 +284,11 @@ pub(super) fn receive(seed: u64) -> Result<Goal, AppsError> {
 pub(super) fn other_supplier(seed: u64) -> Result<Goal, AppsError> {
     let mut draft = Draft::new(Family::OtherSupplier, seed);
     let supply = draft.supply()?;
-    let open: Vec<&Order> = supply.orders.iter().filter(|order| order.status == "open").collect();
+    let open: Vec<&Order> = supply
+        .orders
+        .iter()
+        .filter(|order| order.status == "open")
+        .collect();
     let order = (*dice::pick(&mut draft.rng, &open)).clone();
     let article = supply.article(order.article).cloned().ok_or_else(no_answer)?;
     let others: Vec<&Offer> = supply
@@ -265,7 +296,11 @@ pub(super) fn other_supplier(seed: u64) -> Result<Goal, AppsError> {
         .into_iter()
         .filter(|offer| offer.supplier != order.supplier)
         .collect();
-    let offer = (*others.iter().min_by_key(|offer| offer.cents).ok_or_else(no_answer)?).clone();
+    let offer = (*others
+        .iter()
+        .min_by_key(|offer| offer.cents)
+        .ok_or_else(no_answer)?)
+    .clone();
     let data = json!({
         "order": order.number, "old": order.supplier, "article": article.name, "quantity": order.quantity,
         "supplier": offer.supplier, "list": offers_in_words(&others, &draft),
@@ -278,7 +313,14 @@ pub(super) fn other_supplier(seed: u64) -> Result<Goal, AppsError> {
     draft.effect();
     want_status(&mut draft, &supply, &order, "cancelled");
     draft.plan.press("home", "to_offers", &data)?;
-    place_order(&mut draft, &article, &offer, order.quantity, "choose_offer_other", &data)?;
+    place_order(
+        &mut draft,
+        &article,
+        &offer,
+        order.quantity,
+        "choose_offer_other",
+        &data,
+    )?;
     draft.finish(App::Suppliers, "goal_other_supplier", &data)
 }
 
@@ -290,13 +332,24 @@ pub(super) fn day(seed: u64) -> Result<Goal, AppsError> {
     let short = supply.short().cloned().ok_or_else(no_answer)?;
     let quantity = 10 * dice::between(&mut draft.rng, 5, 40);
     let offers = supply.offers_for(short.id);
-    let offer = (*offers.iter().min_by_key(|offer| offer.cents).ok_or_else(no_answer)?).clone();
+    let offer = (*offers
+        .iter()
+        .min_by_key(|offer| offer.cents)
+        .ok_or_else(no_answer)?)
+    .clone();
     let data = json!({
         "article": short.name, "quantity": quantity, "supplier": offer.supplier,
         "list": offers_in_words(&offers, &draft),
     });
     draft.go(App::Suppliers, "next_order", &data)?;
-    place_order(&mut draft, &short, &offer, quantity, "choose_offer_cheapest", &data)?;
+    place_order(
+        &mut draft,
+        &short,
+        &offer,
+        quantity,
+        "choose_offer_cheapest",
+        &data,
+    )?;
     let parcel = Parcel::random(&mut draft, &supply)?;
     draft.go(App::Shipping, "next_parcel", &parcel.data(""))?;
     parcel.send(&mut draft, "")?;

@@ -110,7 +110,9 @@ fn save(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let title = visit.fields.text("title")?;
     let day = visit.fields.day("date")?;
     let time = visit.fields.time("time")?;
-    let time = time.map_or_else(String::new, |time| format!("{:02}:{:02}", time.hour(), time.minute()));
+    let time = time.map_or_else(String::new, |time| {
+        format!("{:02}:{:02}", time.hour(), time.minute())
+    });
     visit.db.execute(
         "INSERT INTO entry (title, day, time) VALUES (?, ?, ?)",
         params![title, day.to_string(), time],

@@ -89,7 +89,11 @@ fn results(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let wanted = city.to_lowercase();
     let hotels: Vec<Json> = hotels
         .into_iter()
-        .filter(|hotel| hotel["city"].as_str().is_some_and(|name| name.to_lowercase() == wanted))
+        .filter(|hotel| {
+            hotel["city"]
+                .as_str()
+                .is_some_and(|name| name.to_lowercase() == wanted)
+        })
         .collect();
     visit.page(
         "hotels/results.html",
@@ -139,7 +143,9 @@ fn booking(visit: &Visit<'_>, row: &Row<'_>) -> rusqlite::Result<Json> {
 }
 
 fn query(rest: &str) -> String {
-    format!("SELECT {COLUMNS}, booking.id, day, nights FROM hotel JOIN booking ON booking.hotel = hotel.id {rest}")
+    format!(
+        "SELECT {COLUMNS}, booking.id, day, nights FROM hotel JOIN booking ON booking.hotel = hotel.id {rest}"
+    )
 }
 
 fn booked(visit: &Visit<'_>) -> Result<Answer, Refusal> {
@@ -150,7 +156,10 @@ fn booked(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let part = |name: &str| booking[name].as_str().unwrap_or_default();
     let title = format!("{}, {}", part("name"), part("city"));
     let calendar = visit.new_entry(part("date"), "", &title);
-    visit.page("hotels/booked.html", json!({"booking": booking, "calendar": calendar}))
+    visit.page(
+        "hotels/booked.html",
+        json!({"booking": booking, "calendar": calendar}),
+    )
 }
 
 fn bookings(visit: &Visit<'_>) -> Result<Answer, Refusal> {

@@ -137,7 +137,10 @@ fn book(visit: &Visit<'_>) -> Result<Answer, Refusal> {
             visit.stage.today.to_string()
         ],
     )?;
-    Ok(Answer::Seen(format!("/shipments/{}", visit.db.last_insert_rowid())))
+    Ok(Answer::Seen(format!(
+        "/shipments/{}",
+        visit.db.last_insert_rowid()
+    )))
 }
 
 const SHIPMENTS: &str = "SELECT shipment.id, destination, kilograms, name, reference, status, day

@@ -35,10 +35,20 @@ pub(super) const SCHEMA: &str = "
 const MOST: i64 = 100_000;
 
 pub(super) fn fill(db: &Connection, supply: &Supply) -> rusqlite::Result<()> {
-    let name = |article| supply.article(article).map_or("", |article| article.name.as_str());
+    let name = |article| {
+        supply
+            .article(article)
+            .map_or("", |article| article.name.as_str())
+    };
     let mut insert = db.prepare("INSERT INTO offer VALUES (?, ?, ?, ?, ?)")?;
     for offer in &supply.offers {
-        insert.execute(params![offer.id, offer.supplier, name(offer.article), offer.cents, offer.days])?;
+        insert.execute(params![
+            offer.id,
+            offer.supplier,
+            name(offer.article),
+            offer.cents,
+            offer.days
+        ])?;
     }
     let mut insert = db.prepare("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?)")?;
     for order in &supply.orders {
@@ -90,9 +100,16 @@ fn offers(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let wanted = article.to_lowercase();
     let offers: Vec<Json> = all
         .into_iter()
-        .filter(|offer| offer["article"].as_str().is_some_and(|name| name.to_lowercase().contains(&wanted)))
+        .filter(|offer| {
+            offer["article"]
+                .as_str()
+                .is_some_and(|name| name.to_lowercase().contains(&wanted))
+        })
         .collect();
-    visit.page("suppliers/offers.html", json!({"article": article, "offers": offers}))
+    visit.page(
+        "suppliers/offers.html",
+        json!({"article": article, "offers": offers}),
+    )
 }
 
 fn offer(visit: &Visit<'_>) -> Result<Answer, Refusal> {
@@ -106,11 +123,12 @@ fn offer(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 fn order(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let id = visit.fields.id("offer")?;
     let quantity = visit.fields.number("quantity", 1, MOST)?;
-    let (supplier, article): (String, String) = visit.db.query_row(
-        "SELECT supplier, article FROM offer WHERE id = ?",
-        [id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let (supplier, article): (String, String) =
+        visit
+            .db
+            .query_row("SELECT supplier, article FROM offer WHERE id = ?", [id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
     let last: i64 = visit
         .db
         .query_row("SELECT coalesce(max(id), 0) FROM placed", [], |row| row.get(0))?;

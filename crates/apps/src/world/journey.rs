@@ -203,11 +203,7 @@ fn hotels(rng: &mut ChaCha8Rng, cities: &[String], nights: u32) -> (Vec<Hotel>, 
         let near = dice::different(rng, count, 200, NEAR, 100);
         let far = dice::different(rng, count, NEAR + 300, 6200, 100);
         for at in 0..count {
-            let is_near = if place == 0 {
-                at < 3
-            } else {
-                dice::one_in(rng, 2)
-            };
+            let is_near = if place == 0 { at < 3 } else { dice::one_in(rng, 2) };
             let price = match at {
                 0 if place == 0 => price,
                 // Near, and beyond the limit.
@@ -219,7 +215,11 @@ fn hotels(rng: &mut ChaCha8Rng, cities: &[String], nights: u32) -> (Vec<Hotel>, 
                 name: names.next().unwrap_or_default(),
                 city: city.clone(),
                 stars: dice::between(rng, 2, 5),
-                metres: if is_near { near[at.min(near.len() - 1)] } else { far[at] },
+                metres: if is_near {
+                    near[at.min(near.len() - 1)]
+                } else {
+                    far[at]
+                },
                 breakfast: at == 3 || dice::one_in(rng, 3),
                 price,
             });
@@ -268,7 +268,11 @@ fn entries(rng: &mut ChaCha8Rng, language: Language, today: Date, day: Date) -> 
         .map(|(day, titles)| Entry {
             title: titles[language.index()].to_owned(),
             day,
-            time: format!("{:02}:{}0", dice::between(rng, 8, 19), dice::pick(rng, &["0", "3"])),
+            time: format!(
+                "{:02}:{}0",
+                dice::between(rng, 8, 19),
+                dice::pick(rng, &["0", "3"])
+            ),
         })
         .collect()
 }
@@ -306,8 +310,14 @@ mod tests {
             let flights = journey.flights_on(&journey.city, journey.day);
             let direct = journey.cheapest_direct(&journey.city, journey.day).unwrap();
             let cheapest = flights.iter().map(|flight| flight.price).min().unwrap();
-            assert!(cheapest < direct.price, "a trap for those who look at prices alone");
-            let same = flights.iter().filter(|flight| flight.price == direct.price).count();
+            assert!(
+                cheapest < direct.price,
+                "a trap for those who look at prices alone"
+            );
+            let same = flights
+                .iter()
+                .filter(|flight| flight.price == direct.price)
+                .count();
             assert_eq!(same, 1);
         }
     }

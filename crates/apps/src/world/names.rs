@@ -62,7 +62,14 @@ pub(super) const ARTICLES: [[&str; 3]; 14] = [
 ];
 
 pub(super) const SUPPLIERS: [&str; 8] = [
-    "Norda", "Velmat", "Oriel", "Tarsis", "Bluhm", "Kestrel", "Lumen & Co", "Pivot",
+    "Norda",
+    "Velmat",
+    "Oriel",
+    "Tarsis",
+    "Bluhm",
+    "Kestrel",
+    "Lumen & Co",
+    "Pivot",
 ];
 
 /// A carrier's service: carrier and kind.

@@ -114,7 +114,9 @@ impl Supply {
 
     /// The one article of which there are too few pieces.
     pub(crate) fn short(&self) -> Option<&Article> {
-        self.articles.iter().find(|article| article.pieces < article.least)
+        self.articles
+            .iter()
+            .find(|article| article.pieces < article.least)
     }
 
     pub(crate) fn article(&self, id: i64) -> Option<&Article> {
@@ -123,7 +125,11 @@ impl Supply {
 
     /// The offers for an article, as the app lists them.
     pub(crate) fn offers_for(&self, article: i64) -> Vec<&Offer> {
-        let mut offers: Vec<&Offer> = self.offers.iter().filter(|offer| offer.article == article).collect();
+        let mut offers: Vec<&Offer> = self
+            .offers
+            .iter()
+            .filter(|offer| offer.article == article)
+            .collect();
         offers.sort_by(|one, other| one.supplier.cmp(&other.supplier));
         offers
     }
@@ -159,7 +165,11 @@ fn articles(rng: &mut ChaCha8Rng, names: Vec<String>) -> Vec<Article> {
                 id: place as i64 + 1,
                 number: format!("A-{}", numbers[place]),
                 name,
-                shelf: format!("{}{}", dice::pick(rng, &["A", "B", "C", "D"]), dice::between(rng, 1, 9)),
+                shelf: format!(
+                    "{}{}",
+                    dice::pick(rng, &["A", "B", "C", "D"]),
+                    dice::between(rng, 1, 9)
+                ),
                 pieces,
                 least,
             }
@@ -204,7 +214,10 @@ fn orders(rng: &mut ChaCha8Rng, articles: &[Article], offers: &[Offer]) -> Vec<O
         .zip(statuses)
         .enumerate()
         .map(|(place, ((number, article), status))| {
-            let offers: Vec<&Offer> = offers.iter().filter(|offer| offer.article == article.id).collect();
+            let offers: Vec<&Offer> = offers
+                .iter()
+                .filter(|offer| offer.article == article.id)
+                .collect();
             Order {
                 id: place as i64 + 1,
                 number: format!("PO-{number}"),
@@ -280,7 +293,10 @@ mod tests {
         for seed in 0..200 {
             let mut rng = dice::seeded("supplies", seed);
             let supply = Supply::random(&mut rng, Language::English, date(2027, 5, 3));
-            let short = supply.articles.iter().filter(|article| article.pieces < article.least);
+            let short = supply
+                .articles
+                .iter()
+                .filter(|article| article.pieces < article.least);
             assert_eq!(short.count(), 1);
             assert!(supply.arrived().is_some());
             for article in &supply.articles {
@@ -289,8 +305,11 @@ mod tests {
                 assert_eq!(offers.iter().filter(|offer| offer.cents == cheapest).count(), 1);
             }
             for kilograms in [1, 20, 60] {
-                let mut prices: Vec<u32> =
-                    supply.services.iter().map(|service| service.price(kilograms)).collect();
+                let mut prices: Vec<u32> = supply
+                    .services
+                    .iter()
+                    .map(|service| service.price(kilograms))
+                    .collect();
                 prices.sort_unstable();
                 prices.dedup();
                 assert_eq!(prices.len(), supply.services.len());

@@ -93,3 +93,76 @@ fn bad_requests_get_a_page_that_says_so() {
     assert_eq!(large.status, 413);
     assert_eq!(visitor.differences().len(), 1, "nothing was booked by any of it");
 }
+
+/// Every page of every app, as far as links lead.
+#[test]
+fn every_link_leads_to_a_page_in_every_language() {
+    for family in [Family::Trip, Family::Day] {
+        for language in Language::ALL {
+            let goal = (0..100)
+                .map(|seed| Goal::new(family, seed).unwrap())
+                .find(|goal| goal.language() == language)
+                .unwrap();
+            let visitor = Visitor::new(goal);
+            for app in family.suite().apps() {
+                let mut open = vec!["/".to_owned()];
+                let mut seen = Vec::new();
+                while let Some(path) = open.pop().filter(|_| seen.len() < 25) {
+                    let page = visitor.get(app, &path);
+                    assert_eq!(page.status, 200, "{} {path}: {}", app.name(), page.body);
+                    assert!(page.body.contains("id=\"heading\""), "{}", page.body);
+                    let links = page
+                        .body
+                        .split("href=\"")
+                        .skip(1)
+                        .filter_map(|rest| rest.split('"').next());
+                    let links = links.map(|link| link.replace("&amp;", "&").replace("&#x2f;", "/"));
+                    for link in links.filter(|link| link.starts_with('/') && *link != "/style.css") {
+                        if !seen.contains(&link) && !open.contains(&link) {
+                            open.push(link);
+                        }
+                    }
+                    seen.push(path);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_title_that_is_markup_stays_text() {
+    let visitor = Visitor::new(Goal::new(Family::Entry, 1).unwrap());
+    let answer = visitor.post(
+        App::Calendar,
+        "/save",
+        "title=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E&date=2027-05-12&time=",
+    );
+    let page = visitor.get(App::Calendar, answer.location());
+    assert!(page.body.contains("&lt;img"), "{}", page.body);
+    assert!(!page.body.contains("<img"), "{}", page.body);
+    let form = visitor.get(App::Calendar, "/new?title=%22%3E%3Cscript%3E&date=2027-05-12");
+    assert!(!form.body.contains("\"><script>"), "{}", form.body);
+}
+
+#[test]
+fn bad_forms_of_the_other_apps_get_a_page_too() {
+    let visitor = Visitor::new(Goal::new(Family::Day, 1).unwrap());
+    for (app, path, form, status) in [
+        (App::Stock, "/count", "article=1&pieces=-1", 400),
+        (App::Stock, "/count", "article=1&pieces=many", 400),
+        (App::Stock, "/receive", "article=1&more=1000000", 409),
+        (App::Stock, "/receive", "article=77&more=1", 404),
+        (App::Suppliers, "/order", "offer=1&quantity=0", 400),
+        (App::Suppliers, "/order", "offer=12345&quantity=1", 404),
+        (App::Suppliers, "/cancel", "order=99", 404),
+        (App::Shipping, "/book", "service=1&to=&kilograms=1", 400),
+        (App::Shipping, "/book", "service=1&to=Rome&kilograms=501", 400),
+        (App::Shipping, "/book", "service=99&to=Rome&kilograms=1", 404),
+    ] {
+        let answer = visitor.post(app, path, form);
+        assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
+        assert!(answer.body.contains("</html>"), "{path}: {}", answer.body);
+    }
+    let untouched = Visitor::new(visitor.goal.clone()).differences();
+    assert_eq!(visitor.differences(), untouched);
+}
