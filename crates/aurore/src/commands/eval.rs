@@ -20,6 +20,7 @@ use crate::models::ModelChoice;
 use crate::rules;
 use crate::style::{Look, Style};
 use crate::tasks::{BUNDLED, MiniWob, Site, Task};
+use crate::workflows::SuiteChoice;
 use crate::worksite::{Hands, Outcome, Worksite};
 
 /// Options of `aurore eval`.
@@ -36,7 +37,7 @@ pub struct Args {
     family: Vec<String>,
     /// Workflows: the families of these apps alone.
     #[arg(long = "suite", id = "of_suite", value_name = "APPS", value_enum)]
-    of_suite: Option<workflows::SuiteChoice>,
+    of_suite: Option<SuiteChoice>,
     /// Workflows: the apps' own expert decides, not a model. Fails unless every goal is met and no question is one
     /// too many.
     #[arg(long, conflicts_with_all = ["model", "script"])]
@@ -85,7 +86,7 @@ impl Args {
 
 /// Seeds from the first up to, but without, the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seeds {
+pub(super) struct Seeds {
     text: String,
     first: u64,
     end: u64,
@@ -103,6 +104,16 @@ impl Seeds {
     /// and fewer, where an episode is long.
     fn few() -> Self {
         Self::held_out(10)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.end - self.first
+    }
+
+    /// Each of them.
+    pub(super) fn all(&self) -> std::ops::Range<u64> {
+        self.first..self.end
     }
 
     fn held_out(count: u64) -> Self {
@@ -228,8 +239,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     print_head(global);
     for task in &tasks {
         let mut tally = Tally::default();
-        let progress = progress(seeds.end - seeds.first, &task.name);
-        for seed in seeds.first..seeds.end {
+        let progress = progress(seeds.count(), &task.name);
+        for seed in seeds.all() {
             if global.is_interrupted() {
                 break;
             }
@@ -347,7 +358,7 @@ fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Tas
         .collect()
 }
 
-fn progress(episodes: u64, task: &str) -> ProgressBar {
+pub(super) fn progress(episodes: u64, task: &str) -> ProgressBar {
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new(episodes);
     if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} (about {eta} left)")
@@ -359,13 +370,13 @@ fn progress(episodes: u64, task: &str) -> ProgressBar {
 }
 
 /// The folder of the episodes' journals, removed at the end unless it was named.
-struct Scratch {
-    folder: PathBuf,
+pub(super) struct Scratch {
+    pub(super) folder: PathBuf,
     keep: bool,
 }
 
 impl Scratch {
-    fn new(named: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(super) fn new(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let keep = named.is_some();
         let folder = match named {
             Some(folder) => folder,

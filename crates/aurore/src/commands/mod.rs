@@ -12,6 +12,7 @@ mod keys;
 mod policy;
 mod quality;
 mod quantize;
+mod record;
 mod replay;
 mod run;
 mod runs;
@@ -53,6 +54,8 @@ pub enum Command {
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
     Eval(eval::Args),
+    /// Record the expert's workflows as training data.
+    Record(record::Args),
     /// Show what this machine offers, what is missing and how to get it.
     Doctor(doctor::Args),
     /// Show or check the journal of a run.
@@ -82,6 +85,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Quality(args) => quality::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
+        Command::Record(args) => record::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
         Command::Replay(args) => replay::run(args, global),
         Command::Runs(args) => runs::run(args, global),

@@ -35,6 +35,53 @@ fn the_expert_meets_every_goal_and_asks_only_about_consequences() {
 }
 
 #[test]
+fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
+    let program = Program::new();
+    let record = [
+        "record", "--out", "episodes", "--family", "count", "--seeds", "1", "--json",
+    ];
+    let said = program.run(&record);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.json_lines()[0]["episodes"], 1);
+
+    let folder = program.home().join("episodes/count-1");
+    let text = std::fs::read_to_string(folder.join("episode.jsonl")).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (head, steps) = lines.split_first().unwrap();
+    assert_eq!(
+        (&head["format"], &head["version"]),
+        (&"aurore-episode".into(), &1.into())
+    );
+    assert_eq!(head["steps"], steps.len());
+    for step in steps {
+        let frame = std::fs::read(folder.join(step["frame"].as_str().unwrap())).unwrap();
+        assert!(frame.starts_with(b"\x89PNG"));
+        for words in ["thinking", "intent", "expect", "result"] {
+            assert!(!step[words].as_str().unwrap().is_empty(), "{words}: {step}");
+        }
+        if let (Some(point), Some(bounds)) = (step["point"].as_array(), step["target"]["box"].as_array()) {
+            let number = |value: &Value| value.as_i64().unwrap();
+            for side in 0..2 {
+                let (at, from, length) = (
+                    number(&point[side]),
+                    number(&bounds[side]),
+                    number(&bounds[side + 2]),
+                );
+                assert!((from..from + length).contains(&at), "{step}");
+            }
+        }
+    }
+    let last = steps.last().unwrap();
+    assert_eq!(last["action"]["arguments"]["action"], "terminate");
+
+    let again = program.run(&record);
+    assert_eq!(again.json_lines()[0]["episodes"], 0);
+}
+
+#[test]
 fn whoever_does_nothing_meets_no_goal() {
     let program = Program::new();
     let script = program.file(

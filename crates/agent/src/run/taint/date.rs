@@ -38,8 +38,11 @@ fn read(text: &str) -> Option<(&str, usize, u32)> {
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     let whole = parts.next().is_none() && (year.len(), month.len(), day.len()) == (4, 2, 2);
     let (month, day) = (month.parse().ok()?, day.parse().ok()?);
-    (whole && year.bytes().all(|byte| byte.is_ascii_digit()) && (1..=12).contains(&month) && (1..=31).contains(&day))
-        .then_some((year, month, day))
+    (whole
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day))
+    .then_some((year, month, day))
 }
 
 /// A day beside its month, in either order.
@@ -50,7 +53,8 @@ fn in_words(goal: &str, month: usize, day: u32) -> bool {
         .filter(|word| !word.is_empty() && !BETWEEN.contains(word))
         .collect();
     words.windows(2).any(|pair| {
-        (is_day(pair[0], day) && names.contains(&pair[1])) || (names.contains(&pair[0]) && is_day(pair[1], day))
+        (is_day(pair[0], day) && names.contains(&pair[1]))
+            || (names.contains(&pair[0]) && is_day(pair[1], day))
     })
 }
 
@@ -106,7 +110,14 @@ mod tests {
         ] {
             assert!(!is_named("2027-05-12", goal), "{goal}");
         }
-        for text in ["2027-05", "27-05-12", "2027-13-12", "2027-05-12-01", "x027-05-12", "evil.test/12"] {
+        for text in [
+            "2027-05",
+            "27-05-12",
+            "2027-13-12",
+            "2027-05-12-01",
+            "x027-05-12",
+            "evil.test/12",
+        ] {
             assert!(!is_named(text, "12 may, evil.test"), "{text}");
         }
     }

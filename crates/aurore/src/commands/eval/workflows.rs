@@ -4,29 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use aurore_agent::{EndKind, Journal};
-use aurore_apps::{Family, Goal, Suite};
+use aurore_apps::Goal;
 
 use super::{Args, Scratch, Seeds, Tally, print_head, print_line, progress};
 use crate::brains::{self, Mind};
-use crate::failure::hinted;
 use crate::global::Global;
 use crate::rules;
-use crate::workflows::{ExpertBrain, Verdict, Workshop};
+use crate::workflows::{ExpertBrain, Verdict, Workshop, families};
 use crate::worksite::Worksite;
 
 /// A workflow may take so many steps if no other limit is named; the expert needs at most 25.
 const STEPS: u32 = 40;
 
-/// Which apps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum SuiteChoice {
-    Journey,
-    SupplyChain,
-}
-
 /// Runs the suite. With the expert it fails unless every goal is met and no question is one too many.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let families = choose(args)?;
+    let names: Vec<&str> = args.families().collect();
+    let families = families(&names, args.of_suite)?;
     let seeds = match &args.seeds {
         Some(seeds) => seeds.clone(),
         None => Seeds::few(),
@@ -52,8 +45,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     print_head(global);
     for family in families {
         let mut tally = Tally::default();
-        let bar = progress(seeds.end - seeds.first, family.name());
-        for seed in seeds.first..seeds.end {
+        let bar = progress(seeds.count(), family.name());
+        for seed in seeds.all() {
             if global.is_interrupted() {
                 break;
             }
@@ -146,34 +139,4 @@ fn complain(goal: &Goal, verdict: &Verdict, many: Option<&str>) {
     if let Some(many) = many {
         eprintln!("  {many}");
     }
-}
-
-fn choose(args: &Args) -> anyhow::Result<Vec<Family>> {
-    let of_suite = |family: &Family| match args.of_suite {
-        None => true,
-        Some(SuiteChoice::Journey) => family.suite() == Suite::Journey,
-        Some(SuiteChoice::SupplyChain) => family.suite() == Suite::SupplyChain,
-    };
-    let known: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
-    for name in args.families().filter(|name| *name != "all") {
-        if !known.contains(&name) {
-            return Err(hinted(
-                format!("there is no family of goals `{name}`"),
-                format!("there are: {}", known.join(", ")),
-            ));
-        }
-    }
-    let all = args.families().next().is_none() || args.families().any(|name| name == "all");
-    let chosen: Vec<Family> = Family::ALL
-        .into_iter()
-        .filter(|family| all || args.families().any(|name| name == family.name()))
-        .filter(of_suite)
-        .collect();
-    if chosen.is_empty() {
-        return Err(hinted(
-            "the suite has none of these families of goals",
-            "name the other suite, or no suite at all",
-        ));
-    }
-    Ok(chosen)
 }
