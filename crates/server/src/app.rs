@@ -7,6 +7,7 @@ use aurore_chat::Chat;
 use aurore_engine::Scheduler;
 
 use crate::Keys;
+use crate::fetch::{Fetcher, PictureHosts};
 use crate::page::Doors;
 use crate::problem::{Kind, Problem};
 use crate::responses::{Background, Responses, Retention};
@@ -40,6 +41,8 @@ pub struct Options {
     pub pulse: Duration,
     /// Where responses are kept; in memory if `None`.
     pub responses: Option<Responses>,
+    /// Where pictures that requests name by address are fetched from; nothing is fetched if `None`.
+    pub pictures: Option<PictureHosts>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             patience: Duration::from_secs(30),
             pulse: Duration::from_secs(10),
             responses: None,
+            pictures: None,
         }
     }
 }
@@ -81,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) responses: Responses,
     pub(crate) background: Background,
     pub(crate) doors: Doors,
+    pub(crate) fetcher: Option<Fetcher>,
 }
 
 impl Served {
@@ -88,6 +93,7 @@ impl Served {
     pub fn new(chat: Arc<Chat>, scheduler: Scheduler, options: Options) -> Self {
         let kept = options.responses.clone();
         let responses = kept.unwrap_or_else(|| Responses::memory(Retention::default()));
+        let fetcher = options.pictures.clone().map(Fetcher::new);
         let parts = Parts {
             chat,
             scheduler,
@@ -96,6 +102,7 @@ impl Served {
             responses,
             background: Background::default(),
             doors: Doors::default(),
+            fetcher,
         };
         Self { app: Arc::new(parts) }
     }

@@ -14,6 +14,7 @@ mod body;
 mod caller;
 mod conversation;
 mod dialect;
+mod fetch;
 mod guard;
 mod ids;
 mod keys;
@@ -36,6 +37,7 @@ mod watch;
 mod work;
 
 pub use app::{Options, Served};
+pub use fetch::{BadHost, PictureHosts};
 pub use keys::{KeyRecord, KeyStore, KeyStoreError, Keys, NewKey, Scope, UnknownScope};
 pub use listen::Server;
 pub use responses::{Responses, Retention, StoreError};

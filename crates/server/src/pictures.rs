@@ -7,12 +7,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use crate::problem::Problem;
 
-/// A picture from a `data:` address. Nothing is ever fetched.
+/// A picture from a `data:` address. What was fetched for the request has become one.
 pub(crate) fn from_url(url: &str, param: &str) -> Result<DecodedImage, Problem> {
     let Some(rest) = url.strip_prefix("data:") else {
         let scheme: String = url.chars().take_while(|letter| *letter != ':').take(12).collect();
         let message = format!(
-            "this server fetches nothing ({scheme:?}): send the picture itself as data:image/png;base64,…"
+            "this server fetches nothing ({scheme:?}): send the picture itself as data:image/png;base64,…, or start the \
+             server with --fetch-images HOST"
         );
         return Err(Problem::invalid(param, message));
     };

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::body::read_json;
 use crate::dialect::{Dialect, json_response};
+use crate::fetch;
 use crate::openai;
 use crate::problem::Problem;
 use crate::work;
@@ -55,7 +56,7 @@ pub(crate) async fn detokenize(State(served): State<App>, request: Request) -> R
 }
 
 async fn cut(served: &App, request: Request) -> Result<Response, Problem> {
-    let request: Tokenize = read_json(request, &served.options).await?;
+    let request: Tokenize = fetch::read(request, served).await?;
     served.check_model(request.model.as_deref())?;
     let spellings = request.return_token_strs.unwrap_or(false);
     let owned = served.clone();

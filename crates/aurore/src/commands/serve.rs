@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_engine::{Limits, Scheduler};
-use aurore_server::{Keys, Options, Responses, Retention, Served, Server};
+use aurore_server::{Keys, Options, PictureHosts, Responses, Retention, Served, Server};
 use serde_json::json;
 
 use crate::disk_cache;
@@ -49,6 +49,10 @@ pub struct Args {
     /// Where pages in browsers come from that may ask, as http://HOST:PORT. May be repeated.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Hosts from which pictures are fetched that requests name by address, as example.org or example.org:8443. Without any
+    /// nothing is fetched.
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    fetch_images: Vec<String>,
     /// Answers that are written together; more requests wait.
     #[arg(long, default_value_t = 16, value_name = "N")]
     batch: usize,
@@ -92,6 +96,13 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let (keys, printed) = keys(&args)?;
+    let pictures = match &args.fetch_images[..] {
+        [] => None,
+        hosts => Some(
+            PictureHosts::new(hosts.iter().map(|host| host.trim()))
+                .with_hint("--fetch-images names no hosts", "separate them by commas")?,
+        ),
+    };
     let listener = TcpListener::bind((args.host, args.port)).with_hint(
         &format!("cannot listen on {}:{}", args.host, args.port),
         "another program may listen there: choose another --port, or 0 for a free one",
@@ -146,6 +157,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         max_tokens: args.max_tokens,
         patience: Duration::from_secs(args.patience),
         responses: responses(&args)?,
+        pictures,
         ..Options::default()
     };
     let served = Served::new(talker.chat().clone(), scheduler, options);

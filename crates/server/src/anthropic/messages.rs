@@ -9,10 +9,9 @@ use super::encode::{Collected, Events};
 use super::request::Create;
 use crate::answers::{Answers, stream};
 use crate::app::App;
-use crate::body::read_json;
 use crate::dialect::{Dialect, json_response};
 use crate::problem::Problem;
-use crate::work;
+use crate::{fetch, work};
 
 pub(crate) async fn messages(State(served): State<App>, request: Request) -> Response {
     match answer(&served, request).await {
@@ -29,7 +28,7 @@ pub(crate) async fn count_tokens(State(served): State<App>, request: Request) ->
 }
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
-    let request: Create = read_json(request, &served.options).await?;
+    let request: Create = fetch::read(request, served).await?;
     served.check_model(request.model.as_deref())?;
     let is_stream = request.stream.unwrap_or(false);
     let owned = served.clone();
@@ -53,7 +52,7 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
 }
 
 async fn count(served: &App, request: Request) -> Result<Response, Problem> {
-    let request: Create = read_json(request, &served.options).await?;
+    let request: Create = fetch::read(request, served).await?;
     served.check_model(request.model.as_deref())?;
     let owned = served.clone();
     let tokens = work::apart(move || convert::ask(request)?.count(&owned)).await?;

@@ -8,11 +8,10 @@ use super::encode::{Chunks, Collected, Head, completion};
 use super::request::Chat;
 use crate::answers::{Answers, stream};
 use crate::app::{App, now};
-use crate::body::read_json;
 use crate::dialect::{Dialect, json_response};
 use crate::problem::Problem;
 use crate::shapes::StreamOptions;
-use crate::{ids, work};
+use crate::{fetch, ids, work};
 
 pub(crate) async fn chat(State(served): State<App>, request: Request) -> Response {
     match answer(&served, request).await {
@@ -22,7 +21,7 @@ pub(crate) async fn chat(State(served): State<App>, request: Request) -> Respons
 }
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
-    let request: Chat = read_json(request, &served.options).await?;
+    let request: Chat = fetch::read(request, served).await?;
     served.check_model(request.model.as_deref())?;
     let count = convert::count(request.n)?;
     let is_stream = request.stream.unwrap_or(false);

@@ -14,11 +14,11 @@ use super::telling::Telling;
 use super::{convert, items};
 use crate::answers::{Answers, Encoder, stream};
 use crate::app::{App, now};
-use crate::body::{read_json, typed};
+use crate::body::typed;
 use crate::dialect::{Dialect, json_response};
 use crate::problem::Problem;
 use crate::reading::{Piece, Reading};
-use crate::{caller, ids, work};
+use crate::{caller, fetch, ids, work};
 
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Response {
     match answer(&app, request).await {
@@ -28,7 +28,7 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Response
 }
 
 async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
-    let body: Value = read_json(request, &app.options).await?;
+    let body: Value = fetch::read(request, app).await?;
     let input = items::named(&body["input"]);
     let request: Create = typed(body)?;
     app.check_model(request.model.as_deref())?;

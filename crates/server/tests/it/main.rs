@@ -19,6 +19,7 @@ mod computer;
 mod contract;
 mod conversations;
 mod errors;
+mod fetch;
 mod fuzz;
 mod guard;
 mod kept;
