@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aurore_chat::Chat;
 use aurore_engine::Scheduler;
+use aurore_policy::Rules;
 
 use crate::Keys;
 use crate::fetch::{Fetcher, PictureHosts};
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) background: Background,
     pub(crate) doors: Doors,
     pub(crate) fetcher: Option<Fetcher>,
+    /// What calls of the client's screen are judged by.
+    pub(crate) rules: Arc<Rules>,
 }
 
 impl Served {
@@ -103,6 +106,7 @@ impl Served {
             background: Background::default(),
             doors: Doors::default(),
             fetcher,
+            rules: Arc::new(Rules::builtin()),
         };
         Self { app: Arc::new(parts) }
     }

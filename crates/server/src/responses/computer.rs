@@ -35,6 +35,11 @@ pub(super) struct Screen {
     pub(super) lists: bool,
 }
 
+/// The action of a call, if it is one of the screen's.
+pub(super) fn action(call: &ToolCall, frame: Size) -> Option<Action> {
+    screen::action(call, frame, OFFERED)
+}
+
 /// An action in OpenAI's words; `None` for one that has none.
 pub(super) fn write(call: &ToolCall, frame: Size) -> Option<Value> {
     let held = |modifiers: &[Modifier]| -> Value {
@@ -44,7 +49,7 @@ pub(super) fn write(call: &ToolCall, frame: Size) -> Option<Value> {
             .collect()
     };
     let middle = Point::new(frame.width as i32 / 2, frame.height as i32 / 2);
-    let mut action = match screen::action(call, frame, OFFERED)? {
+    let mut action = match action(call, frame)? {
         Action::Click {
             button,
             count,

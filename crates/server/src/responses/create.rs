@@ -1,6 +1,5 @@
 //! `POST /v1/responses`.
 
-use aurore_action::Size;
 use aurore_chat::Message;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -9,8 +8,10 @@ use serde_json::{Value, json};
 use super::computer::Screen;
 use super::growing::{Growing, Keep};
 use super::kept::unknown;
+use super::output::Desk;
 use super::request::Create;
 use super::telling::Telling;
+use super::told::Told;
 use super::{convert, items};
 use crate::answers::{Answers, Encoder, stream};
 use crate::app::{App, now};
@@ -42,7 +43,7 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
     }
     let object = skeleton(app, &request);
     let owned = app.clone();
-    let (readings, screen) = work::apart(move || begin(&owned, request)).await?;
+    let (readings, desk) = work::apart(move || begin(&owned, request)).await?;
     let mut answers = Answers::new(readings);
     let owner = caller::owner();
     let keep = Keep {
@@ -51,7 +52,7 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
         always: is_background,
     };
     let mut growing = Growing::new(app, object, is_kept.then_some(keep));
-    growing.output.screen = screen;
+    growing.output.desk = desk;
     if is_background {
         return in_background(app, growing, answers, owner, is_stream);
     }
@@ -99,29 +100,35 @@ fn in_background(
     })
 }
 
-type Begun = (Vec<Reading>, Option<(Screen, Size)>);
+type Begun = (Vec<Reading>, Option<Desk>);
 
 fn begin(app: &App, mut request: Create) -> Result<Begun, Problem> {
     let screen = convert::screen(&request);
     let earlier = match &request.previous_response_id {
         Some(id) => earlier(app, id, screen)?,
-        None => Vec::new(),
+        None => Told::on(screen),
     };
     if request.store.unwrap_or(true) {
         // Nothing is computed that could not be kept.
         app.responses.check()?;
     }
     let instructions = request.instructions.take();
-    let mut ask = convert::ask(request, earlier)?;
+    let (mut ask, safety) = convert::ask(request, earlier)?;
     if let Some(instructions) = instructions {
         ask.messages.insert(0, Message::system(instructions));
     }
-    let screen = screen.map(|screen| (screen, crate::screen::frame(screen.declared, &ask.messages)));
-    Ok((ask.begin(app, 1)?, screen))
+    let desk = screen.map(|screen| Desk {
+        screen,
+        frame: crate::screen::frame(screen.declared, &ask.messages),
+        safety,
+        model: app.options.name.clone(),
+        rules: app.rules.clone(),
+    });
+    Ok((ask.begin(app, 1)?, desk))
 }
 
 /// The conversation up to a response.
-fn earlier(app: &App, id: &str, screen: Option<Screen>) -> Result<Vec<Message>, Problem> {
+fn earlier(app: &App, id: &str, screen: Option<Screen>) -> Result<Told, Problem> {
     let unknown = || unknown(id, "previous_response_id");
     let sight = caller::sight();
     let object = app.responses.find(id, &sight)?.ok_or_else(unknown)?;
@@ -129,7 +136,7 @@ fn earlier(app: &App, id: &str, screen: Option<Screen>) -> Result<Vec<Message>, 
         let message = format!("the response {id:?} is still being made: wait for its end, or cancel it");
         return Err(Problem::invalid("previous_response_id", message));
     }
-    items::messages(
+    items::told(
         app.responses.items(id, &sight, true)?.ok_or_else(unknown)?,
         screen,
     )

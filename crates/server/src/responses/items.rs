@@ -1,12 +1,11 @@
 //! Items as they are kept and listed.
 
-use aurore_chat::Message;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::computer::Screen;
-use super::convert::add;
 use super::request::Item;
+use super::told::Told;
 use crate::ids;
 use crate::problem::{Kind, Problem};
 
@@ -38,20 +37,20 @@ pub(super) fn named(input: &Value) -> Vec<Value> {
     items
 }
 
-/// The messages that kept items tell.
+/// What kept items tell.
 ///
 /// # Errors
 /// When they are not what they were when they were kept.
-pub(super) fn messages(items: Vec<Value>, screen: Option<Screen>) -> Result<Vec<Message>, Problem> {
-    let mut messages = Vec::new();
+pub(super) fn told(items: Vec<Value>, screen: Option<Screen>) -> Result<Told, Problem> {
+    let mut told = Told::on(screen);
     for item in items {
         let item = Item::deserialize(&item).map_err(|error| {
             let message = format!("a kept response is damaged: {error}");
             Problem::new(Kind::Storage, message).coded("storage_failed")
         })?;
-        add("previous_response_id", item, screen, &mut messages)?;
+        told.add("previous_response_id", item)?;
     }
-    Ok(messages)
+    Ok(told)
 }
 
 /// Most items of a page.

@@ -9,8 +9,10 @@ mod items;
 mod kept;
 mod output;
 mod request;
+mod safety;
 mod store;
 mod telling;
+mod told;
 
 pub(crate) use background::Background;
 pub(crate) use create::create;

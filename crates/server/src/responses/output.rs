@@ -1,12 +1,16 @@
 //! The items of an answer as they are written, and the events that tell of them.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use aurore_action::Size;
 use aurore_chat::ToolCall;
+use aurore_policy::Rules;
 use serde_json::{Value, json};
 
 use super::computer::{self, Screen};
+use super::request::Check;
+use super::safety::Safety;
 use crate::ids;
 
 /// Items, the last of which may be open still.
@@ -16,8 +20,19 @@ pub(super) struct Output {
     open: Option<Open>,
     /// Events so far.
     pub(super) events: usize,
-    /// The screen that the client operates, and the size of the frame that calls point into.
-    pub(super) screen: Option<(Screen, Size)>,
+    /// The screen that the client operates.
+    pub(super) desk: Option<Desk>,
+}
+
+/// A screen that the client operates, and what calls are judged by.
+pub(super) struct Desk {
+    pub(super) screen: Screen,
+    /// The size of the frame that calls point into.
+    pub(super) frame: Size,
+    pub(super) safety: Safety,
+    /// Who wants to act.
+    pub(super) model: String,
+    pub(super) rules: Arc<Rules>,
 }
 
 /// An item that is being written.
@@ -146,11 +161,14 @@ impl Output {
 
     /// A call that operates the client's screen, in the dialect's words.
     fn on_screen(&self, call: &ToolCall) -> Option<Value> {
-        let (screen, frame) = self.screen?;
-        let action = computer::write(call, frame)?;
+        let desk = self.desk.as_ref()?;
+        let action = computer::write(call, desk.frame)?;
+        let deed = computer::action(call, desk.frame)?;
+        let checks = desk.safety.checks(&deed, &desk.model, &desk.rules);
+        let checks: Vec<Value> = checks.iter().map(Check::object).collect();
         let mut item = json!({"type": "computer_call", "id": ids::fresh("cu_"), "call_id": ids::fresh("call_"),
-            "pending_safety_checks": [], "status": "completed"});
-        if screen.lists {
+            "pending_safety_checks": checks, "status": "completed"});
+        if desk.screen.lists {
             item["actions"] = json!([action]);
         } else {
             item["action"] = action;
@@ -186,5 +204,52 @@ impl Output {
             .iter()
             .map(|open| open.item("in_progress", &json!([open.part(&open.text)])));
         self.done.iter().cloned().chain(open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aurore_action::{Action, Button, Point};
+
+    use super::*;
+
+    #[test]
+    fn what_a_person_should_look_at_stands_in_the_call() {
+        let frame = Size {
+            width: 100,
+            height: 100,
+        };
+        let click = Action::Click {
+            button: Button::Left,
+            count: 1,
+            at: Point::new(3, 4),
+            modifiers: Vec::new(),
+        };
+        for (action, count) in [(click, 1), (Action::Screenshot, 0)] {
+            let mut output = Output {
+                desk: Some(Desk {
+                    screen: Screen {
+                        declared: None,
+                        lists: false,
+                    },
+                    frame,
+                    safety: Safety::default(),
+                    model: "nano".to_owned(),
+                    rules: Arc::new(Rules::builtin()),
+                }),
+                ..Output::default()
+            };
+            let mut events = String::new();
+            output.call(&crate::screen::call(&action, frame), &mut events);
+            let items = output.take();
+            assert_eq!(items[0]["type"], "computer_call", "{items}");
+            let checks = items[0]["pending_safety_checks"].as_array().unwrap();
+            assert_eq!(checks.len(), count, "{items}");
+            for check in checks {
+                assert!(check["id"].as_str().unwrap().starts_with("cu_sc_"));
+                assert!(check["code"].is_string() && check["message"].is_string());
+                assert_eq!(events.matches(check["id"].as_str().unwrap()).count(), 2);
+            }
+        }
     }
 }

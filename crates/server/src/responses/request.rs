@@ -48,6 +48,18 @@ pub(crate) struct Item {
     pub(crate) action: Option<Map<String, Value>>,
     pub(crate) actions: Option<Vec<Map<String, Value>>>,
     pub(crate) current_url: Option<String>,
+    pub(crate) call_id: Option<String>,
+    pub(crate) pending_safety_checks: Option<Vec<Check>>,
+    pub(crate) acknowledged_safety_checks: Option<Vec<Check>>,
+}
+
+/// Something that a person should look at before a call is carried out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseCheck")]
+pub(crate) struct Check {
+    pub(crate) id: String,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// What a call gave.

@@ -57,6 +57,23 @@ fn openai_items_go_there_and_back() {
             "{more}"
         );
     }
+    // What a person should look at is acknowledged before the conversation goes on.
+    let check = json!({"id": "cu_sc_1", "code": "tier-2-ask", "message": "it acts on a page whose origin is not known"});
+    let call = json!({"type": "computer_call", "call_id": "c1", "pending_safety_checks": [check],
+        "action": {"type": "click", "button": "left", "x": 3, "y": 30}});
+    let mut answered = told(call.clone());
+    answered["input"][2]["acknowledged_safety_checks"] = json!([check]);
+    assert_eq!(ask(answered).status, 200);
+    let refused = ask(told(call));
+    let error = &refused.json()["error"];
+    assert_eq!(
+        (refused.status, &error["param"], &error["code"]),
+        (
+            400,
+            &json!("input[2].acknowledged_safety_checks"),
+            &json!("safety_check_not_acknowledged")
+        )
+    );
     // A call that must come is an item of the screen's, or at least a call that says what was wanted.
     let choice = json!({"type": "computer_use_preview"});
     let whole =
@@ -64,9 +81,12 @@ fn openai_items_go_there_and_back() {
     let item = whole["output"].as_array().unwrap().last().unwrap();
     if item["type"] == "computer_call" {
         assert!(
-            item["action"]["type"].is_string() && item["pending_safety_checks"] == json!([]),
+            item["action"]["type"].is_string() && item["pending_safety_checks"].is_array(),
             "{item}"
         );
+        let mut seen = seen.clone();
+        seen["call_id"] = item["call_id"].clone();
+        seen["acknowledged_safety_checks"] = item["pending_safety_checks"].clone();
         let more = json!({"previous_response_id": whole["id"], "input": [seen]});
         assert_eq!(ask(more).status, 200);
     } else {
