@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use aurore_checkpoint::{Checkpoint, Files};
@@ -11,29 +11,44 @@ use sha2::{Digest, Sha256};
 
 use crate::{folders, models, size};
 
-/// Bytes of the disk that are left free for others.
-const SPARE: u64 = 1 << 30;
+/// What `serve` is asked to keep on disk.
+#[derive(clap::Args)]
+pub struct Wanted {
+    /// Disk space for what was read, so that it is known after a restart: 500MB, 4GB, or 0 for none.
+    #[arg(long, default_value = "8GB", value_name = "SIZE", value_parser = size)]
+    pub cache_disk: u64,
+    /// Folder for it; the user's folder of caches if absent. Whoever can read it could learn of conversations.
+    #[arg(long, value_name = "DIR")]
+    pub cache_folder: Option<PathBuf>,
+    /// Most of it that is written in an hour, for a disk wears with what is written to it; 0 for no limit.
+    #[arg(long, default_value = "10GB", value_name = "SIZE", value_parser = size)]
+    pub cache_writes: u64,
+    /// Space of the disk that it leaves free for others; 0 for none.
+    #[arg(long, default_value = "1GB", value_name = "SIZE", value_parser = size)]
+    pub cache_spare: u64,
+}
 
 /// A size for the cache, where 0 means none.
-pub fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, String> {
     if text == "0" { Ok(0) } else { size::parse(text) }
 }
 
 /// What is kept of what a model reads, if it is wanted, there is a place for it, and the model and this program can be told
 /// from others. A warning says why not.
-pub fn limits(bytes: u64, folder: Option<&Path>, model: &str) -> Option<DiskLimits> {
-    if bytes == 0 {
+pub fn limits(wanted: &Wanted, model: &str) -> Option<DiskLimits> {
+    if wanted.cache_disk == 0 {
         return None;
     }
-    let Some(folder) = folder.map_or_else(folders::cache, |folder| Some(folder.to_path_buf())) else {
+    let Some(folder) = wanted.cache_folder.clone().or_else(folders::cache) else {
         tracing::warn!("nothing is kept on disk: there is no home folder; name one with --cache-folder");
         return None;
     };
     match models::open(model).and_then(|checkpoint| Ok(identity(&checkpoint)?)) {
         Ok(identity) => Some(DiskLimits {
             folder: folder.join("prefix"),
-            bytes,
-            spare: SPARE,
+            bytes: wanted.cache_disk,
+            spare: wanted.cache_spare,
+            hourly: Some(wanted.cache_writes).filter(|bytes| *bytes > 0),
             identity,
         }),
         Err(error) => {
@@ -87,6 +102,8 @@ fn digest(mut file: File) -> std::io::Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -117,12 +134,19 @@ mod tests {
         assert_eq!(size("0"), Ok(0));
         assert_eq!(size("2GB"), Ok(2_000_000_000));
         assert!(size("1").is_err());
-        assert_eq!(limits(0, None, "nano"), None);
-        assert_eq!(limits(5, Some(Path::new("x")), "no such model"), None);
-        let limits = limits(5, Some(Path::new("x")), "nano").unwrap();
+        let wanted = |cache_disk, cache_writes| Wanted {
+            cache_disk,
+            cache_folder: Some(PathBuf::from("x")),
+            cache_writes,
+            cache_spare: 3,
+        };
+        assert_eq!(limits(&wanted(0, 0), "nano"), None);
+        assert_eq!(limits(&wanted(5, 0), "no such model"), None);
+        let with = |writes| limits(&wanted(5, writes), "nano").unwrap();
         assert_eq!(
-            (limits.folder.as_path(), limits.bytes),
-            (Path::new("x/prefix"), 5)
+            (with(7).folder.as_path(), with(7).bytes, with(7).spare),
+            (Path::new("x/prefix"), 5, 3)
         );
+        assert_eq!((with(7).hourly, with(0).hourly), (Some(7), None));
     }
 }

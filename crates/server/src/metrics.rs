@@ -138,7 +138,7 @@ fn text(served: &App) -> String {
 }
 
 /// Figures of the cache on disk.
-fn disk(disk: &DiskStatistics) -> [(&'static str, &'static str, &'static str, f64); 6] {
+fn disk(disk: &DiskStatistics) -> [(&'static str, &'static str, &'static str, f64); 7] {
     [
         (
             "disk_cache_bytes",
@@ -175,6 +175,12 @@ fn disk(disk: &DiskStatistics) -> [(&'static str, &'static str, &'static str, f6
             "counter",
             "States that could not be written to disk.",
             disk.failed as f64,
+        ),
+        (
+            "disk_cache_held_back_total",
+            "counter",
+            "States that were not written because the hour's bytes were.",
+            disk.held_back as f64,
         ),
     ]
 }

@@ -62,12 +62,8 @@ pub struct Args {
     /// Memory for conversations and the cache of what was read, in gigabytes; half of what is free if absent.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
-    /// Disk space for what was read, so that it is known after a restart: 500MB, 4GB, or 0 for none.
-    #[arg(long, default_value = "8GB", value_name = "SIZE", value_parser = disk_cache::size)]
-    cache_disk: u64,
-    /// Folder for it; the user's folder of caches if absent. Whoever can read it could learn of conversations.
-    #[arg(long, value_name = "DIR")]
-    cache_folder: Option<PathBuf>,
+    #[command(flatten)]
+    disk: disk_cache::Wanted,
     /// File of kept responses; `responses.sqlite` in the user's data folder if absent.
     #[arg(long, value_name = "FILE")]
     responses: Option<PathBuf>,
@@ -125,7 +121,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let weights = engine.model().memory_bytes() as u64;
     let context = engine.context();
     let longest = memory.saturating_sub(plan.state()) / plan.kv_per_token.max(1);
-    let disk = disk_cache::limits(args.cache_disk, args.cache_folder.as_deref(), &args.model.model);
+    let disk = disk_cache::limits(&args.disk, &args.model.model);
     let kept = disk
         .as_ref()
         .map(|disk| (disk.bytes, disk.folder.display().to_string()));

@@ -16,6 +16,7 @@ fn disk(folder: &TempDir) -> DiskLimits {
         folder: folder.path().join("cache"),
         bytes: 1 << 30,
         spare: 0,
+        hourly: None,
         identity: b"golden".to_vec(),
     }
 }
@@ -228,6 +229,16 @@ fn a_disk_that_refuses_breaks_nothing() {
     assert_eq!(cached, [0, 960, 0]);
     assert!(of_disk(&after).failed > 0);
     assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+    // Worn enough for this hour: what was begun is written, and nothing after it.
+    let worn = DiskLimits {
+        hourly: Some(1),
+        ..disk(&folder)
+    };
+    let (cached, after) = ask_once(worn, &[&text(300, 3), &long]);
+    let after = of_disk(&after);
+    assert_eq!((cached, after.states, after.failed), (vec![0, 0], 1, 0));
+    assert!(after.held_back > 0);
+    fs::remove_dir_all(folder.path().join("cache")).unwrap();
     // No folder can be made.
     fs::write(folder.path().join("file"), "").unwrap();
     let blocked = DiskLimits {

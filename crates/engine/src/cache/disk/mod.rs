@@ -9,9 +9,13 @@
 mod file;
 mod index;
 mod key;
+mod ration;
 mod reader;
 mod shelf;
 mod writer;
+
+#[cfg(test)]
+mod fuzz_tests;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -37,6 +41,8 @@ pub struct DiskLimits {
     pub bytes: u64,
     /// Bytes of the disk that are left free for others.
     pub spare: u64,
+    /// Most bytes that are written in an hour, for a disk wears with them; no limit if absent.
+    pub hourly: Option<u64>,
     /// Whatever changes the bits of a state and is not known here: checkpoint, formats of the weights, program. The
     /// network's configuration, its format of keys and values, and the instruction set are known.
     pub identity: Vec<u8>,
@@ -57,6 +63,8 @@ pub struct DiskStatistics {
     pub damaged: u64,
     /// States that could not be written.
     pub failed: u64,
+    /// States that were not written because the hour's bytes were.
+    pub held_back: u64,
 }
 
 /// The cache on disk.
@@ -120,7 +128,7 @@ impl Disk {
         };
         let (writes, write_jobs) = sync_channel(QUEUE);
         let (reads, read_jobs) = channel();
-        let writer = writer::Writer::new(Arc::clone(&shelf));
+        let writer = writer::Writer::new(Arc::clone(&shelf), limits.hourly);
         let reader = reader::Reader::new(Arc::clone(&shelf), Arc::clone(model));
         let threads = [
             thread("aurore-keep", move || writer.run(&write_jobs)),

@@ -26,7 +26,7 @@ impl Reader {
     }
 
     /// The deepest state that can be read. Damage on the way to one leads to the next one before it.
-    fn restore(&self, path: &[PathKey], base: Option<&Snapshot>) -> Option<Snapshot> {
+    pub(super) fn restore(&self, path: &[PathKey], base: Option<&Snapshot>) -> Option<Snapshot> {
         let known = base.map_or(0, Snapshot::len) / Snapshot::EVERY;
         let mut most = path.len();
         loop {

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aurore_model::Snapshot;
 
 use super::file::{HEAD, Kind};
 use super::key::PathKey;
+use super::ration::Ration;
 use super::shelf::Shelf;
 use super::{Jobs, Write};
 
@@ -18,16 +20,18 @@ const LONGEST: u32 = 256;
 pub(super) struct Writer {
     shelf: Arc<Shelf>,
     buffer: Vec<u8>,
+    ration: Ration,
     /// States to pass over, and how many were passed over last time.
     skip: u32,
     skipped: u32,
 }
 
 impl Writer {
-    pub(super) fn new(shelf: Arc<Shelf>) -> Self {
+    pub(super) fn new(shelf: Arc<Shelf>, hourly: Option<u64>) -> Self {
         Self {
             shelf,
             buffer: Vec::new(),
+            ration: Ration::new(hourly, Instant::now()),
             skip: 0,
             skipped: 0,
         }
@@ -52,6 +56,10 @@ impl Writer {
         if self.skip > 0 {
             self.skip -= 1;
             self.shelf.count(|statistics| statistics.failed += 1);
+            return;
+        }
+        if !self.ration.allows(Instant::now()) {
+            self.shelf.count(|statistics| statistics.held_back += 1);
             return;
         }
         match self.write(path, snapshot) {
@@ -83,18 +91,22 @@ impl Writer {
             }
             self.start();
             if snapshot.write_block(number, &mut self.buffer) {
-                self.shelf
-                    .write(Kind::Block, *key, number + 1, &mut self.buffer)?;
+                self.put(Kind::Block, *key, number + 1)?;
             }
         }
         if !self.shelf.index().has(Kind::State, last) {
             self.start();
             snapshot.write_state(&mut self.buffer);
-            self.shelf
-                .write(Kind::State, *last, path.len(), &mut self.buffer)?;
+            self.put(Kind::State, *last, path.len())?;
         }
         // All of one age, so that the end goes before what leads to it.
         self.shelf.used(path);
+        Ok(())
+    }
+
+    fn put(&mut self, kind: Kind, key: PathKey, blocks: usize) -> io::Result<()> {
+        self.shelf.write(kind, key, blocks, &mut self.buffer)?;
+        self.ration.spend(self.buffer.len());
         Ok(())
     }
 
