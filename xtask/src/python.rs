@@ -28,7 +28,14 @@ const CLIENTS: Set = Set {
     folder: "clients-venv",
 };
 
-/// Makes sure that what the server is tested with is there as pinned. The tests compare the list that is left in an
+/// Playwright drives the page of a watched run.
+const WATCH: Set = Set {
+    what: "Playwright",
+    requirements: "crates/aurore/tests/watch/requirements.txt",
+    folder: "watch-venv",
+};
+
+/// Makes sure that what the server and the watch page are tested with is there as pinned. The tests compare the list that is left in an
 /// environment.
 ///
 /// # Errors
@@ -36,7 +43,8 @@ const CLIENTS: Set = Set {
 pub(crate) fn ensure() -> anyhow::Result<()> {
     packages::ensure_curl()?;
     CONTRACT.ensure()?;
-    CLIENTS.ensure()
+    CLIENTS.ensure()?;
+    WATCH.ensure()
 }
 
 impl Set {

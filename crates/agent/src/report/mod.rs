@@ -7,6 +7,7 @@ mod aside;
 mod frame;
 mod step;
 mod text;
+mod timeline;
 
 use std::fmt::Write;
 
@@ -32,6 +33,8 @@ struct RunView {
     began_ms: i64,
     lasted_ms: i64,
     steps: Vec<(DecisionRecord, Option<ResultRecord>)>,
+    /// When each step was written down as decided and as over, in milliseconds since 1970 UTC.
+    times: Vec<(i64, Option<i64>)>,
     /// What others did meanwhile, each with the number of steps before it.
     asides: Vec<(usize, Record)>,
     end: Option<EndRecord>,
@@ -95,6 +98,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         began_ms,
         lasted_ms: records.last().map_or(0, |record| record.at_ms) - began_ms,
         steps: Vec::new(),
+        times: Vec::new(),
         asides: Vec::new(),
         end: None,
         chain: match verification.problems.first() {
@@ -110,10 +114,16 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         match record.event {
             Event::Start(start) => view.start = Some(start),
             Event::Resume(_) => view.end = None,
-            Event::Decision(decision) => view.steps.push((*decision, None)),
+            Event::Decision(decision) => {
+                view.steps.push((*decision, None));
+                view.times.push((record.at_ms, None));
+            }
             Event::Result(result) => {
                 if let Some((_, open)) = view.steps.last_mut() {
                     *open = Some(result);
+                }
+                if let Some((_, over)) = view.times.last_mut() {
+                    *over = Some(record.at_ms);
                 }
             }
             Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
@@ -196,9 +206,11 @@ fn write_run(page: &mut String, journal: &Journal, index: usize, view: &RunView)
             escape(&capital(&end.end.message))
         );
     }
+    timeline::write(page, index, view);
     page.push_str("</header>\n");
-    for (index, (decision, result)) in view.steps.iter().enumerate() {
-        aside::write(page, view, index);
+    for (place, (decision, result)) in view.steps.iter().enumerate() {
+        aside::write(page, view, place);
+        let _ = write!(page, "<a id=\"{}\"></a>", timeline::anchor(index, place));
         step::write(page, journal, decision, result.as_ref())?;
     }
     aside::write(page, view, view.steps.len());

@@ -9,7 +9,7 @@ use super::{
     frame::{self, Marks},
     text::{duration, escape},
 };
-use crate::{DecisionRecord, Journal, JournalError, ResultRecord, StepOutcome, describe_action};
+use crate::{DecisionRecord, Journal, JournalError, ResultRecord, StepOutcome, clock, describe_action};
 
 /// A decision, its verdict and what came of it, beside the frame that it was made on.
 pub(super) fn write(
@@ -62,7 +62,13 @@ pub(super) fn write(
         } else {
             format!(": {}", approval.note)
         };
-        item(page, "Asked", &format!("{said}, said {}{note}", approval.by), "");
+        let when = clock::utc(approval.at_ms);
+        item(
+            page,
+            "Asked",
+            &format!("{said}, said {} at {when} UTC{note}", approval.by),
+            "",
+        );
     }
     match result {
         Some(result) => {

@@ -3,8 +3,8 @@ use aurore_policy::{Decision, Layer, RuleRef, Tier, VerdictRecord};
 
 use super::{ReportOptions, html};
 use crate::{
-    Budgets, DecisionRecord, End, EndKind, EndRecord, Event, Journal, ResultRecord, StartRecord, StepOutcome,
-    journal::sha256,
+    Approval, Budgets, DecisionRecord, End, EndKind, EndRecord, Event, Journal, Order, OrderRecord,
+    ResultRecord, StartRecord, StepOutcome, journal::sha256,
 };
 
 const HOSTILE: &str = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{202e}";
@@ -123,5 +123,73 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
         "default-src 'none'",
     ] {
         assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_time_line_says_where_the_time_went_and_leads_to_each_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::in_folder(folder.path()).unwrap();
+    let run = journal.new_run().unwrap();
+    let picture = frame();
+    let decision = |step, allowed| DecisionRecord {
+        step,
+        frame: picture.id.clone(),
+        size: picture.size,
+        url: None,
+        origin: "https://a.example".into(),
+        title: String::new(),
+        thinking: String::new(),
+        intent: String::new(),
+        expect: String::new(),
+        action: Some(Action::Back),
+        target: None,
+        verdict: None,
+        facts: None,
+        approval: Some(Approval {
+            allowed,
+            by: "ann".into(),
+            note: "dear".into(),
+            at_ms: 951_782_400_000,
+        }),
+        perform: allowed,
+        tokens: 7,
+        seconds: 1.5,
+    };
+    for (step, allowed, outcome) in [(1, true, StepOutcome::Done), (2, false, StepOutcome::Refused)] {
+        journal
+            .append(
+                &run,
+                &Event::Decision(Box::new(decision(step, allowed))),
+                &[&picture],
+            )
+            .unwrap();
+        let result = ResultRecord {
+            step,
+            outcome,
+            result: "Done.".into(),
+            frame: None,
+            seconds: 4.0,
+        };
+        journal.append(&run, &Event::Result(result), &[]).unwrap();
+        for order in [Order::Take, Order::GiveBack] {
+            let by = "ann".to_owned();
+            journal
+                .append(&run, &Event::Order(OrderRecord { order, by, step }), &[])
+                .unwrap();
+        }
+    }
+    let page = html(&journal, &[run], &ReportOptions::default()).unwrap();
+    for part in [
+        "<a class=\"good\" href=\"#run-0-step-1\"",
+        "<a class=\"bad\" href=\"#run-0-step-2\"",
+        "<a id=\"run-0-step-2\"></a>",
+        "<i class=\"thought\" style=\"flex-grow:1500\"></i>",
+        "<i class=\"waited\"",
+        "Yes, said ann at 2000-02-29 00:00:00 UTC: dear",
+        "Taken over by hand by ann",
+        "Given back by ann",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
     }
 }

@@ -51,6 +51,9 @@ pub struct Args {
     /// Most questions.
     #[arg(long, default_value_t = 20, value_name = "N")]
     max_questions: u32,
+    /// How long a question waits for its answer; then it is a no.
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    answer_seconds: u64,
     #[command(flatten)]
     watch: WatchChoice,
     /// Put questions to this program instead of the terminal: JSON on its input, JSON from its output.
@@ -138,6 +141,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             steps: args.max_steps,
             time: Duration::from_secs(args.max_minutes.saturating_mul(60)),
             questions: args.max_questions,
+            answer_time: Duration::from_secs(args.answer_seconds),
             ..Budgets::default()
         },
     };
@@ -179,6 +183,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(match outcome.end.kind {
         _ if outcome.end.is_success() => ExitCode::SUCCESS,
         EndKind::Refused => ExitCode::from(EXIT_REFUSED),
+        EndKind::Stopped => ExitCode::FAILURE,
         _ if outcome.is_refused() => ExitCode::from(EXIT_REFUSED),
         _ => ExitCode::FAILURE,
     })

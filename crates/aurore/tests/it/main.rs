@@ -24,4 +24,5 @@ mod rules;
 mod serve;
 #[cfg(nano_embedded)]
 mod soak;
+mod watch;
 mod workflows;

@@ -29,7 +29,7 @@ pub(crate) fn enter(doors: &Doors, request: &Request, more: &str) -> Response {
         }
     };
     // Not a redirect: a browser that came from another site would not send its new cookie along with one.
-    let refresh = r#"<meta http-equiv="refresh" content="0; url=/">"#;
+    let refresh = r#"<link rel="icon" type="image/svg+xml" href="/icon.svg"><meta http-equiv="refresh" content="0; url=/">"#;
     let mut response = simple("Opening", r#"<a href="/">Go on</a>"#, refresh);
     let name = cookie_name(request.headers());
     let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");

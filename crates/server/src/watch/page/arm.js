@@ -17,9 +17,9 @@ export function arm(watched, buttons, changed) {
   let armedAt = null;
   const pressed = new WeakSet();
   const set = (armed) => {
+    for (const button of buttons) button.disabled = !armed;
     if (armed === (armedAt !== null)) return;
     armedAt = armed ? performance.now() : null;
-    for (const button of buttons) button.disabled = !armed;
     changed(armed);
   };
   const observer = new IntersectionObserver(([entry]) => { inView = entry.intersectionRatio > 0.9; }, { threshold: [0, 0.95] });
@@ -32,7 +32,8 @@ export function arm(watched, buttons, changed) {
       return;
     }
     since ??= now;
-    if (now - since >= SEEN && now - lastPress >= IDLE) set(true);
+    // Once armed they stay so, also while somebody writes a word to the model.
+    set(armedAt !== null || (now - since >= SEEN && now - lastPress >= IDLE));
   }, EVERY);
   for (const button of buttons) {
     button.disabled = true;

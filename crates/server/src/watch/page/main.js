@@ -61,7 +61,7 @@ function draw() {
   const live = picked === null;
   const step = state.steps.get(picked ?? state.current);
   showQuestion(state.question, state.look?.size);
-  showStep(step, live && !state.end);
+  showStep(step, live && !state.end, state.hands.filter((hand) => hand.step === step?.number));
   // The question says all of this, and more.
   byId("now").hidden = live && state.question?.step === step?.number;
   showPlan(state.plan);

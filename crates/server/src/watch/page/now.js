@@ -27,12 +27,18 @@ function asked(approval) {
     el("span", { class: "by" }, `${reveal(approval.by)}, ${when}`), el("p", { class: "why" }, note.trim()));
 }
 
+function handed(hand) {
+  const [kind, word] = OUTCOMES[hand.outcome] ?? ["calm", hand.outcome];
+  const said = kind === "good" ? "" : ` (${word}${hand.result ? `: ${reveal(hand.result)}` : ""})`;
+  return el("li", {}, reveal(hand.words), el("span", { class: "why" }, said));
+}
+
 let before = "";
 
 // Shows a step. `live`: it is the one under way.
-export function showStep(step, live) {
+export function showStep(step, live, byHand) {
   const place = byId("now");
-  const key = JSON.stringify([step, live]);
+  const key = JSON.stringify([step, live, byHand.length]);
   if (key === before) return;
   before = key;
   const name = el("h2", { id: "now-name" }, step ? `Step ${step.number}` : "Nothing decided yet");
@@ -55,6 +61,7 @@ export function showStep(step, live) {
         el("code", {}, reveal(`${verdict.rule.layer}/${verdict.rule.name}`)),
         el("p", { class: "why" }, `${capital(reveal(verdict.why))}. ${capital(reveal(verdict.rule.reason))}.`)) : []),
       ...(step.approval ? asked(step.approval) : []),
+      ...(byHand.length ? item("By hand", el("ul", { class: "hand-list" }, ...byHand.map(handed))) : []),
       ...(step.outcome ? item("Result", chip(OUTCOMES[step.outcome] ?? ["calm", step.outcome]), result ? el("p", { class: "why" }, result) : null) : [])));
   if (live) thinking.scrollTop = thinking.scrollHeight;
 }

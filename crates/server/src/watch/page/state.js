@@ -4,7 +4,7 @@ export function fresh() {
   return {
     run: null, goal: "", principal: "", budgets: null, began: 0,
     look: null, steps: new Map(), current: 0, question: null, plan: null,
-    mode: "running", wanted: "running", hands: [], end: null, ended: 0, last: 0,
+    mode: "running", wanted: "running", hands: [], holds: [], end: null, ended: 0, last: 0,
   };
 }
 
@@ -62,6 +62,9 @@ const on = {
   },
   mode(state, event) {
     state.mode = event.mode;
+    const last = state.holds.at(-1);
+    if (last && !last.to) last.to = event.at_ms;
+    if (event.mode !== "running") state.holds.push({ from: event.at_ms });
   },
   hand(state, event) {
     state.hands.push(event);
@@ -93,4 +96,9 @@ export function doing(state) {
   const now = state.steps.get(state.current);
   if (now && !now.over && now.acting) return ["acts", "acting"];
   return ["thinks", "thinking"];
+}
+
+// Milliseconds of a stretch of time in which the run was held.
+export function held(state, from, to) {
+  return state.holds.reduce((sum, hold) => sum + Math.max(0, Math.min(to, hold.to ?? to) - Math.max(from, hold.from)), 0);
 }
