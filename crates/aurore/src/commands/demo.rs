@@ -1,5 +1,7 @@
 //! `aurore demo`: several goals in a real browser, on the embedded model, with a report at the end.
 
+mod journey;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,6 +29,9 @@ pub struct Args {
     model: ModelChoice,
     #[command(flatten)]
     browser: BrowserChoice,
+    /// Instead: a flight, a hotel and a calendar, in three apps, decided by the apps' own expert.
+    #[arg(long, conflicts_with_all = ["model", "goals", "miniwob", "no_miniwob", "scripts"])]
+    journey: bool,
     /// Only these goals: names of pages, with commas between.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     goals: Vec<String>,
@@ -90,6 +95,9 @@ struct Goal {
 
 /// Runs the command. Exit code 0 when every goal went as expected.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    if args.journey {
+        return journey::run(&args, global);
+    }
     let began = Instant::now();
     let miniwob = if args.no_miniwob {
         None

@@ -82,6 +82,23 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
 }
 
 #[test]
+fn the_demo_makes_a_journey_over_three_apps() {
+    let program = Program::new();
+    let said = program.run(&["demo", "--journey", "--json", "--report", "journey.html"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let lines = said.json_lines();
+    let outcome = lines.iter().find(|line| line["event"] == "outcome").unwrap();
+    assert_eq!(outcome["differences"], Value::Array(Vec::new()));
+    let origins: std::collections::BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| line["step"]["target"]["origin"].as_str())
+        .collect();
+    assert_eq!(origins.len(), 3, "{origins:?}");
+    let report = std::fs::read_to_string(program.home().join("journey.html")).unwrap();
+    assert!(report.contains("cheapest direct flight"));
+}
+
+#[test]
 fn whoever_does_nothing_meets_no_goal() {
     let program = Program::new();
     let script = program.file(
