@@ -42,6 +42,9 @@ pub struct Form {
     pub fields: Vec<FieldKind>,
     /// Whether this target submits it.
     pub submits: bool,
+    /// What the button says that Enter in one of its fields presses, if it has one.
+    #[serde(default)]
+    pub button: Option<String>,
 }
 
 /// What an action would hit, as far as the platform can tell. All texts are the page's own: data, never orders.

@@ -79,6 +79,7 @@ mod tests {
                 method: "post".into(),
                 fields: fields.to_vec(),
                 submits: !fields.is_empty(),
+                ..Form::default()
             }),
             ..Target::default()
         }

@@ -53,6 +53,15 @@ pub(super) fn submitting(form: &Form, target: &Target, context: &Context) -> Cla
             format!("sends a password or payment data to {destination} in the clear"),
         ));
     }
+    // Enter in a field presses the form's button, whatever that says.
+    if let Some(button) = form.button.as_ref().filter(|_| target.field != FieldKind::None) {
+        let pressed = Target {
+            role: "button".to_owned(),
+            label: button.clone(),
+            ..target.clone()
+        };
+        classified = classified.or(super::by_label(&pressed, context));
+    }
     classified
 }
 

@@ -35,6 +35,7 @@ fn field(kind: FieldKind, fields: &[FieldKind], action: &str) -> Target {
             method: "post".to_owned(),
             fields: fields.to_vec(),
             submits: kind == FieldKind::None,
+            ..Form::default()
         }),
         ..target(
             if kind == FieldKind::None {
@@ -209,6 +210,37 @@ fn forms_are_judged_by_what_they_carry_and_where_to() {
         submit(&[FieldKind::Password], "http://shop.example/login", &quiet).0,
         Tier::Always
     );
+}
+
+#[test]
+fn enter_in_a_field_presses_the_forms_button() {
+    let enter = Action::Key {
+        chord: Chord::parse(&["Enter"]).unwrap(),
+    };
+    let typed = Action::Type {
+        text: "12\n".to_owned(),
+    };
+    let quantity = |button: Option<&str>| {
+        let mut target = field(FieldKind::Text, &[FieldKind::Text], SHOP);
+        if let Some(form) = &mut target.form {
+            form.button = button.map(str::to_owned);
+        }
+        target
+    };
+    for action in [&enter, &typed] {
+        let tier_of = |button| tier(action, Some(&quantity(button)), &context("order twelve")).0;
+        assert_eq!(tier_of(Some("Place order")), Tier::Always);
+        assert_eq!(tier_of(Some("Show prices")), Tier::Free);
+        assert_eq!(tier_of(None), Tier::Free);
+    }
+    // A click into the field presses nothing.
+    let clicked = tier(
+        &click(),
+        Some(&quantity(Some("Place order"))),
+        &context("order twelve"),
+    )
+    .0;
+    assert_eq!(clicked, Tier::Free);
 }
 
 #[test]

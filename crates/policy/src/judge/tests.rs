@@ -438,7 +438,7 @@ prop_compose! {
             field,
             origin,
             link,
-            form: form.map(|(action, fields, submits)| Form { action, method: "post".to_owned(), fields, submits }),
+            form: form.map(|(action, fields, submits)| Form { action, method: "post".to_owned(), fields, submits, button: None }),
             agrees,
             ..Target::default()
         }

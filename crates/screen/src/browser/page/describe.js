@@ -118,12 +118,15 @@
         const owner = formOf(element);
         if (!owner) return null;
         const submits = submitter(element) && element.form === owner;
+        // What Enter in a field presses: the first button that submits.
+        const button = Array.from(dom.formElements(owner)).find(submitter);
         const override = (name, own) => submits && dom.has(element, name) ? own : null;
         return {
             action: override('formaction', element.formAction) ?? dom.formAction(owner),
             method: override('formmethod', element.formMethod) ?? dom.formMethod(owner),
             fields: [...new Set(Array.from(dom.formElements(owner)).slice(0, 300).map(aurore.field))].filter((kind) => kind !== 'none'),
             submits,
+            button: button ? aurore.name(button).label : null,
         };
     };
     const link = (element) => {
