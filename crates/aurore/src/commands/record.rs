@@ -7,6 +7,7 @@ use anyhow::Context;
 use aurore_agent::Journal;
 use aurore_apps::Goal;
 use aurore_chat::AgentSettings;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::eval::{Scratch, Seeds, progress};
@@ -61,9 +62,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         let bar = progress(args.seeds.count(), family.name());
         for seed in args.seeds.all() {
             if global.is_interrupted() {
-                bar.finish_and_clear();
-                eprintln!("stopped; what was recorded is whole, and the same command goes on from here");
-                return Ok(ExitCode::FAILURE);
+                return Ok(stopped(&bar));
             }
             let goal = Goal::new(family, seed)?;
             let episode = Episode::of(&goal, &args.out);
@@ -73,11 +72,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             if !wanted || episode.exists() {
                 continue;
             }
-            let verdict = workshop.work(&mut worksite, &goal, None, STEPS, &mut |_| ())?;
+            let verdict = workshop.work(&mut worksite, &goal, None, STEPS, &mut |_| ());
+            if global.is_interrupted() {
+                // Whatever came of it, the stop is why.
+                return Ok(stopped(&bar));
+            }
+            let verdict = verdict?;
             if verdict.is_met() {
                 steps += episode.write(worksite.journal(), &verdict.outcome.run)?;
                 episodes += 1;
-            } else if !global.is_interrupted() {
+            } else {
                 failed += 1;
                 bar.suspend(|| {
                     eprintln!(
@@ -104,4 +108,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn stopped(bar: &ProgressBar) -> ExitCode {
+    bar.finish_and_clear();
+    eprintln!("stopped; what was recorded is whole, and the same command goes on from here");
+    ExitCode::FAILURE
 }

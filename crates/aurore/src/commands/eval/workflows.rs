@@ -56,10 +56,12 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             }
             let goal = Goal::new(family, seed)?;
             let steps = args.max_steps.unwrap_or(STEPS);
-            let verdict = episode(&mut worksite, &mut workshop, &goal, mind.as_mut(), steps)?;
+            let verdict = episode(&mut worksite, &mut workshop, &goal, mind.as_mut(), steps);
             if global.is_interrupted() {
+                // Whatever came of it, the stop is why.
                 break;
             }
+            let verdict = verdict?;
             let many = verdict.questions.too_many(goal.effects);
             if args.expert && (!verdict.is_met() || many.is_some()) {
                 failed += 1;
