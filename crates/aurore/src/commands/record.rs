@@ -20,7 +20,7 @@ use crate::worksite::Worksite;
 /// Options of `aurore record`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where episodes go, a folder each. Those that are there already are not recorded again.
+    /// Where episodes go, a file each with its frames beside it. Those that are there already are not recorded again.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The families of these apps alone.

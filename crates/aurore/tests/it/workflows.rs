@@ -44,19 +44,23 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(said.json_lines()[0]["episodes"], 1);
 
-    let folder = program.home().join("episodes/count-1");
-    let text = std::fs::read_to_string(folder.join("episode.jsonl")).unwrap();
-    let lines: Vec<Value> = text
+    let folder = program.home().join("episodes");
+    let text = std::fs::read_to_string(folder.join("count-1.jsonl")).unwrap();
+    let steps: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let (head, steps) = lines.split_first().unwrap();
     assert_eq!(
-        (&head["format"], &head["version"]),
+        (&steps[0]["format"], &steps[0]["version"]),
         (&"aurore-episode".into(), &1.into())
     );
-    assert_eq!(head["steps"], steps.len());
-    for step in steps {
+    assert_eq!(said.json_lines()[0]["steps"], steps.len());
+    let actions: Vec<&Value> = steps.iter().map(|step| &step["action"]["action"]).collect();
+    for (before, step) in steps.iter().enumerate() {
+        let done: Vec<&Value> = step["done"].as_array().unwrap().iter().collect();
+        assert_eq!(done, actions[..before], "{step}");
+    }
+    for step in &steps {
         let frame = std::fs::read(folder.join(step["frame"].as_str().unwrap())).unwrap();
         assert!(frame.starts_with(b"\x89PNG"));
         for words in ["thinking", "intent", "expect", "result"] {
@@ -74,8 +78,7 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
             }
         }
     }
-    let last = steps.last().unwrap();
-    assert_eq!(last["action"]["arguments"]["action"], "terminate");
+    assert_eq!(*actions.last().unwrap(), "terminate");
 
     let again = program.run(&record);
     assert_eq!(again.json_lines()[0]["episodes"], 0);
