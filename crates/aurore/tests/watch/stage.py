@@ -48,11 +48,14 @@ class Run:
 
     def __init__(self, goal, address, steps, *more):
         home = pathlib.Path(os.environ["AURORE_HOME"])
-        script = home / "script.jsonl"
-        script.write_text("".join(json.dumps(step) + "\n" for step in steps))
-        command = [os.environ["AURORE"], "agent", goal, "--browser", address, "--script", str(script)]
+        (home / "script.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+        command = [os.environ["AURORE"], "agent", goal, "--browser", address, "--script", "script.jsonl"]
         self.program = subprocess.Popen(
-            [*command, "--watch", "--json", *more], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            [*command, "--watch", "--json", *more],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            cwd=home,
+            text=True,
         )
         # A test that fails leaves nothing behind.
         atexit.register(self.program.kill)
@@ -140,5 +143,6 @@ def question(page, words):
 def shot(page, name):
     """A picture for the documentation, where one is wanted."""
     if SHOTS:
+        page.evaluate("() => scrollTo(0, 0)")
         page.wait_for_timeout(300)
         page.screenshot(path=pathlib.Path(SHOTS) / f"{name}.png")
