@@ -85,7 +85,7 @@ def late(chromium):
             const entries = (await (await fetch("/runs/current")).json()).entries;
             const asked = entries.find((entry) => entry.event === "asked");
             const reply = await fetch(`/questions/${asked.id}`, {
-                method: "POST", headers: {"Content-Type": "application/json"},
+                method: "POST", headers: {"Content-Type": "application/json", "X-Aurore-Hand": localStorage.getItem("hand")},
                 body: JSON.stringify({nonce: asked.nonce, answer: "yes"}),
             });
             return [reply.status, (await reply.json()).error.message];

@@ -8,16 +8,29 @@ use super::{Doors, host, simple};
 use crate::dialect::Dialect;
 use crate::problem::{Kind, Problem};
 
-/// Takes a link's token and gives a cookie for it. `more`: how to get another link, HTML.
-pub(crate) fn enter(doors: &Doors, request: &Request, more: &str) -> Response {
+/// Takes a link's token and gives a cookie for it. `more`: how to get another link, HTML; `head`: what the page that
+/// opens then has in its head besides, HTML.
+pub(crate) fn enter(
+    doors: &Doors,
+    request: &Request,
+    more: &str,
+    head: impl FnOnce() -> Result<String, getrandom::Error>,
+) -> Response {
     let token = request
         .uri()
         .query()
         .and_then(|query| query.strip_prefix("token="));
     // Whoever only asks for the head has not come in.
     let is_get = request.method() == Method::GET;
-    let cookie = match token.filter(|_| is_get).map(|token| doors.open(token)) {
-        Some(Ok(Some(cookie))) => cookie,
+    let open = |token: &str| -> Result<Option<(String, String)>, getrandom::Error> {
+        match doors.open(token)? {
+            Some(cookie) => Ok(Some((cookie, head()?))),
+            None => Ok(None),
+        }
+    };
+    let opened = token.filter(|_| is_get).map(open);
+    let (cookie, head) = match opened {
+        Some(Ok(Some(opened))) => opened,
         Some(Err(error)) => {
             return Dialect::OpenAi.refuse(&Problem::new(Kind::Defect, error.to_string()));
         }
@@ -29,8 +42,9 @@ pub(crate) fn enter(doors: &Doors, request: &Request, more: &str) -> Response {
         }
     };
     // Not a redirect: a browser that came from another site would not send its new cookie along with one.
+    // The first is there so that no browser asks for an icon elsewhere.
     let refresh = r#"<link rel="icon" type="image/svg+xml" href="/icon.svg"><meta http-equiv="refresh" content="0; url=/">"#;
-    let mut response = simple("Opening", r#"<a href="/">Go on</a>"#, refresh);
+    let mut response = simple("Opening", r#"<a href="/">Go on</a>"#, &format!("{head}{refresh}"));
     let name = cookie_name(request.headers());
     let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
     if let Ok(value) = HeaderValue::from_str(&cookie) {

@@ -73,7 +73,7 @@ pub(crate) fn locked(problem: &Problem) -> Response {
 /// Takes a link's token and gives a cookie for it.
 pub(crate) async fn enter(State(served): State<App>, request: Request) -> Response {
     let more = "<code>POST /links</code> with a key that may manage gives another one.";
-    entrance::enter(&served.doors, &request, more)
+    entrance::enter(&served.doors, &request, more, || Ok(String::new()))
 }
 
 /// A link for one more browser.

@@ -1,7 +1,7 @@
 //! Who is let in: the right `Host`, no foreign `Origin`, and a browser that came over a link or a key of the agent's.
 
 use axum::extract::{Request, State as Extract};
-use axum::http::{Method, header};
+use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -12,6 +12,9 @@ use crate::guard::{check_host, check_origin, sent_key};
 use crate::keys::Scope;
 use crate::page::{ENTRANCE, entrance, is_for_people, simple};
 use crate::problem::{Kind, Problem};
+
+/// What a page that came over a link shows with everything but a look.
+const HAND: HeaderName = HeaderName::from_static("x-aurore-hand");
 
 /// Who asks, in words, for the journal.
 #[derive(Debug, Clone)]
@@ -61,12 +64,21 @@ fn find(state: &State, request: &Request) -> Result<Who, Problem> {
             }
         },
         None if entrance::has_come_in(&state.doors, request.headers()) => {
-            // A browser says with everything but a look whose page it is that asks.
-            if request.method() == Method::GET || request.headers().contains_key(header::ORIGIN) {
+            if request.method() == Method::GET {
                 return Ok(browser);
             }
-            let message = "a browser must say which page asks: the header `Origin` is missing";
-            return Err(Problem::new(Kind::Forbidden, message).coded("unknown_origin"));
+            // With everything but a look it says whose page asks, and shows what came with the link: the cookie alone
+            // may have been read by another server of this machine.
+            if !request.headers().contains_key(header::ORIGIN) {
+                let message = "a browser must say which page asks: the header `Origin` is missing";
+                return Err(Problem::new(Kind::Forbidden, message).coded("unknown_origin"));
+            }
+            let hand = request.headers().get(HAND).and_then(|value| value.to_str().ok());
+            if hand.is_some_and(|hand| state.hands.knows(hand)) {
+                return Ok(browser);
+            }
+            let message = "this browser may look on and no more: open a new link of the page's in it";
+            return Err(Problem::new(Kind::Forbidden, message).coded("unknown_hand"));
         }
         // Its link is a key of its own.
         None if request.uri().path() == ENTRANCE => return Ok(browser),

@@ -50,6 +50,8 @@ type State = Arc<Parts>;
 struct Parts {
     hub: Hub,
     doors: Doors,
+    /// Secrets of the pages that may do more than look.
+    hands: Doors,
     options: Options,
     /// Changes whenever the hub does.
     news: Sender<()>,
@@ -83,6 +85,7 @@ impl Watch {
         let state = Arc::new(Parts {
             hub,
             doors: Doors::default(),
+            hands: Doors::default(),
             options: Options {
                 keys,
                 connections: CONNECTIONS,

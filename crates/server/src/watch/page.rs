@@ -21,6 +21,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/watch/api.js", JS, include_str!("page/api.js")),
     ("/watch/arm.js", JS, include_str!("page/arm.js")),
     ("/watch/card.js", JS, include_str!("page/card.js")),
+    ("/watch/enter.js", JS, include_str!("page/enter.js")),
     ("/watch/hands.js", JS, include_str!("page/hands.js")),
     ("/watch/main.js", JS, include_str!("page/main.js")),
     ("/watch/now.js", JS, include_str!("page/now.js")),
@@ -51,9 +52,20 @@ async fn index() -> Response {
     file_of("text/html; charset=utf-8", page)
 }
 
-/// Takes a link's token and gives a cookie for it.
+/// Takes a link's token and gives a cookie for it, with which everything can be seen, and a secret for whatever does
+/// more. Browsers send a cookie to every port of a machine; what a page has stored no other port's page can read.
 pub(super) async fn enter(Extract(state): Extract<State>, request: Request) -> Response {
-    entrance::enter(&state.doors, &request, "Whoever is in can make another one.")
+    entrance::enter(
+        &state.doors,
+        &request,
+        "Whoever is in can make another one.",
+        || {
+            let hand = state.hands.admit()?;
+            Ok(format!(
+                "<meta name=\"aurore-hand\" content=\"{hand}\"><script src=\"/watch/enter.js\"></script>"
+            ))
+        },
+    )
 }
 
 /// A link for one more browser.

@@ -68,8 +68,8 @@ impl Site {
         self.send(method, path, &[("x-api-key", &self.agent)], body)
     }
 
-    /// A browser that came over a link: its cookie.
-    fn cookie(&self) -> String {
+    /// A browser that came over a link: its cookie, and what its page keeps.
+    fn browser(&self) -> (String, String) {
         let link = self.watch.link().unwrap();
         let path = link.strip_prefix(&self.watch.origin()).unwrap();
         let mut reply = String::new();
@@ -82,7 +82,9 @@ impl Site {
             .find_map(|line| line.strip_prefix("set-cookie: "))
             .unwrap();
         assert!(cookie.ends_with("; HttpOnly; SameSite=Strict"), "{cookie}");
-        cookie.split(';').next().unwrap().to_owned()
+        let (_, hand) = reply.split_once("<meta name=\"aurore-hand\" content=\"").unwrap();
+        let hand = hand.split('"').next().unwrap();
+        (cookie.split(';').next().unwrap().to_owned(), hand.to_owned())
     }
 
     /// Puts a question, and what comes of it.
@@ -164,7 +166,7 @@ fn question(wait: Duration) -> Question {
 fn only_keys_of_the_agent_and_browsers_with_a_link_come_in() {
     let site = Site::new();
     let own = site.watch.origin();
-    let cookie = site.cookie();
+    let (cookie, hand) = site.browser();
     for path in ["/", "/runs/current", "/frames/0", "/watch/main.js", "/nowhere"] {
         assert_eq!(site.send("GET", path, &[], &Value::Null).status, 401, "{path}");
         let other = site.send("GET", path, &[("x-api-key", &site.infer)], &Value::Null);
@@ -192,10 +194,13 @@ fn only_keys_of_the_agent_and_browsers_with_a_link_come_in() {
         browse("POST", "/runs/current/pause", &[("origin", "null")]).status,
         403
     );
-    assert_eq!(
-        browse("POST", "/runs/current/pause", &[("origin", &own)]).status,
-        200
-    );
+    // The cookie alone, which another server of this machine may have read.
+    let stolen = browse("POST", "/runs/current/pause", &[("origin", &own)]);
+    assert_eq!(stolen.json()["error"]["code"], "unknown_hand", "{stolen:?}");
+    let both = [("origin", own.as_str()), ("x-aurore-hand", hand.as_str())];
+    let guessed = [both[0], ("x-aurore-hand", cookie.as_str())];
+    assert_eq!(browse("POST", "/runs/current/pause", &guessed).status, 403);
+    assert_eq!(browse("POST", "/runs/current/pause", &both).status, 200);
     let preflight = browse(
         "OPTIONS",
         "/runs/current/pause",
@@ -204,7 +209,7 @@ fn only_keys_of_the_agent_and_browsers_with_a_link_come_in() {
     assert_eq!(preflight.status, 403);
     assert!(!preflight.head.contains("access-control"), "{preflight:?}");
     // Whoever is in may let another one in.
-    let link = browse("POST", "/links", &[("origin", &own)]).json();
+    let link = browse("POST", "/links", &both).json();
     assert!(
         link["url"]
             .as_str()
@@ -301,12 +306,16 @@ fn an_answer_after_its_time_is_refused_and_says_so() {
 #[test]
 fn a_browser_cannot_have_answered_before_it_saw_the_question() {
     let site = Site::new();
-    let (cookie, own) = (site.cookie(), site.watch.origin());
+    let ((cookie, hand), own) = (site.browser(), site.watch.origin());
     let waiting = site.question(MINUTE);
     let asked = site.asked();
     let path = format!("/questions/{}", asked["id"].as_str().unwrap());
     let body = json!({"nonce": asked["nonce"], "answer": "stop"});
-    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let headers = [
+        ("cookie", cookie.as_str()),
+        ("origin", own.as_str()),
+        ("x-aurore-hand", hand.as_str()),
+    ];
     // Too soon at first, and then not: how often it is too soon depends on the machine.
     loop {
         let reply = site.send("POST", &path, &headers, &body);

@@ -6,7 +6,8 @@ export async function send(path, body = null) {
   try {
     response = await fetch(path, {
       method: "POST",
-      headers: body === null ? {} : { "Content-Type": "application/json" },
+      // Beside the cookie, which goes to every port of this machine.
+      headers: { "X-Aurore-Hand": localStorage.getItem("hand") ?? "", "Content-Type": "application/json" },
       body: body === null ? null : JSON.stringify(body),
     });
   } catch {
