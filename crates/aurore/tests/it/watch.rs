@@ -54,3 +54,9 @@ fn a_run_is_paused_taken_over_given_back_and_killed() {
 fn stray_presses_and_the_agent_itself_answer_nothing() {
     run("guard.py");
 }
+
+#[cfg(nano_embedded)]
+#[test]
+fn thinking_arrives_while_it_is_thought() {
+    run("stream.py");
+}

@@ -44,12 +44,14 @@ class Shop:
 
 
 class Run:
-    """`aurore agent --watch` with a script."""
+    """`aurore agent --watch` with a script, or the embedded model without one."""
 
     def __init__(self, goal, address, steps, *more):
         home = pathlib.Path(os.environ["AURORE_HOME"])
-        (home / "script.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
-        command = [os.environ["AURORE"], "agent", goal, "--browser", address, "--script", "script.jsonl"]
+        command = [os.environ["AURORE"], "agent", goal, "--browser", address]
+        if steps is not None:
+            (home / "script.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+            command += ["--script", "script.jsonl"]
         self.program = subprocess.Popen(
             [*command, "--watch", "--json", *more],
             stdout=subprocess.PIPE,
