@@ -63,7 +63,7 @@ impl std::fmt::Display for Order {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Pause => "paused",
-            Self::Resume => "went on",
+            Self::Resume => "let go on",
             Self::Take => "taken over by hand",
             Self::GiveBack => "given back",
             Self::Kill => "stopped with the kill switch",
