@@ -365,3 +365,28 @@ fn streams_end_with_the_page_and_viewers_are_counted() {
     // To its end, which comes.
     assert!(BufReader::new(stream).lines().all(|line| line.is_ok()));
 }
+
+#[test]
+fn a_stream_goes_on_where_it_was_lost() {
+    let site = Site::new();
+    for order in ["pause", "resume", "pause"] {
+        let path = format!("/runs/current/{order}");
+        assert_eq!(site.ask("POST", &path, &Value::Null).status, 200);
+    }
+    let first = |path: &str, more: &[(&str, &str)]| {
+        let headers = [&[("x-api-key", site.agent.as_str())], more].concat();
+        let stream = open_at(site.watch.address(), "GET", path, &headers, "");
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let data = lines.find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+        let event: Value = serde_json::from_str(&data.unwrap()).unwrap();
+        event["sequence"].clone()
+    };
+    assert_eq!(first("/runs/current/events", &[]), 1);
+    assert_eq!(first("/runs/current/events?after=1", &[]), 2);
+    assert_eq!(first("/runs/current/events", &[("last-event-id", "2")]), 3);
+    let rest = site.ask("GET", "/runs/current?after=2", &Value::Null).json();
+    assert_eq!(
+        (&rest["last"], rest["entries"].as_array().unwrap().len()),
+        (&json!(3), 1)
+    );
+}
