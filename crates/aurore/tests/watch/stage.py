@@ -15,6 +15,8 @@ from playwright.sync_api import expect, sync_playwright
 HERE = pathlib.Path(__file__).parent
 SIZE = {"width": 1280, "height": 800}
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Seconds since 1970 at which a page's own clock begins.
+START = 1_800_000_000
 SHOTS = os.environ.get("AURORE_SCREENSHOTS")
 
 expect.set_options(timeout=60_000)
@@ -103,10 +105,14 @@ def browser():
         chromium.close()
 
 
-def look_on(chromium, link, **options):
-    """A page of a browser of its own. What goes wrong in its scripts fails the test."""
+def look_on(chromium, link, clock=False, **options):
+    """A page of a browser of its own. What goes wrong in its scripts fails the test. With a clock of its own, its time
+    stands still until the test lets it pass."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860}, **options)
     page = context.new_page()
+    if clock:
+        page.clock.install(time=START)
+        page.clock.pause_at(START + 1)
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("console", lambda message: page.wrong.append(f"{message.text} {message.location}") if message.type == "error" else None)
