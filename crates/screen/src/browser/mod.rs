@@ -5,7 +5,8 @@
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
 //! - [`mod@pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
-//!   [`conceal`] keeps typed secrets out of pictures; [`outline`] tells experts and tests what stands on a page.
+//!   [`conceal`] keeps typed secrets out of pictures; [`outline`] and [`told`] tell experts and tests what stands on a
+//!   page.
 
 mod address;
 mod capture;
@@ -21,6 +22,7 @@ mod outline;
 mod pointer;
 mod process;
 mod settle;
+mod told;
 mod world;
 
 use std::collections::HashSet;
@@ -39,6 +41,7 @@ use crate::{Effect, Screen, ScreenError};
 
 pub use options::BrowserOptions;
 pub use outline::{Element, Outline, SharedOutline};
+pub use told::Told;
 
 /// A browser that was started for this run, with a profile of its own. It ends with this value, and with this
 /// process however that ends.
@@ -63,6 +66,8 @@ pub struct Browser {
     last: Option<Frame>,
     /// An outline that is read at each look: its selector, and where it is put.
     outlined: Option<(String, SharedOutline)>,
+    /// What the page is asked at each look.
+    told: Option<Told>,
     closed: bool,
 }
 
@@ -84,6 +89,7 @@ impl Browser {
             followed: HashSet::new(),
             last: None,
             outlined: None,
+            told: None,
             closed: false,
         };
         match browser.greet() {
@@ -319,6 +325,7 @@ impl Screen for Browser {
         self.ready("a look")?;
         let frame = self.picture()?;
         self.refresh_outline();
+        self.refresh_told();
         Ok(frame)
     }
 

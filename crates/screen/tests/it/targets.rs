@@ -106,7 +106,11 @@ fn keys_go_to_the_focus() {
     let target = desk.target(&key("Enter")).unwrap().unwrap();
     let form = target.form.unwrap();
     assert!(form.submits, "Enter sends the form");
-    assert_eq!(form.button.as_deref(), Some("Pay now"), "as its first button would");
+    assert_eq!(
+        form.button.as_deref(),
+        Some("Pay now"),
+        "as its first button would"
+    );
     assert_eq!(desk.target(&Action::Back).unwrap(), None);
 }
 
