@@ -1,0 +1,86 @@
+//! Screens that no program shows: widgets drawn in-process, each with what it is and where, and lessons about them. An
+//! unlimited stream for learning to read and to point before real pages are met.
+//!
+//! A [`Drawing`] is made from a seed: the same seed, size and fonts give the same picture. Its [`Lesson`]s are true of the
+//! picture by construction, and none has two answers.
+
+#![forbid(unsafe_code)]
+
+mod dice;
+mod fonts;
+mod layout;
+mod lessons;
+mod paint;
+mod theme;
+mod widget;
+mod words;
+
+use aurore_action::Size;
+use thiserror::Error;
+
+pub use fonts::Fonts;
+pub use lessons::{Answer, Lesson};
+pub use widget::{Role, Widget};
+pub use words::LANGUAGES;
+
+/// Why nothing was drawn.
+#[derive(Debug, Error)]
+pub enum DrawnError {
+    /// A picture of this size cannot be drawn on.
+    #[error("cannot draw {}×{} pixels: sides of 64 to 4096 can be drawn", .0.width, .0.height)]
+    Size(Size),
+    /// What was composed is no picture.
+    #[error("the drawing of seed {seed} is no picture: {message}")]
+    Picture {
+        /// The seed.
+        seed: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// A screen with what stands on it.
+#[derive(Debug, Clone)]
+pub struct Drawing {
+    /// The picture's sides in pixels.
+    pub size: Size,
+    /// Colours. `[height, width, 3]`
+    pub rgb: Vec<u8>,
+    /// What stands on it, from top to bottom and left to right.
+    pub widgets: Vec<Widget>,
+    /// The language of its texts: an ISO 639-1 code.
+    pub language: &'static str,
+    /// What can be asked about it.
+    pub lessons: Vec<Lesson>,
+}
+
+impl Drawing {
+    /// Draws the screen of a seed.
+    ///
+    /// # Errors
+    /// When the size cannot be drawn.
+    pub fn new(seed: u64, size: Size, fonts: &Fonts) -> Result<Self, DrawnError> {
+        if ![size.width, size.height]
+            .iter()
+            .all(|side| (64..=4096).contains(side))
+        {
+            return Err(DrawnError::Size(size));
+        }
+        let mut dice = dice::Dice::new(seed);
+        let words = words::choose(&mut dice);
+        let theme = theme::Theme::choose(&mut dice, fonts, size);
+        let (svg, widgets) = layout::compose(&mut dice, &theme, words, size);
+        let rgb = paint::paint(&svg, size, fonts).map_err(|message| DrawnError::Picture { seed, message })?;
+        let lessons = lessons::of(&mut dice, &widgets, size);
+        Ok(Self {
+            size,
+            rgb,
+            widgets,
+            language: words.language,
+            lessons,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use std::collections::HashSet;
+
+use aurore_action::Rect;
+
+use super::*;
+
+const SMALL: Size = Size {
+    width: 160,
+    height: 210,
+};
+
+fn draw(seed: u64) -> Drawing {
+    Drawing::new(seed, SMALL, &Fonts::bundled()).unwrap()
+}
+
+#[test]
+fn a_seed_gives_one_screen() {
+    let (one, again, other) = (draw(7), draw(7), draw(8));
+    assert_eq!(
+        (&one.rgb, &one.widgets, &one.lessons),
+        (&again.rgb, &again.widgets, &again.lessons)
+    );
+    assert_ne!(one.rgb, other.rgb);
+}
+
+#[test]
+fn widgets_are_drawn_where_they_are_said_to_be() {
+    for seed in 0..60 {
+        let drawing = draw(seed);
+        assert!(!drawing.widgets.is_empty(), "{seed}");
+        for widget in &drawing.widgets {
+            let Rect { x, y, width, height } = widget.bounds;
+            assert!(
+                x >= 0 && y >= 0 && x + width as i32 <= 160 && y + height as i32 <= 210,
+                "{seed}: {widget:?}"
+            );
+            // Something of it differs from its own corner.
+            let pixel = |x: i32, y: i32| {
+                let at = 3 * (y as usize * 160 + x as usize);
+                &drawing.rgb[at..at + 3]
+            };
+            let colours: HashSet<_> = (y..y + height as i32)
+                .flat_map(|y| (x..x + width as i32).map(move |x| (x, y)))
+                .map(|(x, y)| pixel(x, y))
+                .collect();
+            assert!(colours.len() > 1, "{seed}: {widget:?} is one colour");
+        }
+    }
+}
+
+#[test]
+fn a_question_has_one_answer() {
+    let mut kinds = HashSet::new();
+    for seed in 0..70 {
+        let drawing = draw(seed);
+        let mut goals = HashSet::new();
+        for lesson in &drawing.lessons {
+            assert!(goals.insert(&lesson.goal), "{seed}: {} twice", lesson.goal);
+            match &lesson.answer {
+                Answer::Click(at) => {
+                    kinds.insert("click");
+                    assert!(lesson.target.contains(*at));
+                    // What is named by its label has it alone among its kind.
+                    let named: Vec<_> = drawing
+                        .widgets
+                        .iter()
+                        .filter(|widget| {
+                            lesson.goal == format!("Click the {} {}.", widget.role.name(), widget.label)
+                        })
+                        .collect();
+                    assert!(named.len() <= 1, "{seed}: {}", lesson.goal);
+                }
+                Answer::Say(text) => {
+                    kinds.insert("say");
+                    assert!(!text.is_empty());
+                }
+            }
+        }
+    }
+    assert_eq!(kinds.len(), 2);
+}
+
+#[test]
+fn every_language_is_drawn_and_sizes_are_checked() {
+    let fonts = Fonts::bundled();
+    let languages: HashSet<_> = (0..90)
+        .map(|seed| Drawing::new(seed, SMALL, &fonts).unwrap().language)
+        .collect();
+    assert_eq!(languages.len(), LANGUAGES.len());
+    let size = Size {
+        width: 10,
+        height: 5000,
+    };
+    assert!(
+        Drawing::new(1, size, &fonts)
+            .unwrap_err()
+            .to_string()
+            .contains("64 to 4096")
+    );
+}
