@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use aurore_agent::{Budgets, CountingApprover, EndKind, Journal};
+use aurore_agent::{Brain, Budgets, CountingApprover, EndKind, Journal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::global::Global;
 use crate::models::ModelChoice;
 use crate::rules;
 use crate::style::{Look, Style};
-use crate::tasks::{BUNDLED, MiniWob, Site, Task};
+use crate::tasks::{BUNDLED, MiniWob, Site, Task, TaskExpert};
 use crate::workflows::SuiteChoice;
 use crate::worksite::{Hands, Outcome, Worksite};
 
@@ -38,8 +38,8 @@ pub struct Args {
     /// Workflows: the families of these apps alone.
     #[arg(long = "suite", id = "of_suite", value_name = "APPS", value_enum)]
     of_suite: Option<SuiteChoice>,
-    /// Workflows: the apps' own expert decides, not a model. Fails unless every goal is met and no question is one
-    /// too many.
+    /// An expert that knows the pages decides, not a model. Workflows fail unless every goal is met and no question is
+    /// one too many.
     #[arg(long, conflicts_with_all = ["model", "script"])]
     expert: bool,
     /// Workflows: take the decisions of each episode from a file of tool calls instead of a model.
@@ -49,7 +49,7 @@ pub struct Args {
     /// if absent; ten of them for workflows.
     #[arg(long, value_name = "A..B")]
     seeds: Option<Seeds>,
-    /// Most steps of an episode: 6 if absent, 40 for workflows.
+    /// Most steps of an episode: 6 if absent, 40 for workflows and experts.
     #[arg(long, value_name = "N")]
     max_steps: Option<u32>,
     #[command(flatten)]
@@ -74,8 +74,10 @@ enum SuiteName {
     Workflows,
 }
 
-/// Most steps on a small page, if no other limit is named.
+/// Most steps on a small page, if no other limit is named,
 const STEPS: u32 = 6;
+/// and for who does not err.
+pub(super) const EXPERT_STEPS: u32 = 40;
 
 impl Args {
     /// Families of goals by name: a family is a task.
@@ -218,11 +220,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         SuiteName::Bundled => None,
     };
     let seeds = args.seeds.clone().unwrap_or_else(Seeds::many);
-    let tasks = choose(&args.tasks, miniwob.as_ref())?;
+    let tasks = choose(&args.tasks, miniwob.as_ref(), args.expert)?;
     let site = Site::start(miniwob.as_ref())?;
     let scratch = Scratch::new(args.journal.clone())?;
     let journal = Journal::in_folder(&scratch.folder)?;
-    let mut mind = brains::network(&args.model, args.threads, &global.interrupted)?;
+    let (mut mind, model, most_steps) = if args.expert {
+        (None, TaskExpert::NAME, EXPERT_STEPS)
+    } else {
+        let mind = brains::network(&args.model, args.threads, &global.interrupted)?;
+        (Some(mind), args.model.model.as_str(), STEPS)
+    };
     let mut choice = args.browser.clone();
     choice.viewport = choice.viewport.or(Some(aurore_action::Size {
         width: 160,
@@ -230,7 +237,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     }));
     let mut worksite = Worksite::open(
         &choice,
-        mind.settings,
+        mind.as_ref().map(|mind| mind.settings).unwrap_or_default(),
         journal,
         rules::load(&[])?,
         &global.interrupted,
@@ -244,8 +251,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             if global.is_interrupted() {
                 break;
             }
-            let steps = args.max_steps.unwrap_or(STEPS);
-            let outcome = episode(&mut worksite, &site, task, seed, &mut mind, steps)?;
+            let steps = args.max_steps.unwrap_or(most_steps);
+            let outcome = episode(&mut worksite, &site, task, seed, mind.as_mut(), steps)?;
             tally.add(&outcome, outcome.end.kind == EndKind::Reached);
             progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
             progress.inc(1);
@@ -256,10 +263,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("stopped in the middle of `{task}`; its numbers are not shown");
             return Ok(ExitCode::FAILURE);
         }
-        print_line(
-            global,
-            &tally.line(suite, &task.name, &args.model.model, &seeds.text),
-        )?;
+        print_line(global, &tally.line(suite, &task.name, model, &seeds.text))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -293,19 +297,28 @@ fn print_line(global: &Global, line: &Line<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One episode. A browser that died gets one more chance: its death says nothing about the model.
-fn episode(
+/// One episode, by the expert if there is no model. A browser that died gets one more chance: its death says nothing
+/// about who decides.
+pub(super) fn episode(
     worksite: &mut Worksite,
     site: &Site,
     task: &Task,
     seed: u64,
-    mind: &mut Mind,
+    mut mind: Option<&mut Mind>,
     max_steps: u32,
 ) -> anyhow::Result<Outcome> {
     let mut attempt = || {
         let mut approver = CountingApprover::yes();
+        let mut expert;
+        let brain: &mut dyn Brain = match &mut mind {
+            Some(mind) => mind.brain.as_mut(),
+            None => {
+                expert = TaskExpert::new(task, worksite.browser()?);
+                &mut expert
+            }
+        };
         let mut hands = Hands {
-            brain: mind.brain.as_mut(),
+            brain,
             approver: &mut approver,
             budgets: Budgets {
                 steps: max_steps,
@@ -330,7 +343,8 @@ fn episode(
     }
 }
 
-fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Task>> {
+/// Tasks by name; with `expert` only those that it knows.
+pub(super) fn choose(names: &[String], miniwob: Option<&MiniWob>, expert: bool) -> anyhow::Result<Vec<Task>> {
     let all: Vec<String> = match miniwob {
         Some(pages) => pages.tasks(),
         None => BUNDLED.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -339,6 +353,10 @@ fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Tas
         Some(_) => Task::miniwob(name),
         None => Task::bundled(name),
     };
+    let all: Vec<String> = all
+        .into_iter()
+        .filter(|name| !expert || TaskExpert::knows(&task(name)))
+        .collect();
     if names.iter().any(|name| name == "all") {
         return Ok(all.iter().map(|name| task(name)).collect());
     }
@@ -350,7 +368,10 @@ fn choose(names: &[String], miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Tas
                 Ok(task(name))
             } else {
                 Err(hinted(
-                    format!("the suite has no task `{name}`"),
+                    format!(
+                        "the suite has no task `{name}`{}",
+                        if expert { " that the expert knows" } else { "" }
+                    ),
                     format!("it has: {}", all.join(", ")),
                 ))
             }

@@ -1,5 +1,6 @@
 //! Small tasks that pages set and judge themselves: the bundled pages, and MiniWoB++.
 
+mod experts;
 mod miniwob;
 mod site;
 
@@ -9,6 +10,7 @@ use anyhow::Context;
 use aurore_agent::GoalState;
 use aurore_screen::browser::Browser;
 
+pub use experts::TaskExpert;
 pub use miniwob::MiniWob;
 pub use site::Site;
 

@@ -10,27 +10,58 @@ use aurore_agent::{DecisionRecord, Event, Journal, RunId, StepOutcome};
 use aurore_apps::Goal;
 use aurore_chat::computer_use;
 use aurore_policy::Decision;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The version of the format. It grows with every change that a reader has to know.
 const VERSION: u32 = 1;
 
 /// One episode: a file of steps, and a folder of frames beside it.
 pub struct Episode<'a> {
-    goal: &'a Goal,
+    /// What each step says of where it comes from, and its goal.
+    about: Map<String, Value>,
     out: &'a Path,
     /// `trip-7`
     name: String,
 }
 
 impl<'a> Episode<'a> {
-    /// The place of a goal's episode in the folder `out`.
-    pub fn of(goal: &'a Goal, out: &'a Path) -> Self {
-        Self {
-            goal,
-            out,
-            name: format!("{}-{}", goal.family.name(), goal.seed),
-        }
+    /// The place of a workflow's episode in the folder `out`.
+    pub fn of(goal: &Goal, out: &'a Path) -> Self {
+        let look = goal.look();
+        let about = json!({
+            "suite": goal.family.suite().name(),
+            "family": goal.family.name(),
+            "seed": goal.seed,
+            "language": look.language.code(),
+            "theme": look.theme,
+            "zoom": look.zoom,
+            "goal": goal.text,
+        });
+        Self::about(about, format!("{}-{}", goal.family.name(), goal.seed), out)
+    }
+
+    /// The place of an episode of a small page, or of drawn screens from a seed on.
+    pub fn of_task(suite: &str, task: &str, seed: u64, out: &'a Path) -> Self {
+        let about = json!({"suite": suite, "family": task, "seed": seed, "language": "en", "goal": ""});
+        Self::about(about, format!("{task}-{seed}"), out)
+    }
+
+    fn about(about: Value, name: String, out: &'a Path) -> Self {
+        let Value::Object(mut about) = about else {
+            return Self {
+                about: Map::new(),
+                out,
+                name,
+            };
+        };
+        about.insert("format".to_owned(), json!("aurore-episode"));
+        about.insert("version".to_owned(), json!(VERSION));
+        Self { about, out, name }
+    }
+
+    /// The goal, where the page says it only when it has begun.
+    pub fn set_goal(&mut self, goal: &str) {
+        self.about.insert("goal".to_owned(), json!(goal));
     }
 
     fn file(&self) -> PathBuf {
@@ -47,12 +78,33 @@ impl<'a> Episode<'a> {
     /// # Errors
     /// When the journal cannot be read or the files not be written.
     pub fn write(&self, journal: &Journal, run: &RunId) -> anyhow::Result<usize> {
-        let steps = self.steps(journal, run)?;
+        self.write_steps(&self.steps(journal, run)?)
+    }
+
+    /// Puts a picture into the folder of frames; gives its name as steps say it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_frame(&self, name: &str, png: &[u8]) -> anyhow::Result<String> {
+        let folder = self.out.join(&self.name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let frame = format!("{}/{name}.png", self.name);
+        fs::write(self.out.join(&frame), png).with_context(|| format!("cannot write {frame}"))?;
+        Ok(frame)
+    }
+
+    /// Writes steps whose frames are written. What they do not say themselves is said of the episode.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_steps(&self, steps: &[Map<String, Value>]) -> anyhow::Result<usize> {
         let unfinished = self.out.join(format!("{}.part", self.name));
         let cannot = || format!("cannot write {}", unfinished.display());
         let mut file = std::io::BufWriter::new(fs::File::create(&unfinished).with_context(cannot)?);
-        for step in &steps {
-            writeln!(file, "{step}").with_context(cannot)?;
+        for step in steps {
+            let mut line = self.about.clone();
+            line.extend(step.clone());
+            writeln!(file, "{}", Value::Object(line)).with_context(cannot)?;
         }
         file.into_inner()
             .with_context(cannot)?
@@ -63,10 +115,8 @@ impl<'a> Episode<'a> {
     }
 
     /// The steps, whose frames are written already.
-    fn steps(&self, journal: &Journal, run: &RunId) -> anyhow::Result<Vec<Value>> {
-        let folder = self.out.join(&self.name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let mut steps: Vec<Value> = Vec::new();
+    fn steps(&self, journal: &Journal, run: &RunId) -> anyhow::Result<Vec<Map<String, Value>>> {
+        let mut steps: Vec<Map<String, Value>> = Vec::new();
         // Names of the actions that were carried out.
         let mut done: Vec<String> = Vec::new();
         for record in journal.records(run)? {
@@ -77,9 +127,10 @@ impl<'a> Episode<'a> {
                     let png = journal
                         .frame(&decision.frame)?
                         .with_context(|| format!("the journal misses the frame of step {number}"))?;
-                    let frame = format!("{}/{number:03}.png", self.name);
-                    fs::write(self.out.join(&frame), png).with_context(|| format!("cannot write {frame}"))?;
-                    steps.push(self.step(&decision, action, number, &frame, &done));
+                    let frame = self.write_frame(&format!("{number:03}"), &png)?;
+                    if let Value::Object(step) = decided(&decision, action, number, &frame, &done) {
+                        steps.push(step);
+                    }
                 }
                 Event::Result(result) => {
                     let Some(step) = steps.last_mut() else { continue };
@@ -90,58 +141,41 @@ impl<'a> Episode<'a> {
                     if carried_out && let Some(name) = step["action"]["action"].as_str() {
                         done.push(name.to_owned());
                     }
-                    step["result"] = json!(result.result);
-                    step["carried_out"] = json!(carried_out);
+                    step.insert("result".to_owned(), json!(result.result));
+                    step.insert("carried_out".to_owned(), json!(carried_out));
                 }
                 _ => {}
             }
         }
         Ok(steps)
     }
+}
 
-    /// What is known of a step when it is decided.
-    fn step(
-        &self,
-        decision: &DecisionRecord,
-        action: &Action,
-        number: usize,
-        frame: &str,
-        done: &[String],
-    ) -> Value {
-        let look = self.goal.look();
-        let call = computer_use::render(action, decision.size);
-        let target = decision.target.as_ref().map(|target| {
-            let bounds = target
-                .bounds
-                .map(|rect| json!([rect.x, rect.y, rect.width, rect.height]));
-            json!({"role": target.role, "label": target.label, "box": bounds})
-        });
-        let verdict = decision.verdict.as_ref();
-        json!({
-            "format": "aurore-episode",
-            "version": VERSION,
-            "suite": self.goal.family.suite().name(),
-            "family": self.goal.family.name(),
-            "seed": self.goal.seed,
-            "language": look.language.code(),
-            "theme": look.theme,
-            "zoom": look.zoom,
-            "step": number,
-            "goal": self.goal.text,
-            "done": done,
-            "frame": frame,
-            "size": side(decision.size),
-            "title": decision.title,
-            "page": decision.url.as_deref().map(page),
-            "thinking": decision.thinking,
-            "intent": decision.intent,
-            "expect": decision.expect,
-            "action": call.arguments,
-            "point": action.point().map(|point| json!([point.x, point.y])),
-            "target": target,
-            "asked": verdict.is_some_and(|verdict| verdict.decision == Decision::Ask),
-        })
-    }
+/// What is known of a step when it is decided.
+fn decided(decision: &DecisionRecord, action: &Action, number: usize, frame: &str, done: &[String]) -> Value {
+    let call = computer_use::render(action, decision.size);
+    let target = decision.target.as_ref().map(|target| {
+        let bounds = target
+            .bounds
+            .map(|rect| json!([rect.x, rect.y, rect.width, rect.height]));
+        json!({"role": target.role, "label": target.label, "box": bounds})
+    });
+    let verdict = decision.verdict.as_ref();
+    json!({
+        "step": number,
+        "done": done,
+        "frame": frame,
+        "size": side(decision.size),
+        "title": decision.title,
+        "page": decision.url.as_deref().map(page),
+        "thinking": decision.thinking,
+        "intent": decision.intent,
+        "expect": decision.expect,
+        "action": call.arguments,
+        "point": action.point().map(|point| json!([point.x, point.y])),
+        "target": target,
+        "asked": verdict.is_some_and(|verdict| verdict.decision == Decision::Ask),
+    })
 }
 
 fn side(size: Size) -> Value {

@@ -19,6 +19,7 @@ mod nano;
 #[cfg(nano_embedded)]
 mod page;
 mod program;
+mod record;
 mod rules;
 #[cfg(nano_embedded)]
 mod serve;

@@ -1,0 +1,70 @@
+//! The experts' work on small pages.
+
+use aurore_action::Size;
+use aurore_agent::{EndKind, Journal};
+use aurore_chat::AgentSettings;
+
+use super::{Args, Recorded, What};
+use crate::commands::eval::{EXPERT_STEPS, Scratch, choose, episode, progress};
+use crate::global::Global;
+use crate::rules;
+use crate::tasks::{MiniWob, Site};
+use crate::workflows::Episode;
+use crate::worksite::Worksite;
+
+/// Records small pages. Some goals are worded so that even the expert errs: those episodes are not kept.
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorded>> {
+    let miniwob = match args.what {
+        What::Miniwob => Some(MiniWob::required(args.miniwob.as_deref())?),
+        _ => None,
+    };
+    let suite = if miniwob.is_some() { "miniwob" } else { "bundled" };
+    let tasks = choose(&args.tasks, miniwob.as_ref(), true)?;
+    let site = Site::start(miniwob.as_ref())?;
+    let scratch = Scratch::new(None)?;
+    let mut choice = args.browser.clone();
+    choice.viewport = choice.viewport.or(Some(Size {
+        width: 160,
+        height: 210,
+    }));
+    let mut worksite = Worksite::open(
+        &choice,
+        AgentSettings::default(),
+        Journal::in_folder(&scratch.folder)?,
+        rules::load(&[])?,
+        &global.interrupted,
+    )?;
+    let mut recorded = Recorded::default();
+    for task in &tasks {
+        let bar = progress(args.seeds.count(), &task.name);
+        for seed in args.seeds.all() {
+            if global.is_interrupted() {
+                bar.finish_and_clear();
+                return Ok(None);
+            }
+            bar.inc(1);
+            let mut kept = Episode::of_task(suite, &task.name, seed, &args.out);
+            if kept.exists() {
+                continue;
+            }
+            let outcome = episode(&mut worksite, &site, task, seed, None, EXPERT_STEPS);
+            if global.is_interrupted() {
+                // Whatever came of it, the stop is why.
+                bar.finish_and_clear();
+                return Ok(None);
+            }
+            let outcome = outcome?;
+            if outcome.end.kind == EndKind::Reached {
+                kept.set_goal(&outcome.goal);
+                recorded.steps += kept.write(worksite.journal(), &outcome.run)?;
+                recorded.episodes += 1;
+            } else {
+                recorded.failed += 1;
+                bar.suspend(|| eprintln!("{task} {seed} did not meet its goal: {}", outcome.end.message));
+            }
+            worksite.journal().delete(&outcome.run)?;
+        }
+        bar.finish_and_clear();
+    }
+    Ok(Some(recorded))
+}

@@ -1,0 +1,70 @@
+//! Experts on small pages, and drawn screens, as data.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::program::Program;
+
+fn steps(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_expert_of_the_bundled_pages_reaches_every_goal() {
+    let program = Program::new();
+    let said = program.run(&[
+        "record", "bundled", "--out", "episodes", "--seeds", "0..2", "--json",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let told = &said.json_lines()[0];
+    assert_eq!((&told["episodes"], &told["failed"]), (&12.into(), &0.into()));
+    for step in steps(&program.home().join("episodes/colour-1.jsonl")) {
+        assert!(
+            step["goal"].as_str().unwrap().starts_with("Choose the "),
+            "{step}"
+        );
+        assert_eq!(step["carried_out"], true, "{step}");
+        // The target is what the page itself says is there.
+        let [x, y] = [0, 1].map(|i| step["point"][i].as_i64().unwrap());
+        let [left, top, width, height] = [0, 1, 2, 3].map(|i| step["target"]["box"][i].as_i64().unwrap());
+        assert!(
+            (left..left + width).contains(&x) && (top..top + height).contains(&y),
+            "{step}"
+        );
+    }
+    let again = program.run(&[
+        "record", "bundled", "--out", "episodes", "--seeds", "0..2", "--json",
+    ]);
+    assert_eq!(again.json_lines()[0]["episodes"], 0);
+}
+
+#[test]
+fn drawn_screens_are_recorded_with_questions_that_stand_alone() {
+    let program = Program::new();
+    let said = program.run(&["record", "drawn", "--out", "drawn", "--seeds", "5..25", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let steps = steps(&program.home().join("drawn/drawn-5.jsonl"));
+    assert_eq!(said.json_lines()[0]["steps"], steps.len());
+    assert!(steps.len() > 20);
+    for step in &steps {
+        let frame =
+            std::fs::read(program.home().join("drawn").join(step["frame"].as_str().unwrap())).unwrap();
+        assert!(frame.starts_with(b"\x89PNG"));
+        for words in ["goal", "thinking", "intent", "expect"] {
+            assert!(!step[words].as_str().unwrap().is_empty(), "{words}: {step}");
+        }
+    }
+    let again = program.run(&["record", "drawn", "--out", "drawn", "--seeds", "5..25", "--json"]);
+    assert_eq!(again.json_lines()[0]["steps"], 0);
+}
+
+#[test]
+fn an_expert_is_named_where_it_does_not_know_a_task() {
+    let said = Program::new().run(&["record", "bundled", "--out", "episodes", "--tasks", "nothing"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("that the expert knows"), "{}", said.err);
+}
