@@ -13,6 +13,7 @@ use crate::{folders, models, size};
 
 /// What `serve` is asked to keep on disk.
 #[derive(clap::Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub struct Wanted {
     /// Disk space for what was read, so that it is known after a restart: 500MB, 4GB, or 0 for none.
     #[arg(long, default_value = "8GB", value_name = "SIZE", value_parser = size)]
