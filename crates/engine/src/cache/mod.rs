@@ -15,6 +15,7 @@ mod whole;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use disk::Disk;
 pub use disk::{DiskLimits, DiskStatistics};
 pub(crate) use key::{BlockKey, Digest, block_keys, digest};
 pub(crate) use places::{Place, last_place, places};

@@ -1,11 +1,10 @@
 //! Memory and disk together: memory answers at once, the disk when it has more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aurore_model::{Model, Snapshot};
 
-use super::disk::{Disk, DiskLimits, DiskStatistics};
+use super::disk::{Disk, DiskLimits};
 use super::tree::{Found, PrefixCache};
 use super::{BlockKey, Place};
 
@@ -55,24 +54,9 @@ impl Cache {
         self.tree.reach(keys, most)
     }
 
-    /// Blocks that [`Cache::restore`] would bring back.
-    pub(crate) fn reach_on_disk(&self, keys: &[BlockKey], most: usize) -> usize {
-        self.disk.as_ref().map_or(0, |disk| disk.reach(keys, most).1)
-    }
-
-    /// Has the deepest state of a prompt read from disk, `most` blocks at most, if it goes beyond `base`; `done` is given
-    /// it on another thread, or nothing.
-    pub(crate) fn restore(
-        &self,
-        keys: &[BlockKey],
-        most: usize,
-        base: Option<Snapshot>,
-        done: impl FnOnce(Option<Snapshot>) + Send + 'static,
-    ) {
-        match &self.disk {
-            Some(disk) => disk.restore(keys, most, base, done),
-            None => done(None),
-        }
+    /// What is kept beyond memory, if anything.
+    pub(crate) fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// Keeps a state after these blocks, and has it written.
@@ -86,24 +70,5 @@ impl Cache {
     /// Gives up what is worth least in memory until no more than so many bytes are left.
     pub(crate) fn shrink(&mut self, bytes: u64) {
         self.tree.shrink(bytes);
-    }
-
-    /// Waits until what memory has is on disk too, so long at most.
-    pub(crate) fn flush(&self, patience: Duration) {
-        if let Some(disk) = &self.disk {
-            disk.flush(patience);
-        }
-    }
-
-    /// Notes tokens that were not read because the disk had them.
-    pub(crate) fn count_restored(&self, tokens: usize) {
-        if let Some(disk) = &self.disk {
-            disk.count_tokens(tokens);
-        }
-    }
-
-    /// What the disk did; `None` if it is not used.
-    pub(crate) fn disk_statistics(&self) -> Option<DiskStatistics> {
-        self.disk.as_ref().map(Disk::statistics)
     }
 }

@@ -10,7 +10,7 @@ use super::prepared::Prepared;
 use super::stream::{Event, Finished, Listener, Usage};
 use super::{Priority, worker::Task, worker::Waiting};
 use crate::answering::Taken;
-use crate::cache::{Cache, Place, places};
+use crate::cache::{Cache, Disk, Place, places};
 use crate::{EngineError, Finish};
 
 /// What a pass does for a sequence.
@@ -125,7 +125,8 @@ impl Live {
 
     /// Whether the disk has more of the prompt than was read or found.
     fn has_more_on_disk(&self, cache: &Cache) -> bool {
-        cache.reach_on_disk(&self.prepared.keys, self.most_blocks()) * Snapshot::EVERY > self.read()
+        let reach = |disk: &Disk| disk.reach(&self.prepared.keys, self.most_blocks()).1;
+        cache.disk().map_or(0, reach) * Snapshot::EVERY > self.read()
     }
 
     /// Asks the disk for more, if it still has more than memory; `done` is given it on another thread. Whether it did.
@@ -135,20 +136,23 @@ impl Live {
         done: impl FnOnce(Option<Snapshot>) + Send + 'static,
     ) -> bool {
         self.catch_up(cache);
-        if !self.has_more_on_disk(cache) {
+        let has_more = self.has_more_on_disk(cache);
+        let Some(disk) = cache.disk().filter(|_| has_more) else {
             self.restored(None, cache);
             return false;
-        }
+        };
         self.restoring = Restoring::Asked;
         let base = self.sequence.boundary();
-        cache.restore(&self.prepared.keys, self.most_blocks(), base, done);
+        disk.restore(&self.prepared.keys, self.most_blocks(), base, done);
         true
     }
 
     /// Goes on from what the disk had, or from where it is.
     pub(super) fn restored(&mut self, snapshot: Option<Snapshot>, cache: &mut Cache) {
         if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.len() > self.read()) {
-            cache.count_restored(snapshot.len() - self.read());
+            if let Some(disk) = cache.disk() {
+                disk.count_tokens(snapshot.len() - self.read());
+            }
             let sequence = snapshot.resume();
             if let Some(keys) = self.prepared.keys.get(..snapshot.len() / Snapshot::EVERY) {
                 cache.insert(keys, snapshot, Place::Meaning);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::tests::{ENGINE, alone, choosing, greedy, prompt, request};
+use super::tests::{ENGINE, alone, cases, greedy, request};
 use super::{Limits, Scheduler, Statistics};
 use crate::cache::tests::Dice;
 use crate::{DiskLimits, DiskStatistics, Prompt};
@@ -260,15 +260,7 @@ fn a_disk_that_refuses_breaks_nothing() {
 fn restarts_and_damage_change_no_answer() {
     let folder = TempDir::new().unwrap();
     let mut dice = Dice(31);
-    let cases: Vec<_> = (0..24)
-        .map(|_| {
-            let (prompt, choosing) = (prompt(&mut dice), choosing(&mut dice));
-            let expected = alone(&prompt, &choosing);
-            (prompt, choosing, expected)
-        })
-        .collect();
-    let longest = cases.iter().map(|(prompt, ..)| prompt.len()).max().unwrap() + 30;
-    let one = ENGINE.model().memory_plan().sequence(longest as u64);
+    let (cases, one) = cases(24, &mut dice);
     let mut sum = DiskStatistics::default();
     for round in 0..12 {
         let mut disk = disk(&folder);

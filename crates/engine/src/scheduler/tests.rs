@@ -88,18 +88,26 @@ pub(super) fn alone(prompt: &Prompt, choosing: &Choosing) -> (Vec<u32>, Finish) 
     (answer.ids, answer.finish)
 }
 
+/// A prompt, how it is to be answered, and its answer.
+pub(super) type Case = (Prompt, Choosing, (Vec<u32>, Finish));
+
+/// Requests with what they are answered alone, and the bytes of the longest sequence among them.
+pub(super) fn cases(count: usize, dice: &mut Dice) -> (Vec<Case>, u64) {
+    let case = |_| {
+        let (prompt, choosing) = (prompt(dice), choosing(dice));
+        let expected = alone(&prompt, &choosing);
+        (prompt, choosing, expected)
+    };
+    let cases: Vec<Case> = (0..count).map(case).collect();
+    let longest = cases.iter().map(|(prompt, ..)| prompt.len()).max().unwrap() + 30;
+    let one = ENGINE.model().memory_plan().sequence(longest as u64);
+    (cases, one)
+}
+
 #[test]
 fn answers_are_what_they_are_alone() {
     let mut dice = Dice(2);
-    let cases: Vec<_> = (0..40)
-        .map(|_| {
-            let (prompt, choosing) = (prompt(&mut dice), choosing(&mut dice));
-            let expected = alone(&prompt, &choosing);
-            (prompt, choosing, expected)
-        })
-        .collect();
-    let longest = cases.iter().map(|(prompt, ..)| prompt.len()).max().unwrap() + 30;
-    let one = ENGINE.model().memory_plan().sequence(longest as u64);
+    let (cases, one) = cases(40, &mut dice);
     let mut cached = 0;
     for round in 0..10 {
         let limits = Limits {
