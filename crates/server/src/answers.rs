@@ -43,6 +43,9 @@ impl Answers {
     }
 }
 
+/// A line that clients of every dialect pass over.
+pub(crate) const PULSE: &str = ": working\n\n";
+
 /// Writes a dialect's events.
 pub(crate) trait Encoder: Send + 'static {
     /// What comes before any part.
@@ -58,7 +61,9 @@ pub(crate) trait Encoder: Send + 'static {
     fn fail(&mut self, problem: &Problem, out: &mut String);
 
     /// What shows that a silent stream lives.
-    fn pulse(&mut self, out: &mut String);
+    fn pulse(&mut self, out: &mut String) {
+        out.push_str(PULSE);
+    }
 }
 
 /// Streams answers as a dialect's events.

@@ -195,9 +195,18 @@ impl Chunks {
     }
 }
 
+/// What ends every stream.
+pub(super) const DONE: &str = "data: [DONE]\n\n";
+
 pub(super) fn write_data(value: &Value, out: &mut String) {
     use std::fmt::Write as _;
     _ = write!(out, "data: {value}\n\n");
+}
+
+/// An end that is none, in the way that clients wait for one.
+pub(super) fn write_failure(problem: &Problem, out: &mut String) {
+    write_data(&Dialect::OpenAi.error(problem), out);
+    out.push_str(DONE);
 }
 
 impl Encoder for Chunks {
@@ -243,15 +252,10 @@ impl Encoder for Chunks {
             chunk["usage"] = usage_object(&usage);
             write_data(&chunk, out);
         }
-        out.push_str("data: [DONE]\n\n");
+        out.push_str(DONE);
     }
 
     fn fail(&mut self, problem: &Problem, out: &mut String) {
-        write_data(&Dialect::OpenAi.error(problem), out);
-        out.push_str("data: [DONE]\n\n");
-    }
-
-    fn pulse(&mut self, out: &mut String) {
-        out.push_str(": working\n\n");
+        write_failure(problem, out);
     }
 }

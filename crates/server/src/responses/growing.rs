@@ -160,8 +160,4 @@ impl Encoder for Growing {
             self.store_whatever_comes(out);
         }
     }
-
-    fn pulse(&mut self, out: &mut String) {
-        out.push_str(": working\n\n");
-    }
 }

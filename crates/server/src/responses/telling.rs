@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::output::Output;
+use crate::answers::PULSE;
 use crate::body::event_stream;
 
 /// Where events are told, and remembered as long as anybody may ask for them.
@@ -92,7 +93,7 @@ impl Telling {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return,
                     Err(_) => {
-                        let _ = sender.send(Bytes::from_static(b": working\n\n")).await;
+                        let _ = sender.send(Bytes::from_static(PULSE.as_bytes())).await;
                     }
                 }
             }

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::answers::Encoder;
-use crate::dialect::Dialect;
-use crate::openai::encode::{Head, usage_object, write_data};
+use crate::openai::encode::{DONE, Head, usage_object, write_data, write_failure};
 use crate::problem::Problem;
 use crate::reading::{End, Piece, TokenFacts, Usage};
 
@@ -215,15 +214,10 @@ impl Encoder for Chunks {
             chunk["usage"] = usage_object(&total(&self.usages, self.each));
             write_data(&chunk, out);
         }
-        out.push_str("data: [DONE]\n\n");
+        out.push_str(DONE);
     }
 
     fn fail(&mut self, problem: &Problem, out: &mut String) {
-        write_data(&Dialect::OpenAi.error(problem), out);
-        out.push_str("data: [DONE]\n\n");
-    }
-
-    fn pulse(&mut self, out: &mut String) {
-        out.push_str(": working\n\n");
+        write_failure(problem, out);
     }
 }
