@@ -75,7 +75,14 @@ async fn cut(served: &App, request: Request) -> Result<Response, Problem> {
 }
 
 fn ids(served: &App, request: Tokenize) -> Result<Vec<u32>, Problem> {
-    match (request.prompt.or(request.content), request.messages) {
+    let text = request.prompt.or(request.content);
+    if text.is_some() && request.tools.is_some() {
+        return Err(Problem::invalid(
+            "tools",
+            "tools belong to `messages`: a text has none",
+        ));
+    }
+    match (text, request.messages) {
         (Some(text), None) => Ok(served.chat.spelled(&text)?),
         (None, Some(messages)) => {
             let ask = openai::ask(openai::Chat {

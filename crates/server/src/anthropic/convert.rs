@@ -153,6 +153,7 @@ fn user(param: &str, content: shapes::Content<Block>, messages: &mut Vec<Message
     for (number, block) in blocks.into_iter().enumerate() {
         let param = format!("{param}.content[{number}]");
         if block.kind == "tool_result" {
+            check(&param, &block)?;
             let result = match block.content {
                 Some(result) => contents(&format!("{param}.content"), result)?,
                 None => Vec::new(),
@@ -190,6 +191,7 @@ fn assistant(
     message.content.clear();
     for (number, block) in blocks.into_iter().enumerate() {
         let param = format!("{param}.content[{number}]");
+        check(&param, &block)?;
         match (block.kind.as_str(), block.name) {
             ("thinking", _) => {
                 let thinking = block.thinking.unwrap_or_default();
@@ -228,7 +230,29 @@ fn contents(param: &str, content: shapes::Content<Block>) -> Result<Vec<Content>
     }
 }
 
+/// Refuses what a block of its type does not have: it would be left out without a word.
+fn check(param: &str, block: &Block) -> Result<(), Problem> {
+    let (source, content) = match block.kind.as_str() {
+        "image" => (true, false),
+        "tool_result" => (false, true),
+        "text" | "thinking" | "redacted_thinking" | "tool_use" => (false, false),
+        // Not read at all.
+        _ => return Ok(()),
+    };
+    for (name, is_there, may_be) in [
+        ("source", block.source.is_some(), source),
+        ("content", block.content.is_some(), content),
+    ] {
+        if is_there && !may_be {
+            let message = format!("a block of type {:?} has no {name}", block.kind);
+            return Err(Problem::invalid(format!("{param}.{name}"), message));
+        }
+    }
+    Ok(())
+}
+
 fn piece(param: &str, block: Block) -> Result<Content, Problem> {
+    check(param, &block)?;
     match (block.kind.as_str(), block.text, block.source) {
         ("text", Some(text), _) => Ok(Content::Text(text)),
         ("image", _, Some(source)) => {

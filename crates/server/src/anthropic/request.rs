@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::shapes::Content;
+use crate::shapes::{self, Content};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "MessagesRequest")]
@@ -21,9 +21,12 @@ pub(crate) struct Create {
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub(crate) top_p: Option<f32>,
     pub(crate) top_k: Option<usize>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) thinking: Option<Thinking>,
     pub(crate) tools: Option<Vec<Tool>>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) tool_choice: Option<ToolChoice>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) output_config: Option<OutputConfig>,
 }
 

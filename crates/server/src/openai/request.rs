@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::shapes::{Content, OneOrMany, StreamOptions};
+use crate::shapes::{self, Content, OneOrMany, StreamOptions};
 
 /// A conversation that is to be answered.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -26,6 +26,7 @@ pub(crate) struct Chat {
     #[schemars(schema_with = "response_format")]
     pub(crate) response_format: Option<Value>,
     pub(crate) stream: Option<bool>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) stream_options: Option<StreamOptions>,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) max_completion_tokens: Option<usize>,

@@ -20,6 +20,9 @@ use crate::{anthropic, openai, responses, tokens};
 /// Schemas of answers.
 const ANSWERS: &str = include_str!("answers.json");
 
+/// Requests that mean something, by the schemas of their bodies and by names. A test has every one of them answered.
+const EXAMPLES: &str = include_str!("examples.json");
+
 /// Names of the two ways to send a key, and of a browser's cookie.
 const BEARER: &str = "bearer";
 const HEADER: &str = "header";
@@ -35,10 +38,22 @@ pub(crate) async fn document(State(served): State<App>) -> Response {
 fn describe(served: &App) -> Result<Value, serde_json::Error> {
     let mut schemas: Map<String, Value> = serde_json::from_str(ANSWERS)?;
     schemas.extend(requests(served));
+    let examples: Value = serde_json::from_str(EXAMPLES)?;
     let mut paths = Map::new();
     for operation in operations() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = entry(&operation, served.options.keys.is_open())?;
+        let mut entry = entry(&operation, served.options.keys.is_open())?;
+        for (name, example) in operation
+            .takes
+            .iter()
+            .flat_map(|name| examples[name].as_object())
+            .flatten()
+        {
+            let mut value = example.clone();
+            value["model"] = served.options.name.as_str().into();
+            entry["requestBody"]["content"]["application/json"]["examples"][name] = json!({"value": value});
+        }
+        path[operation.method] = entry;
     }
     Ok(json!({
         "openapi": "3.1.0",
@@ -98,7 +113,8 @@ fn entry(operation: &Operation, is_open: bool) -> Result<Value, serde_json::Erro
     if operation.streams {
         content.insert(
             "text/event-stream".to_owned(),
-            json!({"schema": {"type": "string"}}),
+            json!({"schema": {"type": "object", "required": ["data"], "description": "An event.",
+                "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}}),
         );
     }
     let mut answers = json!({"200": {"description": "Done.", "content": content}});
@@ -180,6 +196,19 @@ mod tests {
     fn every_route_is_described() {
         let described: BTreeSet<&str> = operations().iter().map(|operation| operation.path).collect();
         assert_eq!(described, routes());
+    }
+
+    #[test]
+    fn every_body_has_examples() {
+        let examples: Value = serde_json::from_str(EXAMPLES).unwrap();
+        for operation in operations() {
+            if let Some(name) = operation.takes {
+                assert!(
+                    examples[name].as_object().is_some_and(|all| !all.is_empty()),
+                    "{name}"
+                );
+            }
+        }
     }
 
     #[test]

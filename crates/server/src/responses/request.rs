@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::shapes::Content;
+use crate::shapes::{self, Content};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "ResponseRequest")]
@@ -22,7 +22,9 @@ pub(crate) struct Create {
     pub(crate) max_output_tokens: Option<usize>,
     pub(crate) temperature: Option<f32>,
     pub(crate) top_p: Option<f32>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) reasoning: Option<Reasoning>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(crate) text: Option<Text>,
     pub(crate) metadata: Option<Value>,
 }

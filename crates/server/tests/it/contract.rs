@@ -3,6 +3,7 @@
 //!
 //! Schemathesis stands in a virtual environment that `cargo xtask setup` makes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -71,16 +72,68 @@ fn it_describes_what_is_served() {
     }
 }
 
+/// Bodies that the document gives as examples, with their paths.
+fn examples(document: &Value) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let examples = methods.pointer("/post/requestBody/content/application~1json/examples");
+        for example in examples
+            .iter()
+            .filter_map(|all| all.as_object())
+            .flat_map(|all| all.values())
+        {
+            all.push((path.clone(), example["value"].clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_example_is_answered() {
+    let running = served();
+    let headers = [("x-api-key", KEY), ("content-type", "application/json")];
+    let examples = examples(&document(&running));
+    assert!(examples.len() > 15, "{}", examples.len());
+    for (path, body) in examples {
+        let reply = running.send("POST", &path, &headers, &body.to_string());
+        assert_eq!(reply.status, 200, "{path} {body}: {reply:?}");
+    }
+}
+
+/// How often each operation was answered with 200, by its method and path, from what schemathesis wrote down.
+fn answered(document: &Value, archive: &Path) -> BTreeMap<String, usize> {
+    let archive: Value = serde_json::from_slice(&std::fs::read(archive).unwrap()).unwrap();
+    let mut counts = BTreeMap::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            counts.insert(format!("{} {path}", method.to_uppercase()), 0);
+        }
+    }
+    for entry in archive["log"]["entries"].as_array().unwrap() {
+        let (request, status) = (&entry["request"], &entry["response"]["status"]);
+        let url = request["url"].as_str().unwrap();
+        let path = url
+            .splitn(4, '/')
+            .nth(3)
+            .unwrap_or_default()
+            .split('?')
+            .next()
+            .unwrap();
+        let name = format!("{} /{path}", request["method"].as_str().unwrap());
+        if let Some(count) = counts.get_mut(&name).filter(|_| *status == 200) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
 #[test]
 fn schemathesis_finds_nothing() {
     let running = served();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
     let scratch = tempfile::tempdir().unwrap();
-    std::fs::write(
-        scratch.path().join("openapi.json"),
-        document(&running).to_string(),
-    )
-    .unwrap();
+    let document = document(&running);
+    std::fs::write(scratch.path().join("openapi.json"), document.to_string()).unwrap();
     let output =
         Command::new(python::programs("contract-venv", "contract/requirements.txt").join("schemathesis"))
             .arg("--config-file")
@@ -90,6 +143,10 @@ fn schemathesis_finds_nothing() {
                 "openapi.json",
                 "--url",
                 &format!("http://{}", running.address),
+                "--report",
+                "har",
+                "--report-har-path",
+                "archive.har",
             ])
             // What it remembers of earlier runs would make this one another.
             .current_dir(scratch.path())
@@ -103,4 +160,13 @@ fn schemathesis_finds_nothing() {
     let [said, wrong] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{said}{wrong}");
     assert!(running.scheduler.is_ready());
+    // Not only refusals: every body reaches the model, more than once.
+    let answered = answered(&document, &scratch.path().join("archive.har"));
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if methods["post"]["requestBody"].is_object() {
+            let count = answered[&format!("POST {path}")];
+            assert!(count >= 3, "{path} was answered {count} times: {answered:?}");
+        }
+    }
+    assert!(running.scheduler.statistics().answers > 30);
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::openai::inputs::Inputs;
-use crate::shapes::{OneOrMany, StreamOptions};
+use crate::shapes::{self, OneOrMany, StreamOptions};
 
 /// Text that is to go on.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -20,6 +20,7 @@ pub(crate) struct Completions {
     #[schemars(range(min = 1, max = 16))]
     pub(super) n: Option<usize>,
     pub(super) stream: Option<bool>,
+    #[serde(default, deserialize_with = "shapes::object")]
     pub(super) stream_options: Option<StreamOptions>,
     /// Texts that end an answer.
     pub(super) stop: Option<OneOrMany<String>>,
