@@ -93,10 +93,14 @@ fn change(value: &mut Value, dice: &mut Dice) {
 }
 
 /// A body of each kind that means something, with every field.
-const BODIES: [(&str, &str); 3] = [
+const BODIES: [(&str, &str); 7] = [
     ("/v1/chat/completions", include_str!("bodies/chat.json")),
     ("/v1/responses", include_str!("bodies/responses.json")),
     ("/v1/messages", include_str!("bodies/messages.json")),
+    ("/v1/completions", include_str!("bodies/completions.json")),
+    ("/v1/embeddings", include_str!("bodies/embeddings.json")),
+    ("/tokenize", include_str!("bodies/tokenize.json")),
+    ("/detokenize", include_str!("bodies/detokenize.json")),
 ];
 
 #[test]
