@@ -3,8 +3,8 @@ restarts among them.
 
     python bench/soak --aurore target/release/aurore --minutes 30 [--share 0.15]
 
-Fails when an answer is wrong, a stream ends in mid-air or is stuck, a kept response is lost (also over a restart) or is
-another one, the server ends otherwise than it should, holds something when nobody asks any more, or grows. Restarts
+Fails when an answer is wrong, a stream ends in mid-air or is stuck, a kept response is lost (also over a restart, also
+after kill -9) or is another one, one in the background neither ends nor says why, the server ends otherwise than it should, holds something when nobody asks any more, or grows. Restarts
 happen in the first half, so that the second shows whether one process grows. With `--minutes` a receipt goes to
 bench/receipts/; tests run `--jobs N`, which no clock decides.
 """
@@ -39,7 +39,7 @@ class Soak:
         # While it is set clients may find nobody.
         self.restarting = threading.Event()
         self.began, self.used_before = time.monotonic(), 0.0
-        self.restarts, self.resident = 0, []
+        self.restarts, self.kills, self.lost, self.resident = 0, 0, 0, []
 
     def run(self):
         self.server.start()
@@ -102,7 +102,8 @@ class Soak:
             progress = self.progress()
             if progress >= 1:
                 return
-            if self.restarts < min(self.arguments.restarts, progress * 2 * (self.arguments.restarts + 1) - 1):
+            restarts = self.arguments.restarts + self.arguments.kills
+            if self.restarts < min(restarts, progress * 2 * (restarts + 1) - 1):
                 self.restart()
             elif progress > 0.5 and len(self.resident) < (progress - 0.5) * 2 * 20:
                 self.resident.append(self.server.resident())
@@ -110,17 +111,37 @@ class Soak:
     def restart(self):
         self.restarting.set()
         self.used_before += self.server.processor_seconds()
+        # Kills and ends in turn, as long as there are both.
+        kills = self.kills < self.arguments.kills and (
+            self.restarts % 2 == 0 or self.restarts - self.kills >= self.arguments.restarts)
         try:
-            self.server.stop()
+            if kills:
+                self.server.kill()
+                self.kills += 1
+            else:
+                self.server.stop()
             self.server.start()
             self.restarts += 1
             client = Client(self.server.port, self.kept, 0)
             for name in list(self.kept.outputs):
                 client.look(name)
+            self.look_at_begun(client)
         except (Wrong, OSError) as error:
             self.fail(f"restart: {error}")
         finally:
             self.restarting.clear()
+
+    def look_at_begun(self, client):
+        """What was under way in the background: it is there, has ended, and says why it is not whole."""
+        for name in list(self.kept.begun):
+            reply = client.good("GET", f"/v1/responses/{name}")
+            if not reply or reply["status"] == "in_progress":
+                # Begun since the restart.
+                continue
+            client.ended(reply)
+            self.lost += reply["status"] == "failed"
+            # From now on it stays what it is.
+            self.kept.end(name, reply["output"])
 
     def settle(self):
         """When nobody asks any more: nothing is held, everything kept is there, the size is what it was."""
@@ -159,6 +180,7 @@ def parse():
     length.add_argument("--jobs", type=int)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=2, help="restarts after a kill that nothing can prepare for")
     parser.add_argument("--share", type=float, help="most of one core that server and clients may take on average")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "receipts")
@@ -175,7 +197,8 @@ def main():
     finally:
         soak.server.kill()
     result = {
-        "jobs": dict(sorted(soak.done.items())), "restarts": soak.restarts, "kept_responses": len(soak.kept.outputs),
+        "jobs": dict(sorted(soak.done.items())), "restarts": soak.restarts, "kills": soak.kills,
+        "lost_by_kills": soak.lost, "kept_responses": len(soak.kept.outputs),
         "resident_megabytes": [round(size / MEGABYTE, 1) for size in soak.resident],
         "seconds": round(time.monotonic() - soak.began, 1), "wrong": soak.wrong[:10],
     }

@@ -5,6 +5,7 @@ import json
 import random
 import socket
 import threading
+import time
 
 LIMIT = 120  # Seconds after which a silent stream is stuck.
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -131,6 +132,92 @@ class Client:
         if status != 404:
             raise Wrong(f"response {name} was deleted and is there: {status}: {text[:200]}")
 
+    def background(self):
+        """Makes a response that nobody waits for, and asks until it has ended, or ends it, or listens in two parts."""
+        streamed = self.dice.random() < 0.4
+        ask = {"model": "nano", "input": self.messages()[0]["content"], "background": True, "stream": streamed,
+               "max_output_tokens": self.dice.choice((10, 100, 400)), "previous_response_id": self.kept.any(self.dice)}
+        if streamed:
+            name = self.listen(ask)
+        else:
+            reply = self.good("POST", "/v1/responses", ask)
+            name = reply and reply["id"]
+            if name:
+                self.kept.begin(name)
+        if not name:
+            return
+        if self.dice.random() < 0.3:
+            self.good("POST", f"/v1/responses/{name}/cancel")
+        deadline = time.monotonic() + LIMIT
+        while (reply := self.good("GET", f"/v1/responses/{name}")) and reply["status"] == "in_progress":
+            if time.monotonic() > deadline:
+                raise Wrong(f"response {name} does not end")
+            time.sleep(0.02)
+        if reply:
+            self.ended(reply)
+            self.kept.end(name, reply["output"])
+
+    def ended(self, reply):
+        """How a response in the background may have ended."""
+        reason = reply["error"] or reply["incomplete_details"]
+        if reply["status"] not in ("completed", "cancelled") and not reason:
+            raise Wrong(f"response {reply['id']} is {reply['status']} for no reason")
+
+    def listen(self, ask):
+        """Goes away in the middle of the events and comes back for the rest: the name, if all came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+        heard, lines = [], []
+        try:
+            connection.request("POST", "/v1/responses", json.dumps(ask), {"content-type": "application/json"})
+            reply = connection.getresponse()
+            if reply.status != 200:
+                text = reply.read().decode()
+                if reply.status == 503 or "shutting_down" in text:
+                    raise Gone
+                if reply.status == 429 or "context_length_exceeded" in text:
+                    return None
+                raise Wrong(f"background stream: {reply.status}: {text[:500]}")
+            for _ in range(self.dice.choice((3, 9, 30))):
+                lines.append(reply.readline().decode())
+            heard += numbers(lines)
+        finally:
+            connection.close()
+        name = "".join(lines).split('"id":"', 1)[1].split('"', 1)[0]
+        self.kept.begin(name)
+        after = heard[-1] if heard else -1
+        query = f"&starting_after={after}" if heard else ""
+        status, text = self.send("GET", f"/v1/responses/{name}?stream=true{query}")
+        if status != 200:
+            raise Wrong(f"the rest of {name}: {status}: {text[:300]}")
+        heard += numbers(text.splitlines(True))
+        if heard != list(range(len(heard))):
+            raise Wrong(f"events of {name} are missing or twice: {heard}")
+        if not any(f"event: response.{end}" in text for end in ("completed", "incomplete", "failed")):
+            raise Wrong(f"the events of {name} have no end: {text[-300:]}")
+        return name
+
+    def complete(self):
+        ask = {"prompt": ["Close the", "One, two,"], "max_tokens": self.dice.choice((2, 30))}
+        if self.dice.random() < 0.5:
+            return self.streamed("/v1/completions", {**ask, "stream": True}, "data: [DONE]\n\n")
+        reply = self.good("POST", "/v1/completions", ask)
+        if reply and len(reply["choices"]) != 2:
+            raise Wrong(f"two prompts, other answers: {reply}")
+
+    def embed(self):
+        texts = [f"Close {topic}." for topic in self.dice.sample(TOPICS, 3)]
+        reply = self.good("POST", "/v1/embeddings", {"input": texts})
+        for vector in (entry["embedding"] for entry in (reply or {}).get("data", [])):
+            if abs(sum(number * number for number in vector) - 1) > 1e-3:
+                raise Wrong("a vector that is not of unit length")
+
+    def spell(self):
+        text = self.messages()[0]["content"]
+        reply = self.good("POST", "/tokenize", {"prompt": text})
+        back = reply and self.good("POST", "/detokenize", {"tokens": reply["tokens"]})
+        if back and back["prompt"] != text:
+            raise Wrong(f"{text!r} comes back as {back['prompt']!r}")
+
     def figures(self):
         status, text = self.send("GET", "/metrics")
         if status != 200 or "aurore_answers_total" not in text:
@@ -175,8 +262,15 @@ class Client:
         self.raw(self.post(body), read=streamed)
 
 
+def numbers(lines):
+    """Of whole events."""
+    data = [line for line in lines if line.startswith("data: ") and line.endswith("\n")]
+    return [json.loads(line.removeprefix("data: "))["sequence_number"] for line in data]
+
+
 # How often each of them comes.
-SHARES = {"whole": 4, "stream": 6, "call": 3, "json": 3, "picture": 2, "anthropic": 4, "respond": 5, "forget": 1,
+SHARES = {"whole": 4, "stream": 6, "call": 3, "json": 3, "picture": 2, "anthropic": 4, "respond": 5, "background": 4,
+          "forget": 1, "complete": 2, "embed": 2, "spell": 1,
           "figures": 1, "broken": 3, "garbage": 1, "half": 2, "leave": 5}
 
 
@@ -185,9 +279,20 @@ class Kept:
 
     def __init__(self):
         self.lock, self.outputs = threading.Lock(), {}
+        # Names of those in the background whose end nobody has seen.
+        self.begun = set()
 
     def add(self, name, output):
         with self.lock:
+            self.outputs[name] = output
+
+    def begin(self, name):
+        with self.lock:
+            self.begun.add(name)
+
+    def end(self, name, output):
+        with self.lock:
+            self.begun.discard(name)
             self.outputs[name] = output
 
     def get(self, name):

@@ -11,6 +11,8 @@ mod checkpoints;
 mod demo;
 mod errors;
 mod export;
+#[cfg(all(unix, nano_embedded))]
+mod full_disk;
 mod help;
 #[cfg(nano_embedded)]
 mod keys;

@@ -28,7 +28,12 @@ impl Serving {
 
     /// One that finds what an earlier one left in its home.
     pub(crate) fn at(home: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
+        Self::by(Command::new(env!("CARGO_BIN_EXE_aurore")), home, args)
+    }
+
+    /// One that a command starts, which is this program or leads to it.
+    pub(crate) fn by(mut command: Command, home: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--json", "--port", "0", "--memory", "0.5"])
             .args(args)
             .env_remove("AURORE_API_KEY")
@@ -69,8 +74,36 @@ impl Serving {
         reply
     }
 
+    /// Sends a request without a key: the status and the body of its answer.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        let address = self.said["address"].as_str().unwrap();
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
+             application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    /// Ends it as nothing can prepare for.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to end, and waits: its exit code and its last words.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")

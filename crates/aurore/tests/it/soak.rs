@@ -15,7 +15,7 @@ fn mixed_clients_find_what_they_should_and_leave_nothing() {
     let output = Command::new(python)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/soak"))
         .args(["--aurore", env!("CARGO_BIN_EXE_aurore")])
-        .args(["--jobs", "250", "--restarts", "2"])
+        .args(["--jobs", "250", "--restarts", "2", "--kills", "2"])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("AURORE_API_KEY")
         .output()

@@ -1,0 +1,106 @@
+//! A disk that takes no more: what was answered is there afterwards, and everything else is said.
+//!
+//! The shell's limit on the size of files stands for a disk that is full: it needs no rights and no file system of its own,
+//! and the system refuses the same writes.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::serve::Serving;
+
+/// Blocks of the shell's limit, of 512 or 1,024 bytes.
+const BLOCKS: u32 = 3000;
+/// Most responses that are tried until one is refused, of 200 kB each.
+const MOST: usize = 60;
+
+fn ask(serving: &Serving, more: &Value) -> (u16, Value) {
+    let mut body = json!({"input": "Close the message.", "max_output_tokens": 4});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let (status, reply) = serving.send("POST", "/v1/responses", &body);
+    (status, serde_json::from_str(&reply).unwrap())
+}
+
+fn find(serving: &Serving, response: &Value) -> (u16, Value) {
+    let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    let (status, reply) = serving.send("GET", &path, &Value::Null);
+    (status, serde_json::from_str(&reply).unwrap())
+}
+
+#[test]
+fn what_was_answered_is_there_and_the_rest_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("sh");
+    // The signal that says so would end the program; a full disk sends none.
+    limited.args([
+        "-c",
+        &format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" \"$@\""),
+    ]);
+    limited.arg(env!("CARGO_BIN_EXE_aurore"));
+    let serving = Serving::by(limited, home.path(), &["--no-auth"]);
+    let large = json!({"metadata": {"much": "x".repeat(200_000)}});
+    let mut kept = Vec::new();
+    let refused = loop {
+        assert!(kept.len() < MOST, "nothing was refused");
+        let (status, reply) = ask(&serving, &large);
+        if status != 200 {
+            break (status, reply);
+        }
+        kept.push(reply);
+    };
+    assert!(kept.len() > 2, "{refused:?}");
+    let code = refused.1["error"]["code"].as_str().unwrap();
+    assert!(
+        refused.0 == 507 && ["storage_full", "storage_failed"].contains(&code),
+        "{refused:?}"
+    );
+    // What was answered can be seen, and what needs no disk goes on.
+    for response in &kept {
+        assert_eq!(find(&serving, response), (200, response.clone()));
+    }
+    assert_eq!(ask(&serving, &json!({"store": false})).0, 200);
+    assert!(serving.ask(None).starts_with("HTTP/1.1 200"));
+    // In the background too it is said at once, or kept.
+    let mut background = large.clone();
+    background["background"] = true.into();
+    let (status, reply) = ask(&serving, &background);
+    assert!(
+        status == 507 || (status == 200 && find(&serving, &reply).0 == 200),
+        "{reply}"
+    );
+    serving.kill();
+    // With room again.
+    let serving = Serving::at(home.path(), &["--no-auth"]);
+    for response in &kept {
+        assert_eq!(find(&serving, response), (200, response.clone()));
+    }
+    let next = json!({"previous_response_id": kept[0]["id"]});
+    assert_eq!(ask(&serving, &next).0, 200);
+    let (code, _) = serving.end();
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_kill_leaves_what_was_answered_and_says_what_was_not() {
+    let home = tempfile::tempdir().unwrap();
+    let serving = Serving::at(home.path(), &["--no-auth"]);
+    let (_, kept) = ask(&serving, &json!({}));
+    let long = json!({"background": true, "max_output_tokens": 100_000, "reasoning": {"effort": "none"},
+        "text": {"format": {"type": "regex", "pattern": "[a-f]{9000}"}}});
+    let (status, begun) = ask(&serving, &long);
+    assert_eq!((status, &begun["status"]), (200, &json!("in_progress")));
+    serving.kill();
+    let serving = Serving::at(home.path(), &["--no-auth"]);
+    assert_eq!(find(&serving, &kept), (200, kept));
+    let (status, lost) = find(&serving, &begun);
+    assert_eq!((status, &lost["status"]), (200, &json!("failed")));
+    assert!(
+        lost["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("ended before"),
+        "{lost}"
+    );
+}
