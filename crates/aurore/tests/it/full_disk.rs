@@ -23,6 +23,12 @@ fn ask(serving: &Serving, more: &Value) -> (u16, Value) {
     (status, serde_json::from_str(&reply).unwrap())
 }
 
+/// A response in the background that takes a while.
+fn long() -> Value {
+    json!({"background": true, "max_output_tokens": 100_000, "reasoning": {"effort": "none"},
+        "text": {"format": {"type": "regex", "pattern": "[a-f]{9000}"}}})
+}
+
 fn find(serving: &Serving, response: &Value) -> (u16, Value) {
     let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
     let (status, reply) = serving.send("GET", &path, &Value::Null);
@@ -40,6 +46,8 @@ fn what_was_answered_is_there_and_the_rest_is_said() {
     ]);
     limited.arg(env!("CARGO_BIN_EXE_aurore"));
     let serving = Serving::by(limited, home.path(), &["--no-auth"]);
+    // One that ends when there is no room left.
+    let (_, begun) = ask(&serving, &long());
     let large = json!({"metadata": {"much": "x".repeat(200_000)}});
     let mut kept = Vec::new();
     let refused = loop {
@@ -70,12 +78,25 @@ fn what_was_answered_is_there_and_the_rest_is_said() {
         status == 507 || (status == 200 && find(&serving, &reply).0 == 200),
         "{reply}"
     );
+    // It does not stay under way for ever, whether its end could be kept or not.
+    let ended = loop {
+        let (status, now) = find(&serving, &begun);
+        assert_eq!(status, 200, "{now}");
+        if now["status"] != "in_progress" {
+            break now;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let is_lost = ended["status"] == "failed";
+    assert_eq!(is_lost, ended["error"]["message"].is_string(), "{ended}");
     serving.kill();
     // With room again.
     let serving = Serving::at(home.path(), &["--no-auth"]);
     for response in &kept {
         assert_eq!(find(&serving, response), (200, response.clone()));
     }
+    let (_, after) = find(&serving, &begun);
+    assert_eq!(after["status"], ended["status"], "{after}");
     let next = json!({"previous_response_id": kept[0]["id"]});
     assert_eq!(ask(&serving, &next).0, 200);
     let (code, _) = serving.end();
@@ -87,9 +108,7 @@ fn a_kill_leaves_what_was_answered_and_says_what_was_not() {
     let home = tempfile::tempdir().unwrap();
     let serving = Serving::at(home.path(), &["--no-auth"]);
     let (_, kept) = ask(&serving, &json!({}));
-    let long = json!({"background": true, "max_output_tokens": 100_000, "reasoning": {"effort": "none"},
-        "text": {"format": {"type": "regex", "pattern": "[a-f]{9000}"}}});
-    let (status, begun) = ask(&serving, &long);
+    let (status, begun) = ask(&serving, &long());
     assert_eq!((status, &begun["status"]), (200, &json!("in_progress")));
     serving.kill();
     let serving = Serving::at(home.path(), &["--no-auth"]);
