@@ -214,7 +214,14 @@ impl Scheduler {
             };
             commands
                 .send(Command::Submit(Box::new(waiting)))
-                .map_err(|_| EngineError::Gone)
+                // The end may have come while it was prepared.
+                .map_err(|_| {
+                    if shared.draining.load(Ordering::Relaxed) {
+                        EngineError::Draining
+                    } else {
+                        EngineError::Gone
+                    }
+                })
         };
         let sent = submit();
         if sent.is_err() {

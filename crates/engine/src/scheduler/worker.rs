@@ -115,6 +115,7 @@ impl Worker {
             }
             self.report();
         }
+        self.refuse_late();
         self.report();
         if let Some(disk) = self.cache.as_ref().and_then(Cache::disk) {
             let left = self
@@ -122,6 +123,8 @@ impl Worker {
                 .map(|deadline| deadline.saturating_duration_since(Instant::now()));
             disk.flush(left.unwrap_or_default().max(LAST_WORDS));
         }
+        // Writing takes a while, too.
+        self.refuse_late();
     }
 
     /// Takes what the front says, waiting for it when there is nothing to do. Whether to go on.
@@ -182,6 +185,16 @@ impl Worker {
         for mut waiting in std::mem::take(&mut self.waiting) {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             waiting.listener.hear(Event::Failed(EngineError::Draining));
+        }
+    }
+
+    /// Whoever was sent while it ended is told so.
+    fn refuse_late(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Submit(mut waiting) = command {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                waiting.listener.hear(Event::Failed(EngineError::Draining));
+            }
         }
     }
 

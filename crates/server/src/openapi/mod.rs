@@ -46,7 +46,7 @@ fn describe(served: &App) -> Result<Value, serde_json::Error> {
         for (name, example) in operation
             .takes
             .iter()
-            .flat_map(|name| examples[name].as_object())
+            .filter_map(|name| examples[name].as_object())
             .flatten()
         {
             let mut value = example.clone();

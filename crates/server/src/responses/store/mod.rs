@@ -294,8 +294,7 @@ fn no_memory() -> Problem {
 
 fn refused(error: &rusqlite::Error) -> Problem {
     if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        let message =
-            "the disk is full, so no response can be kept or deleted: free some space, or send \"store\": false";
+        let message = "the disk is full, so no response can be kept or deleted: free some space, or send \"store\": false";
         return Problem::new(Kind::Storage, message).coded("storage_full");
     }
     let message = format!(
