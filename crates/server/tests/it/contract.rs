@@ -9,7 +9,7 @@ use std::process::Command;
 
 use aurore_engine::Limits;
 use aurore_server::{Keys, Options};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::client::Running;
 use crate::python;
@@ -80,7 +80,7 @@ fn examples(document: &Value) -> Vec<(String, Value)> {
         for example in examples
             .iter()
             .filter_map(|all| all.as_object())
-            .flat_map(|all| all.values())
+            .flat_map(Map::values)
         {
             all.push((path.clone(), example["value"].clone()));
         }
