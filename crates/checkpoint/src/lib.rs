@@ -31,7 +31,7 @@ pub use config::{
     VisionConfig, Yarn,
 };
 pub use error::CheckpointError;
-pub use export::{Exported, export};
+pub use export::{Described, Exported, SafetensorsWriter, export};
 pub use files::Files;
 pub use layout::{Part, Slot, layout};
 pub use matrices::{ExpertPart, MatrixSpec, Role, RowSource, matrices};

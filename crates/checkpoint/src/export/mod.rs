@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use self::writer::{Described, Writer};
+pub use self::writer::{Described, SafetensorsWriter};
 use crate::{CheckpointError, Config, Part, Weights, layout};
 
 const SINGLE: &str = "model.safetensors";
@@ -73,7 +73,7 @@ pub fn export(
             count => format!("model.safetensors-{:05}-of-{count:05}.safetensors", number + 1),
         };
         let described: Vec<Described> = shard.iter().map(|piece| piece.described.clone()).collect();
-        let mut writer = Writer::create(&folder.join(&file), &described)?;
+        let mut writer = SafetensorsWriter::create(&folder.join(&file), &described)?;
         for piece in *shard {
             piece.write(weights, &mut |bytes| {
                 writer.write(bytes)?;

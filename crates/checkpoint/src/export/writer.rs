@@ -15,10 +15,13 @@ const BUFFER: usize = 1 << 20;
 
 /// What a header says about one tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Described {
-    pub(super) name: String,
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
 }
 
 impl Described {
@@ -31,16 +34,16 @@ impl Described {
     }
 }
 
-/// A file under another name until it is complete.
-pub(super) struct Writer {
+/// A safetensors file that is written as a stream, under another name (ending in `.partial`) until it is complete.
+pub struct SafetensorsWriter {
     path: PathBuf,
     partial: PathBuf,
     out: BufWriter<File>,
 }
 
-impl Writer {
+impl SafetensorsWriter {
     /// Writes the header; the tensors' bytes must follow in the order of `tensors`.
-    pub(super) fn create(path: &Path, tensors: &[Described]) -> Result<Self, CheckpointError> {
+    pub fn create(path: &Path, tensors: &[Described]) -> Result<Self, CheckpointError> {
         let mut header = Map::new();
         header.insert("__metadata__".to_owned(), json!({"format": "pt"}));
         let mut start = 0u64;
@@ -69,18 +72,27 @@ impl Writer {
     }
 
     /// The next bytes of the data.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
         self.out.write_all(bytes).map_err(|source| self.error(source))
     }
 
-    /// Gives the complete file its name.
-    pub(super) fn finish(mut self) -> Result<(), CheckpointError> {
+    /// Gives the complete file its name, durably: after a crash there is the old file or the new one.
+    pub fn finish(mut self) -> Result<(), CheckpointError> {
         let done = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
         done.and_then(|()| std::fs::rename(&self.partial, &self.path))
+            .and_then(|()| sync_folder(&self.path))
             .map_err(|source| self.error(source))
     }
 
     fn error(&self, source: std::io::Error) -> CheckpointError {
         CheckpointError::write(&self.partial, source)
+    }
+}
+
+/// Makes a rename last, where folders can be opened.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) && !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
     }
 }
