@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::dot::{BlockRows, Dot, DotKernel};
 use crate::matrix::PANEL;
 use crate::memory::Buffer;
+use crate::pairs::{PairKernel, Pairs};
 use crate::quant::{BLOCK, GROUPS};
 use crate::simd::{Kernel, Simd};
 use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
@@ -18,6 +19,8 @@ pub struct Limits {
     pub read_bytes_per_second: f64,
     /// f32 operations per second in registers; a multiply-add counts as two.
     pub operations_per_second: f64,
+    /// bf16 operations per second of pairs, sums in f32, where there are any; a multiply-add counts as two.
+    pub pair_operations_per_second: Option<f64>,
     /// int8 operations per second of vectors, from the first-level cache; a multiply-add counts as two.
     pub int8_operations_per_second: f64,
     /// The same on tiles, where there are any.
@@ -43,6 +46,7 @@ impl Cpu {
         let mut limits = Limits {
             read_bytes_per_second: 0.0,
             operations_per_second: 0.0,
+            pair_operations_per_second: None,
             int8_operations_per_second: 0.0,
             tile_operations_per_second: None,
         };
@@ -73,6 +77,15 @@ impl Cpu {
             let operations = tasks * BLOCKS * INT8_ROWS * BLOCK * PANEL * 2;
             let speed = operations as f64 / start.elapsed().as_secs_f64();
             limits.int8_operations_per_second = limits.int8_operations_per_second.max(speed);
+
+            if self.isa.has_pairs() {
+                let start = Instant::now();
+                self.pool.run(tasks, |_| self.isa.run_pairs(MultiplyPairs));
+                let operations = tasks * ROUNDS * 12 * PANEL * 2 * 2;
+                let speed = operations as f64 / start.elapsed().as_secs_f64();
+                let best = limits.pair_operations_per_second.unwrap_or_default().max(speed);
+                limits.pair_operations_per_second = Some(best);
+            }
 
             if self.isa.has_tiles() {
                 let start = Instant::now();
@@ -109,6 +122,30 @@ impl Kernel for Read<'_> {
             i += S::LANES;
         }
         sums.into_iter().map(|sum| s.sum(sum)).sum()
+    }
+}
+
+struct MultiplyPairs;
+
+impl PairKernel for MultiplyPairs {
+    #[inline(always)]
+    fn run<D: Pairs>(self, d: D) {
+        let numbers = black_box([[0x3f80u16, 0x3f80]; PANEL]);
+        let mut sums = [d.zero(); 12];
+        // SAFETY: `numbers` holds 16 pairs, `out` 16 sums.
+        unsafe {
+            let weights = d.weights(numbers.as_ptr());
+            for _ in 0..ROUNDS {
+                for sum in &mut sums {
+                    *sum = d.add(*sum, weights, numbers.as_ptr());
+                }
+            }
+            let mut out = [0.0; PANEL];
+            for sum in sums {
+                d.store(out.as_mut_ptr(), sum);
+                black_box(&out);
+            }
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::simd::{Kernel, Simd};
 /// A matrix that is read: element (row, column) lies at `row · row_stride + column · column_stride`.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    data: &'a [f32],
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) data: &'a [f32],
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a> View<'a> {
@@ -32,7 +32,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether all elements of that many rows and columns are there.
-    fn holds(&self, rows: usize, columns: usize) -> bool {
+    pub(super) fn holds(&self, rows: usize, columns: usize) -> bool {
         rows == 0
             || columns == 0
             || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()

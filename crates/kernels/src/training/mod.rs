@@ -90,7 +90,7 @@ impl TrainedMatrix {
             }
             Form::Pairs { forward, back } => {
                 forward.transpose(weight, self.outputs, self.inputs);
-                back.interleave(isa, weight, self.outputs, self.inputs);
+                back.interleave(isa, weight, [self.outputs, self.inputs], self.inputs);
             }
         }
     }
@@ -191,28 +191,81 @@ impl Products {
             self.product([outputs, rows, inputs], left, right, dw, inputs, true);
             return;
         }
-        self.left.interleave(self.isa, dy, rows, outputs);
-        self.right.interleave(self.isa, x, rows, inputs);
+        self.left.interleave(self.isa, dy, [rows, outputs], outputs);
+        self.right.interleave(self.isa, x, [rows, inputs], inputs);
         self.isa.run_pairs(Product {
             rows: outputs,
             columns: inputs,
             left: self.left.as_left(),
             right: &self.right,
             out: dw,
+            stride: inputs,
             add: true,
+        });
+    }
+
+    /// As [`product`](Self::product), with both operands rounded to bf16 where products of weights are.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn rounded_product(
+        &mut self,
+        [rows, k, columns]: [usize; 3],
+        left: View<'_>,
+        right: View<'_>,
+        out: &mut [f32],
+        stride: usize,
+        add: bool,
+    ) {
+        if self.precision == Precision::Exact || !self.isa.has_pairs() {
+            self.product([rows, k, columns], left, right, out, stride, add);
+            return;
+        }
+        assert!(
+            left.holds(rows, k) && right.holds(k, columns),
+            "an operand is too small"
+        );
+        let isa = self.isa;
+        if right.column_stride == 1 {
+            self.right
+                .interleave(isa, right.data, [k, columns], right.row_stride);
+        } else {
+            self.left.rows(isa, right.data, [columns, k], right.column_stride);
+            self.right.across(&self.left, columns);
+        }
+        let by_rows = left.column_stride == 1;
+        if by_rows {
+            self.left.rows(isa, left.data, [rows, k], left.row_stride);
+        } else {
+            self.left
+                .interleave(isa, left.data, [k, rows], left.column_stride);
+        }
+        isa.run_pairs(Product {
+            rows,
+            columns,
+            left: if by_rows {
+                self.left.as_rows()
+            } else {
+                self.left.as_left()
+            },
+            right: &self.right,
+            out,
+            stride,
+            add,
         });
     }
 
     /// `out (+)= left · panels`, left in rows.
     fn by_rows(&mut self, panels: &PairPanels, sizes: [usize; 3], left: &[f32], out: &mut [f32], add: bool) {
         let [rows, k, columns] = sizes;
-        self.left.rows(self.isa, left, rows, k);
+        self.left.rows(self.isa, left, [rows, k], k);
         self.isa.run_pairs(Product {
             rows,
             columns,
-            left: self.left.as_rows(k),
+            left: self.left.as_rows(),
             right: panels,
             out,
+            stride: columns,
             add,
         });
     }

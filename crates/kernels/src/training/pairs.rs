@@ -42,26 +42,60 @@ impl PairPanels {
         }
     }
 
-    /// `matrix`: `[rows, columns]` to panels of columns, pairs of rows; a last odd row is paired with zeros.
-    pub(super) fn interleave(&mut self, isa: Isa, matrix: &[f32], rows: usize, columns: usize) {
+    /// `matrix`: `[rows, columns]`, rows `stride` apart, to panels of columns, pairs of rows; a last odd row is paired
+    /// with zeros.
+    pub(super) fn interleave(
+        &mut self,
+        isa: Isa,
+        matrix: &[f32],
+        [rows, columns]: [usize; 2],
+        stride: usize,
+    ) {
         self.make(columns, rows.div_ceil(2));
         isa.run_pairs(Interleave {
-            matrix: &matrix[..rows * columns],
+            matrix,
+            rows,
             columns,
+            stride,
             pairs: self.pairs,
             out: &mut self.data,
         });
     }
 
-    /// `matrix`: `[rows, 2 · pairs]`, rounded and in rows as it is.
-    pub(super) fn rows(&mut self, isa: Isa, matrix: &[f32], rows: usize, columns: usize) {
-        self.pairs = columns / 2;
+    /// `matrix`: `[rows, columns]`, rows `stride` apart, rounded and in rows as it is; a last odd column is paired with
+    /// zeros.
+    pub(super) fn rows(&mut self, isa: Isa, matrix: &[f32], [rows, columns]: [usize; 2], stride: usize) {
+        self.pairs = columns.div_ceil(2);
         let length = rows * self.pairs;
         self.data.resize(length.max(self.data.len()), [0; 2]);
         isa.run_pairs(Round {
-            matrix: &matrix[..rows * columns],
+            matrix,
+            columns,
+            stride,
             out: &mut self.data[..length],
+            pairs: self.pairs,
         });
+    }
+
+    /// The transpose of rows of pairs: `[columns, k]` to panels of columns, pairs of k.
+    pub(super) fn across(&mut self, rows: &Self, columns: usize) {
+        let pairs = rows.pairs;
+        self.make(columns, pairs);
+        for (panel, to) in self
+            .data
+            .chunks_exact_mut((pairs * PANEL).max(1))
+            .take(columns.div_ceil(PANEL))
+            .enumerate()
+        {
+            let first = panel * PANEL;
+            let width = PANEL.min(columns - first);
+            for column in 0..width {
+                let from = &rows.data[(first + column) * pairs..][..pairs];
+                for (from, to) in from.iter().zip(to.iter_mut().skip(column).step_by(PANEL)) {
+                    *to = *from;
+                }
+            }
+        }
     }
 
     /// Room for that many columns; what is missing of the last panel is zero.
@@ -86,12 +120,11 @@ impl PairPanels {
     }
 
     /// Rows as a left operand.
-    pub(super) fn as_rows(&self, columns: usize) -> Left<'_> {
-        let pairs = columns / 2;
+    pub(super) fn as_rows(&self) -> Left<'_> {
         Left {
             data: &self.data,
-            panel: pairs * PANEL,
-            row: pairs,
+            panel: self.pairs * PANEL,
+            row: self.pairs,
             pair: 1,
         }
     }
@@ -99,29 +132,36 @@ impl PairPanels {
 
 struct Round<'a> {
     matrix: &'a [f32],
+    columns: usize,
+    stride: usize,
     out: &'a mut [[u16; 2]],
+    pairs: usize,
 }
 
 impl PairKernel for Round<'_> {
     #[inline(always)]
     fn run<D: Pairs>(self, d: D) {
-        let (whole, rest) = self.matrix.as_chunks::<PANEL>();
-        let out = self.out.as_flattened_mut();
-        let (out, out_rest) = out.as_chunks_mut::<PANEL>();
-        for (from, to) in whole.iter().zip(out) {
-            // SAFETY: both have 16 elements.
-            unsafe { d.round(from.as_ptr(), to.as_mut_ptr()) };
-        }
-        for (from, to) in rest.iter().zip(out_rest) {
-            *to = bf16_bits(*from);
+        for (row, out) in self.out.chunks_exact_mut(self.pairs.max(1)).enumerate() {
+            let from = &self.matrix[row * self.stride..][..self.columns];
+            let (whole, rest) = from.as_chunks::<PANEL>();
+            let (out, out_rest) = out.as_flattened_mut().split_at_mut(whole.len() * PANEL);
+            for (from, to) in whole.iter().zip(out.chunks_exact_mut(PANEL)) {
+                // SAFETY: both have 16 elements.
+                unsafe { d.round(from.as_ptr(), to.as_mut_ptr()) };
+            }
+            let numbers = rest.iter().copied().chain(std::iter::repeat(0.0));
+            for (from, to) in numbers.zip(out_rest) {
+                *to = bf16_bits(from);
+            }
         }
     }
 }
 
 struct Interleave<'a> {
-    /// `[rows, columns]`
     matrix: &'a [f32],
+    rows: usize,
     columns: usize,
+    stride: usize,
     pairs: usize,
     out: &'a mut [[u16; 2]],
 }
@@ -131,18 +171,20 @@ impl PairKernel for Interleave<'_> {
     fn run<D: Pairs>(self, d: D) {
         let whole = self.columns / PANEL;
         let zeros = [0.0; PANEL];
-        for (pair, rows) in self.matrix.chunks(2 * self.columns).enumerate() {
-            let (even, odd) = rows.split_at(self.columns);
+        for pair in 0..self.pairs {
+            let row =
+                |row: usize| (row < self.rows).then(|| &self.matrix[row * self.stride..][..self.columns]);
+            let (even, odd) = (row(2 * pair).unwrap_or(&[]), row(2 * pair + 1));
             for panel in 0..whole {
-                let even = &even[panel * PANEL..][..PANEL];
-                let odd = odd.get(panel * PANEL..).and_then(|odd| odd.get(..PANEL));
-                let odd = odd.unwrap_or(&zeros);
+                let own = panel * PANEL..(panel + 1) * PANEL;
+                let odd = odd.map_or(&zeros[..], |odd| &odd[own.clone()]);
+                let even = &even[own];
                 let to = &mut self.out[(panel * self.pairs + pair) * PANEL..][..PANEL];
                 // SAFETY: all three have 16 elements.
                 unsafe { d.interleave(even.as_ptr(), odd.as_ptr(), to.as_mut_ptr()) };
             }
             for column in whole * PANEL..self.columns {
-                let odd = odd.get(column).copied().unwrap_or(0.0);
+                let odd = odd.map_or(0.0, |odd| odd[column]);
                 self.out[(whole * self.pairs + pair) * PANEL + column % PANEL] =
                     [even[column], odd].map(bf16_bits);
             }
@@ -156,8 +198,9 @@ pub(super) struct Product<'a> {
     pub(super) columns: usize,
     pub(super) left: Left<'a>,
     pub(super) right: &'a PairPanels,
-    /// `[rows, columns]`
+    /// `[rows, columns]`, rows `stride` apart.
     pub(super) out: &'a mut [f32],
+    pub(super) stride: usize,
     pub(super) add: bool,
 }
 
@@ -171,14 +214,17 @@ impl Product<'_> {
         let panels = columns.div_ceil(PANEL);
         let last_row = (rows - 1) / PANEL * self.left.panel + (rows - 1) % PANEL * self.left.row;
         assert!(
-            self.out.len() >= rows * columns
+            self.stride >= columns
+                && self.out.len() >= (rows - 1) * self.stride + columns
                 && self.right.data.len() >= panels * pairs * PANEL
                 && (pairs == 0 || self.left.data.len() > last_row + (pairs - 1) * self.left.pair),
             "an operand is too small"
         );
         if pairs == 0 {
             if !self.add {
-                self.out[..rows * columns].fill(0.0);
+                for row in self.out.chunks_mut(self.stride).take(rows) {
+                    row[..columns].fill(0.0);
+                }
             }
             return;
         }
@@ -201,8 +247,8 @@ impl Product<'_> {
                         left_pair: self.left.pair,
                         right: self.right.data[(panel * pairs + first) * PANEL..].as_ptr(),
                         right_panel: pairs * PANEL,
-                        out: self.out[row * columns + panel * PANEL..].as_mut_ptr(),
-                        out_row: columns,
+                        out: self.out[row * self.stride + panel * PANEL..].as_mut_ptr(),
+                        out_row: self.stride,
                         add,
                     };
                     // SAFETY: all elements of these rows and panels are there, as checked above; rows of a tile
@@ -238,28 +284,49 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// The operands hold `rows` rows and `panels` whole panels.
+    /// The operands hold `rows` rows, at most [`ROWS`], and `panels` whole panels, at most [`TILE`].
     #[inline(always)]
     unsafe fn wide<D: Pairs>(self, d: D, rows: usize, panels: usize) {
         // SAFETY: the caller's.
         unsafe {
-            match (rows, panels) {
-                (ROWS, TILE) => self.sum::<D, ROWS, TILE>(d),
-                (ROWS, 2) => self.sum::<D, ROWS, 2>(d),
-                (ROWS, _) => self.sum::<D, ROWS, 1>(d),
-                _ => {
-                    for row in 0..rows {
-                        for panel in 0..panels {
-                            let mut one = self;
-                            one.left = self.left.add(row * self.left_row);
-                            one.right = self.right.add(panel * self.right_panel);
-                            one.out = self.out.add(row * self.out_row + panel * PANEL);
-                            one.sum::<D, 1, 1>(d);
-                        }
-                    }
-                }
+            match panels {
+                TILE => self.some_rows::<D, TILE>(d, rows),
+                2 => self.some_rows::<D, 2>(d, rows),
+                _ => self.some_rows::<D, 1>(d, rows),
             }
         }
+    }
+
+    /// Fewer than all rows by fours, twos and ones.
+    ///
+    /// # Safety
+    /// As for [`wide`](Self::wide), with `P` panels.
+    #[inline(always)]
+    unsafe fn some_rows<D: Pairs, const P: usize>(mut self, d: D, rows: usize) {
+        // SAFETY: the caller's; rows that are done are passed over.
+        unsafe {
+            if rows == ROWS {
+                self.sum::<D, ROWS, P>(d);
+                return;
+            }
+            if rows & 4 > 0 {
+                self.sum::<D, 4, P>(d);
+                self.pass_over(4);
+            }
+            if rows & 2 > 0 {
+                self.sum::<D, 2, P>(d);
+                self.pass_over(2);
+            }
+            if rows & 1 > 0 {
+                self.sum::<D, 1, P>(d);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pass_over(&mut self, rows: usize) {
+        self.left = self.left.wrapping_add(rows * self.left_row);
+        self.out = self.out.wrapping_add(rows * self.out_row);
     }
 
     /// # Safety

@@ -163,6 +163,58 @@ fn strided_products_leave_what_lies_between() {
 }
 
 #[test]
+fn rounded_products_of_any_strides() {
+    for (isa, precision) in all() {
+        let mut products = Products::new(isa, precision);
+        for [rows, k, columns] in SIZES.into_iter().chain([[5, 9, 19], [20, 1, 16]]) {
+            let sizes = [rows, k, columns];
+            let stride = columns + 3;
+            let (left, right) = (
+                numbers((rows + 2) * (k + 2), 5),
+                numbers((k + 2) * (columns + 2), 6),
+            );
+            for [left_across, right_across] in [[false; 2], [true, false], [false, true], [true; 2]] {
+                let at = |across: bool, row: usize, column: usize, sides: [usize; 2]| {
+                    if across {
+                        column * (sides[0] + 2) + row
+                    } else {
+                        row * (sides[1] + 2) + column
+                    }
+                };
+                let view = |data, across: bool, sides: [usize; 2]| {
+                    if across {
+                        View::transposed(data, sides[0] + 2)
+                    } else {
+                        View::rows(data, sides[1] + 2)
+                    }
+                };
+                let mut out = vec![1.0; rows * stride];
+                let views = [
+                    view(&left[..], left_across, [rows, k]),
+                    view(&right[..], right_across, [k, columns]),
+                ];
+                products.rounded_product(sizes, views[0], views[1], &mut out, stride, true);
+                let close: Vec<f32> = out
+                    .chunks_exact(stride)
+                    .flat_map(|row| &row[..columns])
+                    .copied()
+                    .collect();
+                check(
+                    "rounded",
+                    precision,
+                    sizes,
+                    |r, i| left[at(left_across, r, i, [rows, k])],
+                    |i, c| right[at(right_across, i, c, [k, columns])],
+                    &close,
+                    1.0,
+                );
+                assert!(out.chunks_exact(stride).all(|row| row[columns..] == [1.0; 3]));
+            }
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "an operand is too small")]
 fn operands_that_are_too_small_are_refused() {
     let mut products = Products::new(Isa::best(), Precision::Exact);
