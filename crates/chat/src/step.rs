@@ -61,3 +61,12 @@ pub fn parse(turn: &Turn) -> Result<Step, StepError> {
 pub fn answer(intent: &str, expect: &str) -> String {
     format!("Intent: {intent}\nExpect: {expect}")
 }
+
+/// What stands beside the frame in a user turn that holds all there is to know: the goal, and the names of what was done.
+pub fn frame_text(goal: &str, done: &[&str]) -> String {
+    if done.is_empty() {
+        goal.to_owned()
+    } else {
+        format!("{goal}\nDone: {}", done.join(" "))
+    }
+}
