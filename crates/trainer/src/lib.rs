@@ -12,15 +12,27 @@
 
 mod blocks;
 mod buffers;
+mod data;
+mod initial;
 mod network;
+mod numbers;
 mod ops;
+mod optimiser;
 mod parameters;
 mod pass;
+mod run;
 mod stream;
 
 pub use blocks::balance::Balance;
 pub use buffers::{Buffer, Buffers};
+pub use data::{DataError, Draw, Episodes, Sample, Samples, Synthetic};
+pub use initial::initialise;
 pub use network::{Losses, Network, Options};
+pub use optimiser::{Method, Optimiser, OptimiserSettings, Schedule};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters};
 pub use pass::{Pass, Weights};
+pub use run::{
+    BatchSettings, DataSettings, Entry, Evaluation, ExpertSettings, Folder, KeepSettings, Log, Resumed,
+    Settings, SettingsError, StepResult, TrainError, Trainer, render,
+};
 pub use stream::{Stream, StreamError, Target};

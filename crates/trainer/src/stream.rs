@@ -25,6 +25,9 @@ pub struct Stream {
     documents: Vec<Range<usize>>,
     images: Vec<ImagePatches>,
     targets: Vec<Target>,
+    /// Per document: its name for messages, and where its pictures and targets begin.
+    names: Vec<String>,
+    starts: Vec<[usize; 2]>,
 }
 
 /// A document that does not fit the network.
@@ -80,12 +83,30 @@ impl Stream {
         images: Vec<ImagePatches>,
         weights: &[f32],
     ) -> Result<(), StreamError> {
+        self.push_named(config, "", ids, images, weights)
+    }
+
+    /// The same with a name for messages.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_named(
+        &mut self,
+        config: &Config,
+        name: &str,
+        ids: &[u32],
+        images: Vec<ImagePatches>,
+        weights: &[f32],
+    ) -> Result<(), StreamError> {
         check(config, ids, &images)?;
+        let wrong = |(place, weight): (usize, &f32)| *weight != 0.0 && (place == 0 || place >= ids.len());
+        if let Some(place) = weights.iter().enumerate().position(wrong) {
+            return Err(StreamError::Target { place });
+        }
+        self.names.push(name.to_owned());
+        self.starts.push([self.images.len(), self.targets.len()]);
         let start = self.ids.len();
         for (place, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
-            if place == 0 || place >= ids.len() {
-                return Err(StreamError::Target { place });
-            }
             self.targets.push(Target {
                 row: start + place - 1,
                 id: ids[place],
@@ -127,6 +148,35 @@ impl Stream {
     /// What is to be said.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// The documents' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// One of the documents by itself.
+    pub(crate) fn alone(&self, number: usize) -> Self {
+        let document = self.documents[number].clone();
+        let [image, target] = self.starts[number];
+        let [image_end, target_end] = self
+            .starts
+            .get(number + 1)
+            .copied()
+            .unwrap_or([self.images.len(), self.targets.len()]);
+        let moved = |target: &Target| Target {
+            row: target.row - document.start,
+            ..*target
+        };
+        Self {
+            ids: self.ids[document.clone()].to_vec(),
+            positions: self.positions[document.clone()].to_vec(),
+            images: self.images[image..image_end].to_vec(),
+            targets: self.targets[target..target_end].iter().map(moved).collect(),
+            names: vec![self.names[number].clone()],
+            starts: vec![[0, 0]],
+            documents: std::iter::once(0..document.len()).collect(),
+        }
     }
 
     /// Sum of the targets' weights.

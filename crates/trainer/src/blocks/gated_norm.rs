@@ -1,7 +1,7 @@
 //! The norm after the delta rule: `y = w · o / √(mean(o²) + ε) · silu(z)`, statistics per head, norm first.
 
 use crate::Buffer;
-use crate::ops::functions::{dot, silu, silu_slope, total};
+use crate::ops::functions::{PARTS, dot, sigmoid, silu, total};
 use crate::ops::vectorised;
 use crate::parameters::ParameterId;
 use crate::pass::Pass;
@@ -83,20 +83,24 @@ vectorised! {
         let width = weight.len();
         let rows = o.chunks_exact_mut(width).zip(z.chunks_exact_mut(width));
         for (((o, z), dy), r) in rows.zip(dy.chunks_exact(width)).zip(scale) {
-            let mut sums = [0.0f32; 16];
-            let parts = o.chunks(16).zip(z.chunks(16)).zip(dy.chunks(16).zip(weight.chunks(16)));
-            for ((o, z), (dy, w)) in parts {
-                for lane in 0..o.len() {
-                    sums[lane] += dy[lane] * silu(z[lane]) * w[lane] * o[lane] * r;
+            let r = *r;
+            let mut sum = 0.0;
+            let mut parts = [0.0f32; PARTS];
+            let chunks = o.chunks(PARTS).zip(z.chunks(PARTS)).zip(dy.chunks(PARTS).zip(weight.chunks(PARTS)));
+            for ((o, z), (dy, w)) in chunks {
+                for ((((part, o), z), dy), w) in parts.iter_mut().zip(o).zip(z).zip(dy).zip(w) {
+                    *part = dy * silu(*z) * w * o * r;
                 }
+                sum += total(&parts[..o.len()]);
             }
-            let mean = total(&sums) / width as f32;
+            let mean = sum / width as f32;
             for ((((o, z), dy), w), dw) in o.iter_mut().zip(z.iter_mut()).zip(dy).zip(weight).zip(dw.iter_mut()) {
                 let n = *o * r;
-                let open = silu(*z);
+                let s = sigmoid(*z);
+                let open = *z * s;
                 *dw += dy * open * n;
                 *o = r * (dy * open * w - n * mean);
-                *z = dy * w * n * silu_slope(*z);
+                *z = dy * w * n * (s + open * (1.0 - s));
             }
         }
     }

@@ -80,6 +80,7 @@ vectorised! {
         let width = weight.len();
         let rows = normal.chunks_exact(width).zip(dy.chunks_exact(width));
         for (((n, dy), dx), r) in rows.zip(dx.chunks_exact_mut(width)).zip(scale) {
+            let r = *r;
             let (mut plain, mut along) = ([0.0f32; 16], [0.0f32; 16]);
             let ((ns, n_rest), (dys, dy_rest), (ws, w_rest)) =
                 (n.as_chunks::<16>(), dy.as_chunks::<16>(), weight.as_chunks::<16>());

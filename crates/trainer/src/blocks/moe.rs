@@ -7,7 +7,7 @@
 use crate::Buffer;
 use crate::blocks::balance::Usage;
 use crate::blocks::swiglu::{self, SwiGlu};
-use crate::ops::functions::{dot, exp, greatest, sigmoid, silu, silu_slope, total};
+use crate::ops::functions::{PARTS, dot, exp, greatest, sigmoid, silu, total};
 use crate::ops::vectorised;
 use crate::pass::{Matrix, Pass, Weights};
 
@@ -371,17 +371,21 @@ vectorised! {
         for ((row, dinner), place) in rows.zip(places) {
             let weight = weights[*place as usize];
             let (gate, up) = row.split_at_mut(width);
-            let mut sums = [0.0f32; 16];
-            for ((gate, up), dinner) in gate.chunks_mut(16).zip(up.chunks_mut(16)).zip(dinner.chunks(16)) {
-                for (lane, ((gate, up), dinner)) in gate.iter_mut().zip(up).zip(dinner).enumerate() {
+            // The weight's gradient is summed from what each number adds, made beside the others.
+            let mut sum = 0.0;
+            let mut parts = [0.0f32; PARTS];
+            for ((gate, up), dinner) in gate.chunks_mut(PARTS).zip(up.chunks_mut(PARTS)).zip(dinner.chunks(PARTS)) {
+                for (((gate, up), dinner), part) in gate.iter_mut().zip(&mut *up).zip(dinner).zip(&mut parts) {
                     let (g, u) = (*gate, *up);
-                    let open = silu(g);
-                    sums[lane] += dinner * open * u;
-                    *gate = weight * dinner * u * silu_slope(g);
+                    let s = sigmoid(g);
+                    let open = g * s;
+                    *part = dinner * open * u;
+                    *gate = weight * dinner * u * (s + open * (1.0 - s));
                     *up = weight * dinner * open;
                 }
+                sum += total(&parts[..up.len()]);
             }
-            dweights[*place as usize] = sums.iter().sum();
+            dweights[*place as usize] = sum;
         }
     }
 

@@ -72,6 +72,7 @@ vectorised! {
         let width = weight.len();
         let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
         for (((x, dy), dx), r) in rows.zip(dx.chunks_exact_mut(width)).zip(scale) {
+            let r = *r;
             let mut sums = [0.0f32; 16];
             let ((xs, x_rest), (dys, dy_rest), (ws, w_rest)) =
                 (x.as_chunks::<16>(), dy.as_chunks::<16>(), weight.as_chunks::<16>());

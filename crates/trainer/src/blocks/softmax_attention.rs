@@ -12,8 +12,9 @@ use crate::ops::functions::{dot, exp, greatest, total};
 use crate::ops::vectorised;
 use crate::pass::Pass;
 
-/// Queries of a block.
-const BLOCK: usize = 64;
+/// Queries of a block: what a causal one computes in vain grows with it, and so does what is packed anew for each.
+const CAUSAL_BLOCK: usize = 64;
+const BLOCK: usize = 160;
 
 /// N query heads, M key and value heads, of width D.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +61,9 @@ impl Shape {
 
     fn blocks(&self, segment: &Range<usize>) -> impl Iterator<Item = Block> + use<> {
         let (start, end, causal) = (segment.start, segment.end, self.causal);
-        (start..end).step_by(BLOCK).map(move |first| {
-            let rows = BLOCK.min(end - first);
+        let most = if causal { CAUSAL_BLOCK } else { BLOCK };
+        (start..end).step_by(most).map(move |first| {
+            let rows = most.min(end - first);
             Block {
                 first,
                 rows,
@@ -90,7 +92,7 @@ impl Shape {
                 for block in self.blocks(segment) {
                     let queries = &operands.queries[block.first * self.query_stride + head * dim..];
                     let scores = &mut scores[..block.rows * block.keys];
-                    pass.products().product(
+                    pass.products().rounded_product(
                         [block.rows, dim, block.keys],
                         View::rows(queries, self.query_stride),
                         View::transposed(&operands.keys[kv..], self.kv_stride),
@@ -100,7 +102,7 @@ impl Shape {
                     );
                     let sums = &mut sums[head * tokens + block.first..][..block.rows];
                     softmax(isa, scores, block.keys, block.place, self.scale(), sums);
-                    pass.products().product(
+                    pass.products().rounded_product(
                         [block.rows, block.keys, dim],
                         View::rows(scores, block.keys),
                         View::rows(&operands.values[kv..], self.kv_stride),
@@ -141,7 +143,7 @@ impl Shape {
                     let scores = &mut scores[..block.rows * block.keys];
                     let dscores = &mut dscores[..block.rows * block.keys];
                     let products = pass.products();
-                    products.product(
+                    products.rounded_product(
                         [block.rows, dim, block.keys],
                         View::rows(queries, self.query_stride),
                         View::transposed(keys, self.kv_stride),
@@ -149,7 +151,7 @@ impl Shape {
                         block.keys,
                         false,
                     );
-                    products.product(
+                    products.rounded_product(
                         [block.rows, dim, block.keys],
                         View::rows(&dout[own..], width),
                         View::transposed(values, self.kv_stride),
@@ -167,7 +169,7 @@ impl Shape {
                     let sums = &sums[head * tokens + block.first..][..block.rows];
                     let sizes = [block.keys, block.place];
                     softmax_back(isa, scores, dscores, sizes, self.scale(), sums, &along);
-                    products.product(
+                    products.rounded_product(
                         [block.rows, block.keys, dim],
                         View::rows(dscores, block.keys),
                         View::rows(keys, self.kv_stride),
@@ -175,7 +177,7 @@ impl Shape {
                         self.query_stride,
                         false,
                     );
-                    products.product(
+                    products.rounded_product(
                         [block.keys, block.rows, dim],
                         View::transposed(dscores, block.keys),
                         View::rows(queries, self.query_stride),
@@ -183,7 +185,7 @@ impl Shape {
                         self.kv_stride,
                         true,
                     );
-                    products.product(
+                    products.rounded_product(
                         [block.keys, block.rows, dim],
                         View::transposed(scores, block.keys),
                         View::rows(&dout[own..], width),
@@ -207,8 +209,9 @@ vectorised! {
                 *x = exp(scale * *x - most);
             }
             let all = total(seen);
+            let share = 1.0 / all;
             for x in seen.iter_mut() {
-                *x *= 1.0 / all;
+                *x *= share;
             }
             hidden.fill(0.0);
             *sum = most + all.ln();
@@ -227,6 +230,7 @@ vectorised! {
         let [keys, place] = sizes;
         let rows = scores.chunks_exact_mut(keys).zip(dscores.chunks_exact_mut(keys));
         for (row, ((scores, dscores), (sum, along))) in rows.zip(sums.iter().zip(along)).enumerate() {
+            let (sum, along) = (*sum, *along);
             let seen = (place + row + 1).min(keys);
             for (x, dx) in scores[..seen].iter_mut().zip(&mut dscores[..seen]) {
                 *x = exp(scale * *x - sum);

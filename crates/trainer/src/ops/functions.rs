@@ -90,6 +90,9 @@ pub(crate) fn gelu_erf_slope(x: f32) -> f32 {
     0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)) + x * DENSITY * exp(-0.5 * x * x)
 }
 
+/// Numbers that a loop makes before they are summed: a sum inside it would keep it from being vectorised.
+pub(crate) const PARTS: usize = 64;
+
 /// `Σ aᵢ·bᵢ`, in sixteen partial sums.
 #[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -21,9 +21,12 @@ macro_rules! vectorised {
                 #[inline(always)]
                 fn run(self) -> Self::Output {
                     let Work { $($argument,)* lifetime: _ } = self;
-                    $body
+                    body($($argument),*)
                 }
             }
+            // As arguments, references tell the compiler that what they lead to is apart.
+            #[inline(always)]
+            fn body<'a>($($argument: $kind),*) $(-> $output)? $body
             isa.vectorise(Work { $($argument,)* lifetime: std::marker::PhantomData })
         }
     )*};

@@ -1,7 +1,6 @@
 //! Small loops that several blocks share.
 
-use super::functions::silu;
-use super::functions::{gelu_erf, gelu_erf_slope, gelu_tanh, gelu_tanh_slope, silu_slope};
+use super::functions::{gelu_erf, gelu_erf_slope, gelu_tanh, gelu_tanh_slope, sigmoid, silu};
 use super::vectorised;
 
 vectorised! {
@@ -41,8 +40,10 @@ vectorised! {
     fn swiglu_back(gate: &'a mut [f32], up: &'a mut [f32], dout: &'a [f32]) {
         for ((gate, up), dout) in gate.iter_mut().zip(up).zip(dout) {
             let (g, u) = (*gate, *up);
-            *gate = dout * u * silu_slope(g);
-            *up = dout * silu(g);
+            let s = sigmoid(g);
+            let open = g * s;
+            *gate = dout * u * (s + open * (1.0 - s));
+            *up = dout * open;
         }
     }
 

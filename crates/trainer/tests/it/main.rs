@@ -8,3 +8,5 @@ mod forward;
 mod gradients;
 #[cfg(test)]
 mod packing;
+#[cfg(test)]
+mod runs;

@@ -1,0 +1,286 @@
+//! Recorded steps: JSON Lines beside PNG files (docs/training.md).
+//!
+//! Files are read once for where their lines begin, and checked; lines and pictures are read again when they are drawn.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aurore_chat::computer_use::{self, TOOL};
+use aurore_chat::{Chat, Content, Message, PromptOptions, Role, ToolCall, image, step};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{DataError, Sample, Samples};
+
+/// The longest line that is read.
+const LONGEST_LINE: usize = 1 << 20;
+/// The largest picture file that is read.
+const LARGEST_PICTURE: u64 = 64 << 20;
+
+/// Steps in files.
+pub struct Episodes {
+    chat: Arc<Chat>,
+    files: Vec<PathBuf>,
+    steps: Vec<Place>,
+    /// What the digits of a coordinate count, from the first to the fourth; empty: like all else.
+    digits: Vec<f32>,
+}
+
+struct Place {
+    file: u32,
+    /// From 1.
+    line: u32,
+    offset: u64,
+    length: u32,
+}
+
+/// One step. What else a line holds (task, seed, target box, …) is for other readers.
+#[derive(Debug, Deserialize)]
+struct Step {
+    goal: String,
+    /// Names of the actions done before.
+    #[serde(default)]
+    done: Vec<String>,
+    /// The picture's file, beside this one.
+    frame: String,
+    thinking: String,
+    intent: String,
+    expect: String,
+    /// Arguments of `computer_use`, coordinates on the grid of 0 to 1000.
+    action: Map<String, Value>,
+}
+
+impl Episodes {
+    /// The steps of files and of the files `*.jsonl` in folders.
+    ///
+    /// # Errors
+    /// When one cannot be read, or holds a line that is no step. A last line without its end is what a stopped
+    /// recording leaves, and is passed over.
+    pub fn open(chat: Arc<Chat>, paths: &[PathBuf], digits: &[f32]) -> Result<Self, DataError> {
+        let mut episodes = Self {
+            chat,
+            files: Vec::new(),
+            steps: Vec::new(),
+            digits: digits.to_vec(),
+        };
+        for path in paths {
+            for file in files(path)? {
+                episodes.index(&file)?;
+            }
+        }
+        Ok(episodes)
+    }
+
+    fn index(&mut self, path: &Path) -> Result<(), DataError> {
+        let io = |source| DataError::Io {
+            file: path.display().to_string(),
+            source,
+        };
+        let number = self.files.len() as u32;
+        self.files.push(path.to_owned());
+        let mut reader = BufReader::new(File::open(path).map_err(io)?);
+        let (mut offset, mut line) = (0u64, 0u32);
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            let mut limited = (&mut reader).take(LONGEST_LINE as u64 + 1);
+            let length = limited.read_until(b'\n', &mut text).map_err(io)?;
+            line += 1;
+            if length == 0 {
+                return Ok(());
+            }
+            let place = Place {
+                file: number,
+                line,
+                offset,
+                length: length as u32,
+            };
+            offset += length as u64;
+            if length > LONGEST_LINE {
+                let message = format!("more than {LONGEST_LINE} bytes");
+                return Err(self.line_error(&place, message));
+            }
+            if text.last() != Some(&b'\n') {
+                return Ok(());
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            self.parse(&place, &text)?;
+            self.steps.push(place);
+        }
+    }
+
+    fn line_error(&self, place: &Place, message: String) -> DataError {
+        DataError::Line {
+            file: self.name(place),
+            line: place.line as usize,
+            message,
+        }
+    }
+
+    fn name(&self, place: &Place) -> String {
+        self.files[place.file as usize].display().to_string()
+    }
+
+    fn parse(&self, place: &Place, text: &[u8]) -> Result<Step, DataError> {
+        serde_json::from_slice(text).map_err(|error| self.line_error(place, error.to_string()))
+    }
+
+    fn line(&self, place: &Place) -> Result<Step, DataError> {
+        let io = |source| DataError::Io {
+            file: self.name(place),
+            source,
+        };
+        let mut file = File::open(&self.files[place.file as usize]).map_err(io)?;
+        file.seek(SeekFrom::Start(place.offset)).map_err(io)?;
+        let mut text = vec![0; place.length as usize];
+        file.read_exact(&mut text).map_err(io)?;
+        self.parse(place, &text)
+    }
+
+    fn picture(&self, place: &Place, name: &str) -> Result<aurore_chat::DecodedImage, DataError> {
+        let error = |message: String| DataError::Picture {
+            file: self.name(place),
+            line: place.line as usize,
+            picture: name.to_owned(),
+            message,
+        };
+        let relative = Path::new(name);
+        let inside = relative
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !inside {
+            return Err(error(
+                "it must stand beside its file, or in a folder there".to_owned(),
+            ));
+        }
+        let folder = self.files[place.file as usize].parent().unwrap_or(Path::new("."));
+        let file = File::open(folder.join(relative)).map_err(|source| error(source.to_string()))?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_PICTURE)
+            .read_to_end(&mut bytes)
+            .map_err(|source| error(source.to_string()))?;
+        image::decode(&bytes, &image::Limits::default()).map_err(|source| error(source.to_string()))
+    }
+
+    /// Weights of the answer's tokens: 1, and what the digits of its coordinate count.
+    fn weigh(&self, answer: &[u32], weights: &mut Vec<f32>) {
+        let tokens = self.chat.tokenizer().tokens();
+        let mut digit = None;
+        for id in answer {
+            let bytes = tokens
+                .get(*id as usize)
+                .map_or(&[][..], |token| token.bytes.as_slice());
+            let mut weight = 1.0;
+            if bytes.ends_with(b"[") {
+                digit = Some(0);
+            } else if bytes.starts_with(b"]") {
+                digit = None;
+            } else if let Some(place) = &mut digit {
+                if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
+                    weight = self.digits.get(*place).copied().unwrap_or(1.0);
+                    *place += 1;
+                } else {
+                    *place = 0;
+                }
+            }
+            weights.push(weight);
+        }
+    }
+}
+
+impl Samples for Episodes {
+    fn count(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn read(&self, index: usize) -> Result<Sample, DataError> {
+        let place = &self.steps[index];
+        let step = self.line(place)?;
+        let error = |message: String| DataError::Text {
+            file: self.name(place),
+            line: place.line as usize,
+            message,
+        };
+        let picture = self.picture(place, &step.frame)?;
+        let done: Vec<&str> = step.done.iter().map(String::as_str).collect();
+        let call = ToolCall {
+            name: TOOL.to_owned(),
+            arguments: step.action,
+        };
+        let messages = [
+            Message {
+                content: vec![
+                    Content::Image(picture),
+                    Content::Text(step::frame_text(&step.goal, &done)),
+                ],
+                ..Message::text(Role::User, "")
+            },
+            Message::assistant(
+                Some(step.thinking),
+                step::answer(&step.intent, &step.expect),
+                vec![call],
+            ),
+        ];
+        let options = PromptOptions {
+            open_answer: false,
+            ..PromptOptions::thinking(true)
+        };
+        let tools = [computer_use::schema(false)];
+        let prompt = self
+            .chat
+            .prompt(&messages, &tools, &options)
+            .map_err(|source| error(source.to_string()))?;
+        let control = |name: &str| self.chat.tokenizer().control(name);
+        let last = |id: Option<u32>| prompt.ids.iter().rposition(|other| Some(*other) == id);
+        let (turn, end) = (last(control("<|im_start|>")), last(control("<|im_end|>")));
+        let think = last(Some(self.chat.tags().think));
+        let (Some(turn), Some(think), Some(end)) = (turn, think, end) else {
+            return Err(error("the template makes no turn that ends of it".to_owned()));
+        };
+        // The opening tag and the end of its line are in the prompt already.
+        let start = think + 2;
+        if !(turn < think && start < end) {
+            return Err(error(
+                "the template opens no thinking in the assistant's turn".to_owned(),
+            ));
+        }
+        let ids = prompt.ids[..=end].to_vec();
+        let mut weights = vec![0.0; start];
+        self.weigh(&ids[start..], &mut weights);
+        Ok(Sample {
+            name: format!("{}, line {}", self.name(place), place.line),
+            ids,
+            images: prompt.images,
+            weights,
+        })
+    }
+}
+
+/// A file, or the files of steps in a folder, by name.
+fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let io = |source| DataError::Io {
+        file: path.display().to_string(),
+        source,
+    };
+    if !std::fs::metadata(path).map_err(io)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(DataError::None {
+            folder: path.display().to_string(),
+        });
+    }
+    Ok(found)
+}
