@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod runs;
 mod serve;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ pub enum Command {
     Quantize(quantize::Args),
     /// Compare a packed or rounded model with an exact one.
     Quality(quality::Args),
+    /// Teach a checkpoint from recorded episodes.
+    Train(train::Args),
     /// Measure tokens per second.
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
@@ -83,6 +86,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(args, global),
         Command::Quantize(args) => quantize::run(args, global),
         Command::Quality(args) => quality::run(args, global),
+        Command::Train(args) => train::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Record(args) => record::run(args, global),

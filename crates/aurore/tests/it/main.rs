@@ -27,5 +27,7 @@ mod rules;
 mod serve;
 #[cfg(nano_embedded)]
 mod soak;
+#[cfg(nano_embedded)]
+mod train;
 mod watch;
 mod workflows;
