@@ -16,7 +16,7 @@ fn picture(number: usize) -> PathBuf {
 
 /// Five recorded steps, and settings for a short run.
 fn prepare(program: &Program) {
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for number in 0..5 {
         let name = format!("{number}.png");
         program.file(
@@ -28,9 +28,9 @@ fn prepare(program: &Program) {
             "intent": "Click the red box.", "expect": "The red box is chosen.", "seed": number,
             "action": {"action": "left_click", "coordinate": [100 + number, 500]},
         });
-        lines += &format!("{step}\n");
+        lines.push(format!("{step}\n"));
     }
-    program.file("episodes/steps.jsonl", lines);
+    program.file("episodes/steps.jsonl", lines.concat());
     settings(program, "", 2);
 }
 
