@@ -1,9 +1,9 @@
 //! The proof that an action may be carried out, once, on what was judged.
 
-use aurore_action::{Action, FieldKind, FrameId, Rect, Target};
+use aurore_action::{Action, FieldKind, FrameId, Rect, Target, ToolCall};
 use serde::{Deserialize, Serialize};
 
-use crate::Request;
+use crate::{Principal, Request, ToolRequest};
 
 /// Something that a verdict or a person let pass. Only this crate builds one, it cannot be cloned, and
 /// whoever carries it out takes it by value: one approval, one execution.
@@ -29,7 +29,10 @@ pub enum Authority {
 
 /// What was judged, compared again as close to the input as the platform allows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Binding {
+    /// Who may carry it out: whoever asked for it, and nobody else.
+    pub principal: String,
     /// What the action hits; `None` if nothing was under the point and nothing had the focus.
     pub target: Option<BoundTarget>,
     /// What its other points hit, in the order of [`Action::points`] after the first (a drag's end).
@@ -95,6 +98,12 @@ impl<T> Approved<T> {
         &self.authority
     }
 
+    /// Whether it was this one who asked. An approval is nobody else's: not a sub-agent's of its parent's, nor
+    /// the other way round.
+    pub fn belongs_to(&self, principal: &Principal) -> bool {
+        self.binding.principal == principal.0
+    }
+
     /// The thing itself and what it is bound to: for the one who carries it out.
     pub fn into_parts(self) -> (T, Binding) {
         (self.what, self.binding)
@@ -108,9 +117,24 @@ impl Approved<Action> {
     }
 }
 
+impl Approved<ToolCall> {
+    /// The call that may be carried out.
+    pub fn call(&self) -> &ToolCall {
+        &self.what
+    }
+}
+
 impl Binding {
+    pub(crate) fn of_tool(request: &ToolRequest<'_>) -> Self {
+        Self {
+            principal: request.principal.0.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn of(request: &Request<'_>) -> Self {
         Self {
+            principal: request.principal.0.clone(),
             target: request.target.map(BoundTarget::of),
             also: request.also.iter().map(BoundTarget::of).collect(),
             origin: request.context.origin.clone(),

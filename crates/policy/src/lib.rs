@@ -21,28 +21,36 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod approved;
 mod classify;
+mod effect;
 mod explain;
 mod facts;
 mod fold;
 mod hands;
 mod judge;
 mod origin;
+mod path;
 mod request;
 mod rules;
 mod scope;
+mod shell;
 mod tier;
+mod upfront;
 mod verdict;
 
+pub use allowance::Allowance;
 pub use approved::{Approved, Authority, Binding, BoundTarget, Crop};
+pub use effect::Effect;
 pub use explain::explain;
 pub use facts::{Facts, Place};
 pub use hands::{judge_hands, permit_hands};
-pub use judge::{facts, judge};
+pub use judge::{facts, judge, judge_facts, judge_tool, tool_facts};
 pub use origin::of_url as origin_of;
-pub use request::{Argument, Budget, Context, Principal, Request, Tainted};
+pub use request::{Argument, Budget, Context, Principal, Request, Tainted, ToolRequest};
 pub use rules::{Rule, Rules, RulesError};
-pub use scope::{ScopeRule, scopes_for};
+pub use scope::{ScopeRule, scopes_for, scopes_for_tool};
 pub use tier::Tier;
-pub use verdict::{Ask, Decision, Denial, Layer, Outcome, RuleRef, Verdict, VerdictRecord};
+pub use upfront::{Beforehand, called_for};
+pub use verdict::{Ask, Decision, Denial, Layer, Opinion, Outcome, RuleRef, Verdict, VerdictRecord};

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::{Context, fold::fold};
+use crate::{
+    Context,
+    fold::{fold, has_phrase},
+};
 
 /// Origin of an address in its ASCII form, or its scheme for what has none (`about:`); empty for what is no
 /// address.
@@ -28,10 +31,12 @@ pub(crate) fn is_known(origin: &str, context: &Context) -> bool {
         || is_named(origin, &context.goal)
 }
 
-/// Whether the goal names the origin's host (on this machine: host and port).
+/// Whether the goal names the origin's host (on this machine: host and port), or the app by the last part of its
+/// identity (`org.gnome.Calculator` is "calculator").
 pub(crate) fn is_named(origin: &str, goal: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
-        return false;
+        let app = fold(origin.rsplit('.').next().unwrap_or_default());
+        return app.chars().count() > 3 && has_phrase(&fold(goal), &app);
     };
     let Some(host) = url.host_str() else {
         return false;
@@ -57,6 +62,24 @@ pub(crate) fn is_named(origin: &str, goal: &str) -> bool {
             .is_none_or(|last| !last.is_alphanumeric() && !matches!(last, '-' | '.' | '@'));
         begins && !continues
     })
+}
+
+/// Whether a link's address is of the host that its text names, or of a part of it.
+pub(crate) fn is_same_site(said: &str, link: &str) -> bool {
+    let plain = |host: &str| {
+        host.strip_prefix("www.")
+            .unwrap_or(host)
+            .trim_end_matches('.')
+            .to_owned()
+    };
+    // Through the parser, so that both are in their ASCII form.
+    let host = |address: &str| Url::parse(address).ok().and_then(|url| url.host_str().map(plain));
+    match (host(&format!("https://{said}/")), host(link)) {
+        (Some(said), Some(led)) => {
+            said == led || led.ends_with(&format!(".{said}")) || said.ends_with(&format!(".{led}"))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the origin is one of the agent's own controls. A control on this machine stands for its port under

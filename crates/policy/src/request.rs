@@ -1,6 +1,6 @@
 //! What is judged: who, what, on what, in which state.
 
-use aurore_action::{Action, FrameId, Target};
+use aurore_action::{Action, FrameId, Target, ToolCall};
 use serde::{Deserialize, Serialize};
 
 use crate::{Crop, Tier};
@@ -20,7 +20,19 @@ pub struct Request<'a> {
     pub context: &'a Context,
 }
 
-/// Who wants to act: `model:nano`, `script:checkout.jsonl`. Rules do not trust one more than another.
+/// One use of a tool to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolRequest<'a> {
+    /// Who wants to use it.
+    pub principal: &'a Principal,
+    /// What it wants to do.
+    pub call: &'a ToolCall,
+    /// The state around it.
+    pub context: &'a Context,
+}
+
+/// Who wants to act: `model:nano`, `script:checkout.jsonl`, `model:nano/2` for the second helper of the first.
+/// What was allowed to one is not allowed to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Principal(pub String);
@@ -40,6 +52,12 @@ pub struct Context {
     /// Origins of the agent's own controls: approval page, server, console. Loopback origins stand for their
     /// port under every name of this machine.
     pub controls: Vec<String>,
+    /// Folders and files of the agent's own: rules, keys, journal, the program. Absolute paths.
+    pub control_paths: Vec<String>,
+    /// The person's home folder, for paths that begin with `~`; empty if there is none.
+    pub home: String,
+    /// Folders that the run was given: it may read there.
+    pub folders: Vec<String>,
     /// Arguments that came off a screen, a page or a tool and not out of the goal.
     pub tainted: Vec<Tainted>,
     /// The least tier that the model itself gives the action; it can raise, never lower.
@@ -84,12 +102,24 @@ pub enum Argument {
     Url,
     /// The point, the key or the choice itself.
     Choice,
+    /// The command.
+    Command,
+    /// The path.
+    Path,
+    /// An argument of a call.
+    Call,
 }
 
 impl Principal {
     /// A model by its name.
     pub fn model(name: &str) -> Self {
         Self(format!("model:{name}"))
+    }
+
+    /// A helper that this one started, by its number.
+    #[must_use]
+    pub fn helper(&self, number: u32) -> Self {
+        Self(format!("{}/{number}", self.0))
     }
 
     /// A script by its name.

@@ -58,27 +58,40 @@ pub struct VerdictRecord {
 }
 
 /// A judged action: what was decided, bound to what was judged. It cannot be cloned or built elsewhere.
+///
+/// `T` is what was judged: an [`Action`], or a [`ToolCall`](aurore_action::ToolCall).
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Verdict<T = Action> {
     record: VerdictRecord,
-    action: Action,
+    action: T,
     binding: Binding,
+}
+
+/// What somebody else holds of a verdict: another model, or a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// Who says so, in words.
+    pub by: String,
+    /// What it would decide. Counts only where it is stricter.
+    pub decision: Decision,
+    /// Why.
+    pub reason: String,
 }
 
 /// What follows from a verdict.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Outcome<T = Action> {
     /// It may be done now.
-    Allowed(Approved<Action>),
+    Allowed(Approved<T>),
     /// Somebody has to be asked.
-    Ask(Ask),
+    Ask(Ask<T>),
     /// It is not done.
     Denied(Denial),
 }
 
 /// An open question: a judged action that waits for an answer.
 #[derive(Debug)]
-pub struct Ask(Verdict);
+pub struct Ask<T = Action>(Verdict<T>);
 
 /// A refusal, in words that the model can act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,8 +102,18 @@ pub struct Denial {
     pub by: Option<String>,
 }
 
-impl Verdict {
-    pub(crate) fn new(record: VerdictRecord, action: Action, binding: Binding) -> Self {
+/// The end of [`VerdictRecord::why`] where a question became a denial.
+pub(crate) const NOBODY: &str = "; it would be asked, but nobody is there to answer";
+
+impl VerdictRecord {
+    /// Whether the rules ask: also where that became a denial because nobody was there.
+    pub fn asks(&self) -> bool {
+        self.decision == Decision::Ask || (self.decision == Decision::Deny && self.why.ends_with(NOBODY))
+    }
+}
+
+impl<T> Verdict<T> {
+    pub(crate) fn new(record: VerdictRecord, action: T, binding: Binding) -> Self {
         Self {
             record,
             action,
@@ -135,8 +158,33 @@ impl Verdict {
         &self.binding
     }
 
+    /// The verdict with a second opinion heard: it can tighten, never loosen. With nobody to ask, ask is deny.
+    #[must_use]
+    pub fn tightened(mut self, opinion: &Opinion, attended: bool) -> Self {
+        if opinion.decision <= self.record.decision {
+            return self;
+        }
+        let unanswerable = opinion.decision == Decision::Ask && !attended;
+        self.record.decision = if unanswerable {
+            Decision::Deny
+        } else {
+            opinion.decision
+        };
+        self.record.rule = RuleRef {
+            layer: Layer::Builtin,
+            name: "second-opinion".to_owned(),
+            reason: format!("{} has doubts", opinion.by),
+        };
+        self.record.why.push_str("; ");
+        self.record.why.push_str(&opinion.reason);
+        if unanswerable {
+            self.record.why.push_str(NOBODY);
+        }
+        self
+    }
+
     /// Turns the verdict into what follows from it.
-    pub fn into_outcome(self) -> Outcome {
+    pub fn into_outcome(self) -> Outcome<T> {
         match self.record.decision {
             Decision::Allow => Outcome::Allowed(Approved::new(self.action, self.binding, Authority::Rule)),
             Decision::Ask => Outcome::Ask(Ask(self)),
@@ -148,7 +196,7 @@ impl Verdict {
     }
 
     /// The approved action, if the verdict is allow.
-    pub fn approve(self) -> Option<Approved<Action>> {
+    pub fn approve(self) -> Option<Approved<T>> {
         match self.into_outcome() {
             Outcome::Allowed(approved) => Some(approved),
             Outcome::Ask(_) | Outcome::Denied(_) => None,
@@ -156,14 +204,14 @@ impl Verdict {
     }
 }
 
-impl Ask {
+impl<T> Ask<T> {
     /// The verdict that asks.
     pub fn verdict(&self) -> &VerdictRecord {
         self.0.record()
     }
 
     /// The action in question.
-    pub fn action(&self) -> &Action {
+    pub fn action(&self) -> &T {
         &self.0.action
     }
 
@@ -173,7 +221,7 @@ impl Ask {
     }
 
     /// Somebody said yes to exactly this.
-    pub fn answered_yes(self, by: &str) -> Approved<Action> {
+    pub fn answered_yes(self, by: &str) -> Approved<T> {
         Approved::new(
             self.0.action,
             self.0.binding,

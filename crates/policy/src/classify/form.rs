@@ -4,7 +4,7 @@ use aurore_action::{FieldKind, Form, Target};
 
 use super::{Classified, goal_asks};
 use crate::{
-    Context, Tier,
+    Context, Effect, Tier,
     fold::{fold, has_phrase},
     origin,
 };
@@ -24,17 +24,19 @@ pub(super) fn submitting(form: &Form, target: &Target, context: &Context) -> Cla
     let how = "the goal names what to press";
 
     let carried = if has(FieldKind::Payment) {
-        Classified::new(Tier::Always, "submits payment data")
+        Classified::new(Tier::Always, Effect::Pay, "submits payment data")
     } else if has(FieldKind::Password) {
-        Classified::new(Tier::Once, "logs in")
-            .covered_if(named || goal_asks(context, "logs in"), "the goal asks to log in")
+        Classified::new(Tier::Once, Effect::LogIn, "logs in").covered_if(
+            named || goal_asks(context, Effect::LogIn),
+            "the goal asks to log in",
+        )
     } else if has(FieldKind::File) {
-        Classified::new(Tier::Once, "uploads a file").covered_if(
-            named || goal_asks(context, "uploads a file"),
+        Classified::new(Tier::Once, Effect::Upload, "uploads a file").covered_if(
+            named || goal_asks(context, Effect::Upload),
             "the goal asks for an upload",
         )
     } else if has(FieldKind::Email) || has(FieldKind::Telephone) || has(FieldKind::Personal) {
-        Classified::new(Tier::Once, "submits personal data").covered_if(named, how)
+        Classified::new(Tier::Once, Effect::PersonalData, "submits personal data").covered_if(named, how)
     } else {
         Classified::free("submits plain choices or a search")
     };
@@ -42,14 +44,21 @@ pub(super) fn submitting(form: &Form, target: &Target, context: &Context) -> Cla
     let mut classified = carried;
     if !known {
         let tier = if personal { Tier::Always } else { Tier::Once };
+        let effect = if personal {
+            Effect::PersonalData
+        } else {
+            Effect::NewPlace
+        };
         classified = classified.or(Classified::new(
             tier,
+            effect,
             format!("submits a form to {destination}, which neither the goal nor the start of the run names"),
         ));
     }
     if origin::is_insecure(&destination) && (has(FieldKind::Payment) || has(FieldKind::Password)) {
         classified = classified.or(Classified::new(
             Tier::Always,
+            Effect::Secret,
             format!("sends a password or payment data to {destination} in the clear"),
         ));
     }

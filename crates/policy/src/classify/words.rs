@@ -1,591 +1,222 @@
-//! What the labels of buttons say that they do, in several languages.
-//!
-//! Phrases are written as [`fold`](crate::fold::fold) leaves them: lower case, without accents.
+//! What labels say that they do, in several languages: `words.toml`, read once.
 
-use crate::Tier;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-/// What acting on something would cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Consequence {
-    /// How far it reaches.
-    pub(crate) tier: Tier,
-    /// In words: "it …".
-    pub(crate) what: &'static str,
-    /// A label that begins with one of these, or is one of these.
-    pub(crate) leading: &'static [&'static str],
-    /// A label that holds one of these anywhere.
-    pub(crate) anywhere: &'static [&'static str],
-    /// Words of a goal that ask for this, so that a tier 2 consequence is covered by it.
-    pub(crate) goal: &'static [&'static str],
+use serde::Deserialize;
+
+use crate::{
+    Effect, Tier,
+    fold::{fold, has_phrase, leads_with},
+};
+
+/// Phrases by language.
+type ByLanguage = BTreeMap<String, Vec<String>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    harmless: ByLanguage,
+    cookies: ByLanguage,
+    new_password: ByLanguage,
+    consequence: Vec<Entry>,
 }
 
-/// In order of strictness: the first that fits counts.
-pub(crate) const CONSEQUENCES: &[Consequence] = &[
-    Consequence {
-        tier: Tier::Hands,
-        what: "passes a certificate warning",
-        leading: &["proceed to", "continue to this website"],
-        anywhere: &[
-            "(unsafe)",
-            "(not recommended)",
-            "accept the risk and continue",
-            "(nicht sicher)",
-            "risiko akzeptieren",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Hands,
-        what: "answers a test for humans",
-        leading: &[],
-        anywhere: &[
-            "i'm not a robot",
-            "i am not a robot",
-            "i am human",
-            "captcha",
-            "verify you are human",
-            "kein roboter",
-            "ich bin kein roboter",
-            "je ne suis pas un robot",
-            "no soy un robot",
-            "人机验证",
-            "我不是机器人",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Hands,
-        what: "changes a password",
-        leading: &[
-            "change password",
-            "reset password",
-            "set password",
-            "update password",
-            "save new password",
-        ],
-        anywhere: &[
-            "change my password",
-            "passwort andern",
-            "kennwort andern",
-            "changer le mot de passe",
-            "modifier le mot de passe",
-            "cambiar contrasena",
-            "cambiar la contrasena",
-            "修改密码",
-            "更改密码",
-            "重置密码",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "pays or orders",
-        leading: &[
-            "pay",
-            "buy",
-            "order",
-            "purchase",
-            "checkout and pay",
-            "donate",
-            "place bid",
-            "book now",
-            "reserve",
-            "rent now",
-            "subscribe",
-            "upgrade",
-            "start trial",
-            "start free trial",
-            "transfer",
-            "withdraw",
-            "kauf",
-            "commander",
-            "acheter",
-            "payer",
-            "pagar",
-            "comprar",
-            "pedir",
-            "donar",
-            "reservar",
-            "reserver",
-            "comprare",
-            "acquista",
-            "paga",
-            "ordina",
-            "kopen",
-            "bestellen",
-            "betalen",
-            "купить",
-            "оплатить",
-            "заказать",
-            "satin al",
-            "ode",
-            "kup",
-            "zaplac",
-        ],
-        anywhere: &[
-            "pay now",
-            "buy now",
-            "place order",
-            "place your order",
-            "place my order",
-            "submit order",
-            "submit your order",
-            "confirm order",
-            "confirm purchase",
-            "confirm payment",
-            "complete order",
-            "complete purchase",
-            "complete payment",
-            "order now",
-            "one-click",
-            "send money",
-            "make payment",
-            "proceed to pay",
-            "cancel order",
-            "cancel subscription",
-            "kaufen",
-            "bestellen",
-            "bezahlen",
-            "zahlungspflichtig",
-            "jetzt zahlen",
-            "uberweisen",
-            "kostenpflichtig",
-            "passer la commande",
-            "valider la commande",
-            "confirmer la commande",
-            "realizar pedido",
-            "realizar el pedido",
-            "tramitar pedido",
-            "finalizar compra",
-            "confirmar compra",
-            "支付",
-            "付款",
-            "购买",
-            "下单",
-            "提交订单",
-            "结算",
-            "转账",
-            "捐款",
-            "購入",
-            "注文を確定",
-            "支払",
-            "결제",
-            "구매",
-            "주문하기",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "deletes something",
-        leading: &[
-            "delete",
-            "erase",
-            "remove",
-            "destroy",
-            "discard",
-            "empty trash",
-            "wipe",
-            "purge",
-            "deactivate",
-            "trash",
-            "clear history",
-            "entfernen",
-            "loschen",
-            "supprimer",
-            "effacer",
-            "retirer",
-            "vider",
-            "eliminar",
-            "borrar",
-            "quitar",
-            "vaciar",
-            "elimina",
-            "cancella",
-            "verwijderen",
-            "удалить",
-            "стереть",
-            "sil",
-            "usun",
-            "excluir",
-            "apagar",
-        ],
-        anywhere: &[
-            "delete account",
-            "close account",
-            "delete permanently",
-            "permanently delete",
-            "yes, delete",
-            "factory reset",
-            "loschen",
-            "endgultig entfernen",
-            "papierkorb leeren",
-            "konto schliessen",
-            "supprimer definitivement",
-            "eliminar definitivamente",
-            "删除",
-            "清空",
-            "移除",
-            "注销账号",
-            "削除",
-            "삭제",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "sends or publishes in your name",
-        leading: &[
-            "send",
-            "publish",
-            "post",
-            "tweet",
-            "retweet",
-            "repost",
-            "reply",
-            "comment",
-            "share",
-            "invite",
-            "apply now",
-            "sign and",
-            "sign document",
-            "vote",
-            "rsvp",
-            "senden",
-            "absenden",
-            "abschicken",
-            "veroffentlichen",
-            "teilen",
-            "posten",
-            "antworten",
-            "weiterleiten",
-            "envoyer",
-            "publier",
-            "partager",
-            "repondre",
-            "transferer",
-            "inviter",
-            "enviar",
-            "publicar",
-            "compartir",
-            "responder",
-            "reenviar",
-            "invitar",
-            "invia",
-            "pubblica",
-            "condividi",
-            "verzenden",
-            "versturen",
-            "отправить",
-            "опубликовать",
-            "поделиться",
-            "gonder",
-            "yayinla",
-            "wyslij",
-            "opublikuj",
-        ],
-        anywhere: &[
-            "send message",
-            "send email",
-            "send mail",
-            "send now",
-            "send invite",
-            "publish now",
-            "post comment",
-            "post reply",
-            "submit review",
-            "submit application",
-            "nachricht senden",
-            "jetzt senden",
-            "veroffentlichen",
-            "发送",
-            "发布",
-            "发表",
-            "提交评论",
-            "回复",
-            "分享",
-            "转发",
-            "邀请",
-            "送信",
-            "公開",
-            "投稿",
-            "보내기",
-            "전송",
-            "게시",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "changes who may see or do something",
-        leading: &[
-            "authorize",
-            "authorise",
-            "grant",
-            "revoke",
-            "make public",
-            "make private",
-            "make admin",
-            "change permissions",
-            "change access",
-            "transfer ownership",
-            "autoriser",
-            "accorder",
-            "autorizar",
-            "conceder",
-            "autorisieren",
-            "freigeben",
-            "zugriff erlauben",
-        ],
-        anywhere: &[
-            "grant access",
-            "allow access",
-            "anyone with the link",
-            "share publicly",
-            "manage access",
-            "授权",
-            "公开分享",
-            "更改权限",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "creates an account or a key",
-        leading: &[
-            "sign up",
-            "signup",
-            "register",
-            "create account",
-            "create an account",
-            "join now",
-            "create key",
-            "create api key",
-            "generate key",
-            "generate token",
-            "create token",
-            "create secret",
-            "registrieren",
-            "konto erstellen",
-            "konto anlegen",
-            "s'inscrire",
-            "inscription",
-            "creer un compte",
-            "registrarse",
-            "crear cuenta",
-            "crear una cuenta",
-            "registrati",
-            "aanmelden als",
-            "зарегистрироваться",
-            "kayit ol",
-        ],
-        anywhere: &[
-            "create my account",
-            "create your account",
-            "api key",
-            "access token",
-            "注册",
-            "创建账号",
-            "创建账户",
-            "新規登録",
-            "회원가입",
-        ],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Always,
-        what: "installs software",
-        leading: &[
-            "install",
-            "add to chrome",
-            "add extension",
-            "add to firefox",
-            "run installer",
-            "installieren",
-            "installer",
-            "instalar",
-            "installa",
-            "установить",
-            "zainstaluj",
-        ],
-        anywhere: &["install now", "安装", "インストール", "설치"],
-        goal: &[],
-    },
-    Consequence {
-        tier: Tier::Once,
-        what: "logs in",
-        leading: &[
-            "log in",
-            "login",
-            "sign in",
-            "signin",
-            "continue with google",
-            "continue with apple",
-            "continue with github",
-            "einloggen",
-            "anmelden",
-            "se connecter",
-            "connexion",
-            "iniciar sesion",
-            "acceder",
-            "entrar",
-            "accedi",
-            "inloggen",
-            "войти",
-            "giris yap",
-            "zaloguj",
-        ],
-        anywhere: &[
-            "log in with",
-            "sign in with",
-            "登录",
-            "登入",
-            "ログイン",
-            "로그인",
-        ],
-        goal: &[
-            "log in",
-            "login",
-            "log into",
-            "sign in",
-            "anmelden",
-            "einloggen",
-            "connecte",
-            "connexion",
-            "inicia sesion",
-            "iniciar sesion",
-            "登录",
-        ],
-    },
-    Consequence {
-        tier: Tier::Once,
-        what: "uploads a file",
-        leading: &[
-            "upload",
-            "attach",
-            "choose file",
-            "choose files",
-            "browse files",
-            "select file",
-            "import",
-            "hochladen",
-            "datei auswahlen",
-            "anhangen",
-            "televerser",
-            "joindre",
-            "importer",
-            "subir",
-            "adjuntar",
-            "cargar archivo",
-            "importar",
-            "carica",
-            "uploaden",
-            "загрузить",
-            "прикрепить",
-        ],
-        anywhere: &["upload file", "hochladen", "上传", "アップロード", "업로드"],
-        goal: &[
-            "upload",
-            "attach",
-            "import",
-            "hochladen",
-            "anhangen",
-            "televerse",
-            "joins",
-            "joindre",
-            "sube",
-            "subir",
-            "adjunta",
-            "上传",
-        ],
-    },
-    Consequence {
-        tier: Tier::Once,
-        what: "moves or renames something",
-        leading: &[
-            "move to",
-            "move",
-            "rename",
-            "archive",
-            "verschieben",
-            "umbenennen",
-            "archivieren",
-            "deplacer",
-            "renommer",
-            "archiver",
-            "mover",
-            "renombrar",
-            "cambiar nombre",
-            "archivar",
-            "переместить",
-            "переименовать",
-        ],
-        anywhere: &["移动到", "重命名", "归档"],
-        goal: &[
-            "move",
-            "rename",
-            "archive",
-            "verschiebe",
-            "benenne",
-            "archiviere",
-            "deplace",
-            "renomme",
-            "mueve",
-            "renombra",
-            "archiva",
-            "移动",
-            "重命名",
-        ],
-    },
-    Consequence {
-        tier: Tier::Once,
-        what: "gives a permission",
-        leading: &[
-            "allow",
-            "erlauben",
-            "zulassen",
-            "permettre",
-            "permitir",
-            "consenti",
-            "разрешить",
-            "允许",
-        ],
-        anywhere: &[
-            "enable notifications",
-            "use my location",
-            "benachrichtigungen erlauben",
-        ],
-        goal: &["allow", "permission", "erlaube", "autorise", "permite", "允许"],
-    },
-];
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    effect: Effect,
+    tier: Tier,
+    what: String,
+    #[serde(default)]
+    leading: ByLanguage,
+    #[serde(default)]
+    anywhere: ByLanguage,
+    #[serde(default)]
+    whole: ByLanguage,
+    #[serde(default)]
+    goal: ByLanguage,
+}
 
-/// Labels about cookies: a choice on a banner is free, whatever the verb.
-pub(crate) const COOKIES: &[&str] = &[
-    "cookie",
-    "cookies",
-    "alle akzeptieren",
-    "tout accepter",
-    "aceptar todo",
-    "accept all",
-    "allow all",
-    "reject all",
-    "deny all",
-    "allow selection",
-    "全部接受",
-];
+/// What acting on something would cause. Phrases are folded.
+#[derive(Debug)]
+pub(super) struct Consequence {
+    pub(super) effect: Effect,
+    pub(super) tier: Tier,
+    /// In words: "it …".
+    pub(super) what: String,
+    leading: Vec<String>,
+    anywhere: Vec<String>,
+    whole: Vec<String>,
+    goal: Vec<String>,
+}
 
-/// Labels of fields that take a new password.
-pub(crate) const NEW_PASSWORD: &[&str] = &[
-    "new password",
-    "confirm password",
-    "repeat password",
-    "retype password",
-    "neues passwort",
-    "passwort wiederholen",
-    "nouveau mot de passe",
-    "confirmer le mot de passe",
-    "nueva contrasena",
-    "confirmar contrasena",
-    "新密码",
-    "确认密码",
-];
+#[derive(Debug, Default)]
+struct Words {
+    /// The longest first, so that what is left of one does not hide another.
+    harmless: Vec<String>,
+    cookies: Vec<String>,
+    new_password: Vec<String>,
+    consequences: Vec<Consequence>,
+    /// Stands for every label if the table cannot be read.
+    unknown: Option<Consequence>,
+}
+
+const TABLE: &str = include_str!("words.toml");
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| read(TABLE));
+
+fn read(table: &str) -> Words {
+    let folded = |phrases: ByLanguage| -> Vec<String> {
+        phrases
+            .into_values()
+            .flatten()
+            .map(|phrase| fold(&phrase))
+            .collect()
+    };
+    // The table is part of the program and a test reads it. Should it ever not be read, every label is asked about.
+    let file: File = match toml::from_str(table) {
+        Ok(file) => file,
+        Err(error) => {
+            return Words {
+                unknown: Some(Consequence {
+                    effect: Effect::Confirm,
+                    tier: Tier::Always,
+                    what: format!(
+                        "presses something, and the table of labels cannot be read: {}",
+                        error.message()
+                    ),
+                    leading: Vec::new(),
+                    anywhere: Vec::new(),
+                    whole: Vec::new(),
+                    goal: Vec::new(),
+                }),
+                ..Words::default()
+            };
+        }
+    };
+    let mut harmless = folded(file.harmless);
+    harmless.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+    Words {
+        harmless,
+        cookies: folded(file.cookies),
+        new_password: folded(file.new_password),
+        consequences: file
+            .consequence
+            .into_iter()
+            .map(|entry| Consequence {
+                effect: entry.effect,
+                tier: entry.tier,
+                what: entry.what,
+                leading: folded(entry.leading),
+                anywhere: folded(entry.anywhere),
+                whole: folded(entry.whole),
+                goal: folded(entry.goal),
+            })
+            .collect(),
+        unknown: None,
+    }
+}
+
+/// What a label says that pressing it does, if it says so. `texts` are readings of one label, folded.
+pub(super) fn of_a_label(texts: &[String], role: &str) -> Option<&'static Consequence> {
+    let words = &*WORDS;
+    let cookies = texts
+        .first()
+        .is_some_and(|text| words.cookies.iter().any(|word| has_phrase(text, word)));
+    let decisive: Vec<String> = texts.iter().map(|text| without(text, &words.harmless)).collect();
+    words
+        .consequences
+        .iter()
+        .filter(|consequence| !cookies || consequence.tier == Tier::Hands)
+        .find(|consequence| decisive.iter().any(|text| consequence.fits(text, role)))
+        .or(words.unknown.as_ref())
+}
+
+/// What the name of a tool says that it does; the words of its name stand in any order.
+pub(super) fn of_a_tool(name: &str) -> Option<&'static Consequence> {
+    WORDS
+        .consequences
+        .iter()
+        .filter(|consequence| consequence.tier > Tier::Once)
+        .find(|consequence| {
+            consequence
+                .leading
+                .iter()
+                .chain(&consequence.anywhere)
+                .any(|phrase| has_phrase(name, phrase))
+        })
+        .or(WORDS.unknown.as_ref())
+}
+
+/// Whether a folded goal asks for this.
+pub(super) fn asked_by(goal: &str, effect: Effect) -> bool {
+    WORDS
+        .consequences
+        .iter()
+        .filter(|consequence| consequence.effect == effect)
+        .flat_map(|consequence| &consequence.goal)
+        .any(|word| has_phrase(goal, word))
+}
+
+/// Whether a field's folded label says that it takes a new password.
+pub(super) fn is_new_password(label: &str) -> bool {
+    WORDS.new_password.iter().any(|phrase| has_phrase(label, phrase))
+}
+
+/// The label with harmless phrases taken out.
+fn without(text: &str, harmless: &[String]) -> String {
+    let mut left = text.to_owned();
+    for phrase in harmless.iter().filter(|phrase| has_phrase(text, phrase)) {
+        left = left.replace(phrase.as_str(), " ");
+    }
+    left.trim().to_owned()
+}
+
+impl Consequence {
+    /// Whether a label says so. A link whose text only begins with a verb ("Send us your story") leads somewhere;
+    /// it counts when the verb is all of it.
+    fn fits(&self, text: &str, role: &str) -> bool {
+        let whole = text.trim_matches(|character: char| !character.is_alphanumeric());
+        let leading = self.leading.iter().any(|phrase| match role {
+            "link" | "heading" => whole == *phrase,
+            _ => leads_with(text, phrase),
+        });
+        leading
+            || self.whole.iter().any(|phrase| whole == *phrase)
+            || self.anywhere.iter().any(|phrase| has_phrase(text, phrase))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read() {
+        assert!(WORDS.unknown.is_none(), "{:?}", WORDS.unknown);
+        assert!(
+            WORDS
+                .consequences
+                .is_sorted_by_key(|consequence| std::cmp::Reverse(consequence.tier))
+        );
+        assert!(WORDS.consequences.iter().all(|consequence| {
+            consequence
+                .leading
+                .iter()
+                .chain(&consequence.anywhere)
+                .all(|phrase| !phrase.is_empty())
+        }));
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_makes_every_label_a_question() {
+        assert_eq!(read("harmless = 1").unknown.unwrap().tier, Tier::Always);
+    }
+
+    #[test]
+    fn harmless_words_take_nothing_else_with_them() {
+        let words = ["order details".to_owned(), "remove from cart".to_owned()];
+        assert_eq!(without("pay now (order details)", &words), "pay now ( )");
+        assert_eq!(without("remove from cart", &words), "");
+    }
+}

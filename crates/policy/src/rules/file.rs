@@ -1,15 +1,19 @@
 //! Rules from TOML, with every mistake named by file and line.
 
+use std::collections::BTreeMap;
+
 use aurore_action::{Chord, FieldKind};
 use serde::{Deserialize, de::IntoDeserializer};
 use thiserror::Error;
 use toml::Spanned;
 
 use super::{
+    example::Example,
     pattern::{Kind, Pattern},
     rule::{Conditions, Rule},
+    words::Words,
 };
-use crate::{Decision, Facts, Layer, RuleRef, Tier, facts::Place, fold::fold, origin};
+use crate::{Decision, Effect, Layer, RuleRef, Tier};
 
 /// Why a rule file is refused. Nothing of a refused file counts.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,7 +44,11 @@ struct RawRule {
     reason: String,
     #[serde(default)]
     locked: bool,
+    principal: Option<OneOrMany<String>>,
     action: Option<OneOrMany<String>>,
+    tool: Option<OneOrMany<String>>,
+    command: Option<Commands>,
+    argument: Option<BTreeMap<String, OneOrMany<String>>>,
     origin: Option<OneOrMany<String>>,
     app: Option<OneOrMany<String>>,
     path: Option<OneOrMany<String>>,
@@ -50,8 +58,10 @@ struct RawRule {
     text: Option<OneOrMany<String>>,
     key: Option<OneOrMany<String>>,
     field: Option<OneOrMany<String>>,
+    effect: Option<OneOrMany<Effect>>,
     tier: Option<OneOrMany<u8>>,
     taint: Option<bool>,
+    source: Option<OneOrMany<String>>,
     controls: Option<bool>,
     #[serde(default, rename = "match")]
     matches: Vec<Spanned<Example>>,
@@ -59,39 +69,13 @@ struct RawRule {
     not_match: Vec<Spanned<Example>>,
 }
 
-/// An action in a few words, to check a rule against.
+/// One command, or several.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Example {
-    action: String,
-    origin: String,
-    url: String,
-    role: String,
-    label: String,
-    text: Option<String>,
-    key: Option<String>,
-    field: FieldKind,
-    tier: Tier,
-    taint: bool,
-    controls: bool,
-}
-
-impl Default for Example {
-    fn default() -> Self {
-        Self {
-            action: "left_click".to_owned(),
-            origin: String::new(),
-            url: String::new(),
-            role: String::new(),
-            label: String::new(),
-            text: None,
-            key: None,
-            field: FieldKind::None,
-            tier: Tier::Free,
-            taint: false,
-            controls: false,
-        }
-    }
+#[serde(untagged)]
+enum Commands {
+    Text(String),
+    One(Vec<String>),
+    Many(Vec<Vec<String>>),
 }
 
 #[derive(Deserialize)]
@@ -132,15 +116,22 @@ const ACTIONS: &[&str] = &[
     "wait",
     "answer",
     "terminate",
+    "run_command",
+    "read_file",
+    "write_file",
+    "delete_file",
+    "move_file",
+    "fetch",
+    "mcp_call",
 ];
 
-pub(super) fn parse(layer: Layer, file: &str, text: &str) -> Result<Vec<Rule>, RulesError> {
+pub(crate) fn parse(layer: Layer, file: &str, text: &str) -> Result<Vec<Rule>, RulesError> {
     let raw: RawFile = toml::from_str(text).map_err(|error| RulesError {
         file: file.to_owned(),
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         message: error.message().trim().to_owned(),
-        hint: "fields of a [[rule]]: name, decision, reason, locked, action, origin, app, path, url, role, label, \
-               text, key, field, tier, taint, controls, match, not_match"
+        hint: "fields of a [[rule]]: name, decision, reason, locked, principal, action, tool, command, argument, origin, app, \
+               path, url, role, label, text, key, field, effect, tier, taint, source, controls, match, not_match"
             .to_owned(),
     })?;
     let mut rules: Vec<Rule> = Vec::with_capacity(raw.rule.len());
@@ -180,6 +171,13 @@ pub(super) fn parse(layer: Layer, file: &str, text: &str) -> Result<Vec<Rule>, R
                 line,
                 format!("rule {name:?} of a project's folder allows"),
                 "rules that come with a project may only ask or deny; move it to your own rules",
+            ));
+        }
+        if raw.decision != Decision::Allow && raw.taint == Some(false) {
+            return Err(refuse(
+                line,
+                format!("rule {name:?} stops where an argument came off a screen"),
+                "what asks or denies may not grow milder by taint: leave `taint = false` out",
             ));
         }
         let examples = [(&raw.matches, true), (&raw.not_match, false)]
@@ -241,6 +239,12 @@ fn conditions(raw: RawRule) -> Result<Conditions, String> {
     }
     let keys = list("key", raw.key)?.map(|keys| keys.iter().map(|key| canonical_key(key)).collect());
     Ok(Conditions {
+        principal: patterns(list("principal", raw.principal)?, Kind::Word)?,
+        tool: patterns(list("tool", raw.tool)?, Kind::Name)?,
+        command: raw.command.map(commands).transpose()?,
+        argument: raw.argument.map(arguments).transpose()?,
+        effect: list("effect", raw.effect)?,
+        source: patterns(list("source", raw.source)?, Kind::Path)?,
         action: patterns(actions, Kind::Name)?,
         origin: patterns(list("origin", raw.origin)?, Kind::Path)?,
         app: patterns(list("app", raw.app)?, Kind::Text)?,
@@ -266,13 +270,37 @@ fn conditions(raw: RawRule) -> Result<Conditions, String> {
     })
 }
 
+fn commands(commands: Commands) -> Result<Vec<Words>, String> {
+    match commands {
+        Commands::Text(text) => Err(format!(
+            "a command is a list of words and no text to be searched: command = {:?}",
+            text.split_whitespace().collect::<Vec<_>>()
+        )),
+        Commands::One(words) => Ok(vec![Words::new(&words)?]),
+        Commands::Many(commands) if commands.is_empty() => {
+            Err("an empty list of `command` can never match".to_owned())
+        }
+        Commands::Many(commands) => commands.iter().map(|words| Words::new(words)).collect(),
+    }
+}
+
+fn arguments(named: BTreeMap<String, OneOrMany<String>>) -> Result<Vec<(String, Vec<Pattern>)>, String> {
+    named
+        .into_iter()
+        .map(|(name, values)| {
+            let values = patterns(list("argument", Some(values))?, Kind::Word)?;
+            Ok((name, values.unwrap_or_default()))
+        })
+        .collect()
+}
+
 fn field_kind(name: &str) -> Result<FieldKind, String> {
     FieldKind::deserialize(name.into_deserializer())
         .map_err(|error: serde::de::value::Error| error.to_string())
 }
 
 /// A chord in the spelling of [`Facts`], whatever dialect it was written in; a glob stays as it is.
-fn canonical_key(key: &str) -> String {
+pub(super) fn canonical_key(key: &str) -> String {
     Chord::parse(&[key]).map_or_else(|_| key.to_owned(), |chord| chord.to_string())
 }
 
@@ -291,34 +319,6 @@ fn patterns(texts: Option<Vec<String>>, kind: Kind) -> Result<Option<Vec<Pattern
     texts
         .map(|texts| texts.iter().map(|text| Pattern::new(kind, text)).collect())
         .transpose()
-}
-
-impl Example {
-    fn facts(&self) -> Facts {
-        let origin = if self.origin.is_empty() {
-            origin::of_url(&self.url)
-        } else {
-            self.origin.clone()
-        };
-        let place = Place::new(&origin, &self.url);
-        let places = if place == Place::default() {
-            vec![]
-        } else {
-            vec![place]
-        };
-        Facts {
-            action: self.action.clone(),
-            places,
-            role: fold(&self.role),
-            label: fold(&self.label),
-            text: self.text.as_deref().map(fold),
-            key: self.key.as_deref().map(canonical_key),
-            field: self.field,
-            tier: self.tier,
-            taint: self.taint,
-            controls: self.controls,
-        }
-    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

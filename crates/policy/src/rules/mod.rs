@@ -1,12 +1,16 @@
 //! Rules in layers.
 
+mod example;
 mod file;
 mod pattern;
 mod rule;
+mod words;
 
 use std::sync::LazyLock;
 
 pub use file::RulesError;
+pub(crate) use file::parse;
+pub(crate) use pattern::{Kind, exact};
 pub use rule::Rule;
 
 use crate::{Decision, Facts, Layer};

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Text,
     /// Origins and paths: `*` stops at a slash, `/**/` does not.
     Path,
+    /// Words of a command and arguments of a call: every character counts, `*` stands for anything.
+    Word,
     /// Names of actions, roles and keys, and whole addresses: case does not count, `*` stands for anything.
     Name,
 }
@@ -48,11 +50,6 @@ impl Pattern {
             .map_err(|error| format!("{text:?} is not a glob: {}", error.kind()))
     }
 
-    /// A pattern that matches exactly this text.
-    pub(crate) fn exact(kind: Kind, text: &str) -> Result<Self, String> {
-        Self::new(kind, &escape(&prepare(kind, text)))
-    }
-
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.glob.is_match(prepare(self.kind, text))
     }
@@ -61,9 +58,14 @@ impl Pattern {
 fn prepare(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Text => fold(text),
-        Kind::Path => text.to_owned(),
+        Kind::Path | Kind::Word => text.to_owned(),
         Kind::Name => text.trim().to_lowercase(),
     }
+}
+
+/// The pattern that matches exactly this text.
+pub(crate) fn exact(kind: Kind, text: &str) -> String {
+    escape(&prepare(kind, text))
 }
 
 fn escape(text: &str) -> String {
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn an_exact_pattern_takes_everything_literally() {
         for label in ["50% off [today] {a,b}*?", "a\\b", "!x"] {
-            let pattern = Pattern::exact(Kind::Text, label).unwrap();
+            let pattern = Pattern::new(Kind::Text, &exact(Kind::Text, label)).unwrap();
             assert!(pattern.matches(label), "{label}");
             assert!(!pattern.matches(&format!("{label}x")));
         }

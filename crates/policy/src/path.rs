@@ -1,0 +1,88 @@
+//! Paths as text: no file system is asked here.
+
+use aurore_action::FilePath;
+
+/// A path without `.`, `..` and doubled slashes, taken from `folder` if it is relative and from `home` if it
+/// begins with `~`. `..` at the root stays there.
+pub(crate) fn absolute(path: &str, folder: &str, home: &str) -> String {
+    let path = path.replace('\\', "/");
+    let expanded = ["~", "$HOME", "${HOME}"]
+        .iter()
+        .filter(|_| !home.is_empty())
+        .find_map(|mark| {
+            path.strip_prefix(mark)
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        .map_or_else(|| path.clone(), |rest| format!("{home}{rest}"));
+    let whole = if is_absolute(&expanded) {
+        expanded
+    } else {
+        format!("{folder}/{expanded}")
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    if joined.ends_with(':') || joined.get(1..3) == Some(":/") {
+        joined
+    } else {
+        format!("/{joined}")
+    }
+}
+
+/// Every way in which a path can be read: as it was written, and as the file system has it.
+pub(crate) fn readings(path: &FilePath, folder: &str, home: &str) -> Vec<String> {
+    let mut readings = vec![absolute(&path.given, folder, home)];
+    readings.extend(
+        path.resolved
+            .iter()
+            .map(|resolved| absolute(resolved, folder, home)),
+    );
+    readings.dedup();
+    readings
+}
+
+/// Whether `path` is `folder` or lies in it. Both are absolute.
+pub(crate) fn is_in(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    path == folder
+        || path
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') || path.get(1..3) == Some(":/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_climbs_out_is_seen_where_it_arrives() {
+        assert_eq!(
+            absolute("../../etc/passwd", "/home/a/work", "/home/a"),
+            "/home/etc/passwd"
+        );
+        assert_eq!(absolute("../../../../etc", "/home/a", ""), "/etc");
+        assert_eq!(absolute("~/.ssh//id", "/work", "/home/a"), "/home/a/.ssh/id");
+        assert_eq!(absolute("$HOME/x", "/work", "/home/a"), "/home/a/x");
+        assert_eq!(absolute("~b/x", "/work", "/home/a"), "/work/~b/x");
+        assert_eq!(absolute("C:\\a\\..\\b", "/", ""), "C:/b");
+        assert_eq!(absolute("", "/work", ""), "/work");
+    }
+
+    #[test]
+    fn neighbours_are_not_inside() {
+        assert!(is_in("/work/a", "/work/") && is_in("/work", "/work"));
+        assert!(!is_in("/workshop", "/work"));
+    }
+}
