@@ -19,7 +19,7 @@ mod watch;
 mod words;
 
 pub use approver::{
-    Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover,
+    Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover, UpFront,
     reveal,
 };
 pub use brain::{
@@ -29,11 +29,11 @@ pub use brain::{
 pub use error::{AgentError, JournalError};
 pub use journal::{
     Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, Journal, JournalOptions,
-    OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, Verification,
+    OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, UpFrontRecord, Verification,
 };
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
-pub use run::{Budgets, Check, End, EndKind, GoalState, Run, RunOptions, StepOutcome, StepReport};
+pub use run::{Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Run, RunOptions, SecondOpinion, StepOutcome, StepReport};
 pub use watch::{
     AnswerRefused, Asked, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
     OrderRefused, WatchApprover,

@@ -35,6 +35,7 @@ impl RecordedBrain {
                 Event::Hand(hand) if hand.perform => by_hand = by_hand.or(Some(steps.len())),
                 Event::Start(_)
                 | Event::Resume(_)
+                | Event::UpFront(_)
                 | Event::Order(_)
                 | Event::Hand(_)
                 | Event::HandResult(_)

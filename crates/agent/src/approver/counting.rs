@@ -1,6 +1,6 @@
 //! Approvers without a person.
 
-use super::{Answer, Approver, Question};
+use super::{Answer, Approver, Question, UpFront};
 
 /// Nobody is there: what would be asked is denied by the rules themselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,8 +23,10 @@ impl Approver for DenyAll {
 /// Counts questions and answers all of them the same way. For evaluation on pages without consequences.
 #[derive(Debug, Clone, Default)]
 pub struct CountingApprover {
-    /// Questions so far.
+    /// Questions so far, but those before a first step.
     pub asked: u32,
+    /// Questions before a first step.
+    pub up_front: u32,
     /// Whether the answer is yes.
     pub allow: bool,
 }
@@ -33,14 +35,24 @@ impl CountingApprover {
     /// Says yes to everything and counts.
     pub fn yes() -> Self {
         Self {
-            asked: 0,
             allow: true,
+            ..Self::default()
         }
     }
 
     /// Says no to everything and counts.
     pub fn no() -> Self {
         Self::default()
+    }
+}
+
+impl CountingApprover {
+    fn answer(&self) -> Answer {
+        if self.allow {
+            Answer::Yes
+        } else {
+            Answer::No("the evaluation says no".to_owned())
+        }
     }
 }
 
@@ -51,10 +63,11 @@ impl Approver for CountingApprover {
 
     fn ask(&mut self, _: &Question) -> Answer {
         self.asked += 1;
-        if self.allow {
-            Answer::Yes
-        } else {
-            Answer::No("the evaluation says no".to_owned())
-        }
+        self.answer()
+    }
+
+    fn ask_up_front(&mut self, _: &UpFront) -> Option<Answer> {
+        self.up_front += 1;
+        Some(self.answer())
     }
 }

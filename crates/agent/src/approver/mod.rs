@@ -70,6 +70,25 @@ pub struct Scope {
     pub earlier: Vec<String>,
 }
 
+/// What a goal calls for at tier 2, asked once before the first step.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpFront {
+    /// The run.
+    pub run: String,
+    /// The person's words.
+    pub goal: String,
+    /// Address of the page that the run starts on.
+    pub url: Option<String>,
+    /// What a yes allows for this run, in words.
+    pub items: Vec<String>,
+    /// The frame, PNG.
+    #[serde(skip)]
+    pub png: Arc<[u8]>,
+    /// How long the question waits; then it is a no.
+    #[serde(skip)]
+    pub wait: Duration,
+}
+
 /// An answer to a [`Question`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -100,4 +119,11 @@ pub trait Approver {
 
     /// Puts a question and waits for the answer. No answer in time is a no.
     fn ask(&mut self, question: &Question) -> Answer;
+
+    /// Asks once, before the first step, for what the goal calls for. `None` from whoever puts no such question;
+    /// then, as after a no, each thing is asked about when it comes.
+    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
+        let _ = question;
+        None
+    }
 }

@@ -5,21 +5,21 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use base64::Engine as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Approver, Question};
+use super::{Answer, Approver, Question, UpFront};
 
 /// A longer answer is none.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// Runs a command for each question: the question is a JSON object on its standard input, its answer one on its
 /// standard output: `{"answer": "yes"}`, `{"answer": "yes", "scope": 0}`, `{"answer": "no", "reason": "…"}` or
-/// `{"answer": "stop"}`. Anything else, an exit code other than 0, or no answer in time is a no.
+/// `{"answer": "stop"}`. A question before the first step has `items` and no `action`. Anything else, an exit code other than 0, or no answer in time is a no.
 #[derive(Debug, Clone)]
 pub struct ProgramApprover {
     command: String,
@@ -43,10 +43,17 @@ impl ProgramApprover {
         }
     }
 
-    fn run(&self, question: &Question) -> Result<Answer, String> {
+    /// `scopes` is how many there are to choose from.
+    fn run(
+        &self,
+        question: &impl Serialize,
+        png: &[u8],
+        wait: Duration,
+        scopes: usize,
+    ) -> Result<Answer, String> {
         let mut body = serde_json::to_value(question).map_err(|error| error.to_string())?;
-        body["frame_png_base64"] = json!(base64::engine::general_purpose::STANDARD.encode(&question.png));
-        body["wait_seconds"] = json!(question.wait.as_secs());
+        body["frame_png_base64"] = json!(base64::engine::general_purpose::STANDARD.encode(png));
+        body["wait_seconds"] = json!(wait.as_secs());
         let (shell, flag) = if cfg!(windows) {
             ("cmd", "/C")
         } else {
@@ -59,7 +66,7 @@ impl ProgramApprover {
             .stderr(Stdio::inherit())
             .spawn()
             .map_err(|error| format!("{:?} could not be started: {error}", self.command))?;
-        let answer = self.converse(&mut child, &body, question);
+        let answer = self.converse(&mut child, &body, wait, scopes);
         if answer.is_err() {
             let _ = child.kill();
         }
@@ -71,9 +78,10 @@ impl ProgramApprover {
         &self,
         child: &mut Child,
         body: &serde_json::Value,
-        question: &Question,
+        wait: Duration,
+        scopes: usize,
     ) -> Result<Answer, String> {
-        let deadline = Instant::now() + question.wait;
+        let deadline = Instant::now() + wait;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the program has no input or output".to_owned());
         };
@@ -105,7 +113,7 @@ impl ProgramApprover {
         }
         match (reply.answer.as_str(), reply.scope) {
             ("yes", None) => Ok(Answer::Yes),
-            ("yes", Some(index)) if index < question.scopes.len() => Ok(Answer::FromNowOn(index)),
+            ("yes", Some(index)) if index < scopes => Ok(Answer::FromNowOn(index)),
             ("no", _) => Ok(Answer::No(reply.reason)),
             ("stop", _) => Ok(Answer::Stop),
             _ => Err(format!(
@@ -116,15 +124,24 @@ impl ProgramApprover {
     }
 }
 
+/// Whatever goes wrong is a no.
+fn or_no(answer: Result<Answer, String>) -> Answer {
+    answer.unwrap_or_else(|error| {
+        tracing::warn!("approval: {error}");
+        Answer::No(error)
+    })
+}
+
 impl Approver for ProgramApprover {
     fn name(&self) -> String {
         format!("the program {:?}", self.command)
     }
 
     fn ask(&mut self, question: &Question) -> Answer {
-        self.run(question).unwrap_or_else(|error| {
-            tracing::warn!("approval: {error}");
-            Answer::No(error)
-        })
+        or_no(self.run(question, &question.png, question.wait, question.scopes.len()))
+    }
+
+    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
+        Some(or_no(self.run(question, &question.png, question.wait, 0)))
     }
 }

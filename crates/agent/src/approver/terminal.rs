@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Answer, Approver, Question, reveal};
+use super::{Answer, Approver, Question, UpFront, reveal};
 
 /// An answer within this time was on its way before the question could be read.
 const TOO_QUICK: Duration = Duration::from_millis(400);
@@ -60,6 +60,18 @@ impl TerminalApprover {
         if self.show(question).is_err() {
             return Some(Answer::No("the question could not be shown".to_owned()));
         }
+        self.answer_until(question.wait, question.scopes.len(), turn, elsewhere)
+    }
+
+    /// Waits for the answer to what was just shown. Lines that were there before count for nothing: not those typed
+    /// ahead, and not what is left of an answer to an earlier question.
+    fn answer_until(
+        &mut self,
+        wait: Duration,
+        scopes: usize,
+        turn: Duration,
+        elsewhere: &mut dyn FnMut() -> Option<String>,
+    ) -> Option<Answer> {
         let shown = Instant::now();
         while self.lines.try_recv().is_ok() {}
         loop {
@@ -67,10 +79,7 @@ impl TerminalApprover {
                 let _ = writeln!(self.output, "({})", reveal(&words, false));
                 return None;
             }
-            let left = question
-                .wait
-                .checked_sub(shown.elapsed())
-                .filter(|left| !left.is_zero())?;
+            let left = wait.checked_sub(shown.elapsed()).filter(|left| !left.is_zero())?;
             let line = match self.lines.recv_timeout(left.min(turn)) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -87,7 +96,7 @@ impl TerminalApprover {
                 let _ = self.output.flush();
                 continue;
             }
-            if let Some(answer) = parse(&line, question.scopes.len()) {
+            if let Some(answer) = parse(&line, scopes) {
                 return Some(answer);
             }
             let _ = write!(self.output, "please type yes, no or stop: ");
@@ -169,6 +178,31 @@ impl TerminalApprover {
     }
 }
 
+impl TerminalApprover {
+    fn show_up_front(&mut self, question: &UpFront) -> std::io::Result<()> {
+        let out = &mut self.output;
+        writeln!(out, "\n┌─ Before the first step")?;
+        writeln!(
+            out,
+            "│ Goal       {}",
+            reveal(&question.goal, true).replace('\n', "\n             ")
+        )?;
+        writeln!(
+            out,
+            "│ Page       {}",
+            reveal(question.url.as_deref().unwrap_or_default(), false)
+        )?;
+        writeln!(out, "├─ yes   allows for this run, up to tier 2:")?;
+        for item in &question.items {
+            writeln!(out, "│         {}", reveal(item, false))?;
+        }
+        writeln!(out, "│  no    each is asked about when it comes")?;
+        writeln!(out, "│  stop  ends the run")?;
+        write!(out, "└─ within {} s: ", question.wait.as_secs())?;
+        out.flush()
+    }
+}
+
 impl Approver for TerminalApprover {
     fn name(&self) -> String {
         "the person at the terminal".to_owned()
@@ -181,6 +215,14 @@ impl Approver for TerminalApprover {
     fn ask(&mut self, question: &Question) -> Answer {
         let answer = self.ask_until(question, question.wait, &mut || None);
         answer.unwrap_or_else(|| Answer::No("nobody answered in time".to_owned()))
+    }
+
+    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
+        if self.show_up_front(question).is_err() {
+            return Some(Answer::No("the question could not be shown".to_owned()));
+        }
+        let answer = self.answer_until(question.wait, 0, question.wait, &mut || None);
+        Some(answer.unwrap_or_else(|| Answer::No("nobody answered in time".to_owned())))
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Event {
     Start(StartRecord),
     /// The run went on after a crash or a stop, under the rules and budgets given now.
     Resume(StartRecord),
+    /// What the goal calls for was asked about before the first step.
+    UpFront(UpFrontRecord),
     /// Something was decided. Written before it is carried out.
     Decision(Box<DecisionRecord>),
     /// What came of the decision before.
@@ -87,6 +89,9 @@ pub struct DecisionRecord {
     pub verdict: Option<VerdictRecord>,
     /// What the rules saw; a later "allow from now on" shows whether it would have matched.
     pub facts: Option<Facts>,
+    /// What the rules saw of the other things that it hits (where a drag ends).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_facts: Vec<Facts>,
     /// Who was asked and what they said.
     pub approval: Option<Approval>,
     /// Whether it is about to be carried out.
@@ -108,6 +113,15 @@ pub struct Approval {
     pub note: String,
     /// When, in milliseconds since 1970 UTC.
     pub at_ms: i64,
+}
+
+/// The question before the first step, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpFrontRecord {
+    /// What was asked for, in words.
+    pub items: Vec<String>,
+    /// The answer.
+    pub approval: Approval,
 }
 
 /// What came of a decision.

@@ -37,7 +37,7 @@ impl Event {
             Self::End(end) => end.frame.as_ref(),
             Self::Hand(hand) => Some(&hand.frame),
             Self::HandResult(result) => result.frame.as_ref(),
-            Self::Start(_) | Self::Resume(_) | Self::Order(_) => None,
+            Self::Start(_) | Self::Resume(_) | Self::Order(_) | Self::UpFront(_) => None,
         };
         frame.into_iter()
     }
@@ -71,7 +71,7 @@ impl Journal {
                 }
                 Event::Resume(_) => summary.end = None,
                 Event::Decision(_) => summary.steps += 1,
-                Event::Result(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
+                Event::Result(_) | Event::UpFront(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
                 Event::End(end) => summary.end = Some(end.end),
             }
         }

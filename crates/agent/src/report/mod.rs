@@ -14,7 +14,7 @@ use std::fmt::Write;
 use self::text::{duration, escape};
 use crate::{
     DecisionRecord, EndKind, EndRecord, Event, Journal, JournalError, Record, ResultRecord, RunId,
-    StartRecord, clock,
+    StartRecord, UpFrontRecord, clock,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -32,6 +32,7 @@ struct RunView {
     start: Option<StartRecord>,
     began_ms: i64,
     lasted_ms: i64,
+    up_front: Vec<UpFrontRecord>,
     steps: Vec<(DecisionRecord, Option<ResultRecord>)>,
     /// When each step was written down as decided and as over, in milliseconds since 1970 UTC.
     times: Vec<(i64, Option<i64>)>,
@@ -97,6 +98,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         start: None,
         began_ms,
         lasted_ms: records.last().map_or(0, |record| record.at_ms) - began_ms,
+        up_front: Vec::new(),
         steps: Vec::new(),
         times: Vec::new(),
         asides: Vec::new(),
@@ -114,6 +116,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
         match record.event {
             Event::Start(start) => view.start = Some(start),
             Event::Resume(_) => view.end = None,
+            Event::UpFront(asked) => view.up_front.push(asked),
             Event::Decision(decision) => {
                 view.steps.push((*decision, None));
                 view.times.push((record.at_ms, None));
@@ -208,6 +211,20 @@ fn write_run(page: &mut String, journal: &Journal, index: usize, view: &RunView)
     }
     timeline::write(page, index, view);
     page.push_str("</header>\n");
+    for asked in &view.up_front {
+        let _ = writeln!(
+            page,
+            "<p class=\"end\">Asked before the first step: {}. {} by {}: {}.</p>",
+            escape(&asked.items.join("; ")),
+            if asked.approval.allowed {
+                "Allowed"
+            } else {
+                "Not allowed"
+            },
+            escape(&asked.approval.by),
+            escape(&asked.approval.note)
+        );
+    }
     for (place, (decision, result)) in view.steps.iter().enumerate() {
         aside::write(page, view, place);
         let _ = write!(page, "<a id=\"{}\"></a>", timeline::anchor(index, place));

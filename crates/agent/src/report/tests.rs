@@ -83,6 +83,7 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
             why: HOSTILE.into(),
         }),
         facts: None,
+        more_facts: Vec::new(),
         approval: None,
         perform: false,
         tokens: 7,

@@ -1,7 +1,9 @@
 //! Questions to a person.
 
 use aurore_action::Action;
-use aurore_policy::{Approved, Ask, Facts, Request, Rule, ScopeRule, Tier, VerdictRecord, facts, scopes_for};
+use aurore_policy::{
+    Approved, Ask, Effect, Facts, Request, Rule, ScopeRule, Tier, VerdictRecord, facts, scopes_for,
+};
 use aurore_screen::Screen;
 
 use super::{EndKind, Run, StepReport, state::stopped_message};
@@ -18,21 +20,17 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         report: &mut StepReport,
         ask: Ask,
     ) -> Result<Approved<Action>, Refusal> {
-        let scopes = scopes_for(request, ask.verdict());
-        let tier = ask.verdict().tier;
+        let mut scopes = scopes_for(request, ask.verdict());
+        if self.beside.keeper.is_none() {
+            scopes.retain(|scope| scope.kept.is_none());
+        }
         match self.put(request, report, ask.verdict().clone(), &scopes) {
             Ok((by, chosen)) => {
-                if let Some(rule) = chosen {
-                    self.options.rules.push(rule);
+                if let Some(scope) = chosen {
+                    self.keep(&scope, report);
+                    self.options.rules.push(scope.rule);
                 }
-                if tier <= Tier::Once {
-                    // A yes to going there makes the place one that the person knows.
-                    for place in facts(request).places {
-                        if !place.origin.is_empty() && !self.options.known_origins.contains(&place.origin) {
-                            self.options.known_origins.push(place.origin);
-                        }
-                    }
-                }
+                self.now_known(&facts(request));
                 Ok(ask.answered_yes(&by))
             }
             Err((by, why, end)) => {
@@ -45,6 +43,38 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     },
                     end,
                 ))
+            }
+        }
+    }
+
+    /// Writes down what outlives the run, and says so in the journal.
+    fn keep(&mut self, scope: &ScopeRule, report: &mut StepReport) {
+        let (Some(kept), Some(keeper)) = (&scope.kept, &mut self.beside.keeper) else {
+            return;
+        };
+        let date: String = clock::utc(clock::now_ms()).chars().take(10).collect();
+        let reason = format!("you allowed it on {date}, when asked about: {}", report.words);
+        let said = match keeper.keep(kept, &reason, &date) {
+            Ok(name) => format!("; kept as {name}"),
+            Err(error) => format!("; for this run alone, as it could not be kept: {error}"),
+        };
+        if let Some(approval) = &mut report.approval {
+            approval.note.push_str(&said);
+        }
+    }
+
+    /// A yes to going somewhere makes the place one that the person knows; a yes to something else that happens
+    /// there does not.
+    fn now_known(&mut self, facts: &[Facts]) {
+        let going = |effect: &Effect| matches!(effect, Effect::NewPlace | Effect::LocalPlace | Effect::Carry);
+        for facts in facts {
+            if facts.tier > Tier::Once && !facts.effects.iter().all(going) {
+                continue;
+            }
+            for place in &facts.places {
+                if !place.origin.is_empty() && !self.options.known_origins.contains(&place.origin) {
+                    self.options.known_origins.push(place.origin.clone());
+                }
             }
         }
     }
@@ -88,7 +118,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         report: &mut StepReport,
         verdict: VerdictRecord,
         scopes: &[ScopeRule],
-    ) -> Result<(String, Option<Rule>), (String, String, Option<(EndKind, String)>)> {
+    ) -> Result<(String, Option<ScopeRule>), (String, String, Option<(EndKind, String)>)> {
         let by = self.options.approver.name();
         if self.questions >= self.options.budgets.questions {
             let message = format!(
@@ -108,10 +138,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let question = self.question(request, report, verdict, scopes);
         let answer = self.options.approver.ask(&question);
         let by = self.options.approver.answered_by();
-        let (allowed, note, rule) = match &answer {
+        let (allowed, note, scope) = match &answer {
             Answer::Yes => (true, "this once".to_owned(), None),
             Answer::FromNowOn(index) => match scopes.get(*index) {
-                Some(scope) => (true, scope.words.clone(), Some(scope.rule.clone())),
+                Some(scope) => (true, scope.words.clone(), Some(scope.clone())),
                 None => (
                     false,
                     "the answer names nothing that was offered".to_owned(),
@@ -128,7 +158,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             at_ms: clock::now_ms(),
         });
         if allowed {
-            return Ok((by, rule));
+            return Ok((by, scope));
         }
         let end = (answer == Answer::Stop).then(|| {
             (
@@ -191,10 +221,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             .into_iter()
             .filter_map(|record| match record.event {
                 Event::Decision(decision) => {
-                    let covered = decision
-                        .facts
-                        .as_ref()
-                        .is_some_and(|facts: &Facts| rule.matches(facts));
+                    let covered = decision.facts.as_ref().is_some_and(|facts| rule.matches(facts))
+                        && decision.more_facts.iter().all(|facts| rule.matches(facts));
                     let action = decision.action.filter(|_| covered)?;
                     Some(crate::describe_action(&action, decision.target.as_ref()))
                 }

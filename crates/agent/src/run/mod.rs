@@ -3,6 +3,7 @@
 mod ask;
 mod budget;
 mod end;
+mod guard;
 mod hands;
 mod hold;
 mod looping;
@@ -11,10 +12,12 @@ mod report;
 mod state;
 mod step;
 mod taint;
+mod upfront;
 mod write;
 
 pub use budget::Budgets;
 pub use end::{End, EndKind};
+pub use guard::{Judged, Keeper, SecondOpinion};
 use looping::{Advice, Course};
 pub use options::{Check, GoalState, RunOptions};
 pub use report::{StepOutcome, StepReport};

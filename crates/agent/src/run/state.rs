@@ -9,7 +9,7 @@ use aurore_action::{Action, Frame, FrameId};
 use aurore_policy::{Budget, Layer, Rules};
 use aurore_screen::Screen;
 
-use super::{Course, End, EndKind, RunOptions, StepOutcome, Untrusted};
+use super::{Course, End, EndKind, Keeper, RunOptions, SecondOpinion, StepOutcome, Untrusted, guard::Beside};
 use crate::{
     AgentError, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, ResultRecord,
     RunId, StartRecord, journal::sha256,
@@ -31,6 +31,9 @@ pub struct Run<'a, S: Screen + ?Sized> {
     /// An action that was begun before a crash and whose result nobody knows.
     pub(super) unknown: Option<Action>,
     pub(super) end: Option<End>,
+    pub(super) beside: Beside<'a>,
+    /// Whether it was asked already what the goal calls for.
+    pub(super) asked_up_front: bool,
 }
 
 impl<'a, S: Screen + ?Sized> Run<'a, S> {
@@ -65,7 +68,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                     }
                 }
                 // The screen is looked at anew: what was done by hand is on it.
-                Event::End(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
+                Event::End(_) | Event::UpFront(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
             }
         }
         if let Some(decision) = open {
@@ -109,7 +112,30 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             started: Instant::now(),
             unknown: None,
             end: None,
+            beside: Beside::default(),
+            asked_up_front: false,
         })
+    }
+
+    /// Has each verdict looked at by somebody else, who can tighten it.
+    #[must_use]
+    pub fn with_second_opinion(mut self, opinion: &'a mut dyn SecondOpinion) -> Self {
+        self.beside.opinion = Some(opinion);
+        self
+    }
+
+    /// Writes what is allowed from now on where the next run finds it. Without it nothing outlives the run.
+    #[must_use]
+    pub fn with_keeper(mut self, keeper: &'a mut dyn Keeper) -> Self {
+        self.beside.keeper = Some(keeper);
+        self
+    }
+
+    /// Names the secrets that may be typed, and the origins that each is bound to, to be asked about up front.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Vec<(String, Vec<String>)>) -> Self {
+        self.beside.secrets = secrets;
+        self
     }
 
     /// Its name in the journal.

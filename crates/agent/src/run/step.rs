@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use aurore_action::{Action, Frame, Target, TerminateStatus};
-use aurore_policy::{Approved, Context, Outcome, Principal, Request, facts, judge};
+use aurore_policy::{
+    Approved, Context, Outcome, Principal, Request, facts, judge,
+};
 use aurore_screen::{Screen, ScreenError};
 
 use super::{
@@ -63,6 +65,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let began = Instant::now();
         let mut report = self.empty_report();
         if let Some((kind, message)) = self.used_up() {
+            report.end = Some(self.finish(kind, message)?);
+            return Ok(report);
+        }
+        if let Some((kind, message)) = self.ask_up_front()? {
             report.end = Some(self.finish(kind, message)?);
             return Ok(report);
         }
@@ -153,14 +159,16 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             also: &also,
             context: &context,
         };
-        let verdict = judge(&request, &self.options.rules);
+        let verdict = self.second_opinion(judge(&request, &self.options.rules), &request, report);
         report.verdict = Some(verdict.record().clone());
         if let Some(decided) = Decided::of(report) {
             self.options.watch.publish(Happening::Decided(Box::new(decided)));
         }
         let mut record = self.record(&decision, target.as_ref());
         record.verdict.clone_from(&report.verdict);
-        record.facts = Some(facts(&request));
+        let mut seen_by_rules = facts(&request).into_iter();
+        record.facts = seen_by_rules.next();
+        record.more_facts = seen_by_rules.collect();
 
         let repeats = self.unknown.as_ref() == Some(&decision.action);
         self.unknown = None;
@@ -196,7 +204,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             }
             Ok(approved) => {
                 self.options.watch.publish(Happening::Acting { step: self.steps });
-                self.carry_out(approved)
+                self.carry_out(approved, &principal)
             }
         };
         self.conclude(report, seen, decision, carried, advice, began)
@@ -259,11 +267,19 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             budget: self.budget_left(),
             frame: Some(self.frame_id()),
             around: crop::around(&self.frame, decision.action.point(), target),
+            ..Context::default()
         }
     }
 
     /// Carries an approved action out and looks again.
-    fn carry_out(&mut self, approved: Approved<Action>) -> Carried {
+    fn carry_out(&mut self, approved: Approved<Action>, principal: &Principal) -> Carried {
+        if !approved.belongs_to(principal) {
+            return Carried {
+                outcome: StepOutcome::Refused,
+                result: "Refused: this was approved for somebody else.".to_owned(),
+                end: None,
+            };
+        }
         if self.stopped() {
             return Carried {
                 outcome: StepOutcome::Failed,

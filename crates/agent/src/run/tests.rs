@@ -263,6 +263,7 @@ fn a_goal_is_reached_and_written_down_before_each_deed() {
         .map(|event| match event {
             Event::Start(_) => "start",
             Event::Resume(_) => "resume",
+            Event::UpFront(_) => "up front",
             Event::Decision(_) => "decision",
             Event::Result(_) => "result",
             Event::Order(_) => "order",

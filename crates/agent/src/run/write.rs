@@ -44,6 +44,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             target: target.cloned(),
             verdict: None,
             facts: None,
+            more_facts: Vec::new(),
             approval: None,
             perform: false,
             tokens: decision.tokens,

@@ -1,0 +1,66 @@
+//! One question before the first step: what the goal calls for.
+
+use aurore_policy::{Context, called_for};
+use aurore_screen::Screen;
+
+use super::{EndKind, Run, state::stopped_message};
+use crate::{AgentError, Answer, Approval, Event, UpFront, UpFrontRecord, clock};
+
+impl<S: Screen + ?Sized> Run<'_, S> {
+    /// Asks, if there is something to ask and somebody to answer. A no is no denial: each thing is then asked about
+    /// when it comes.
+    pub(super) fn ask_up_front(&mut self) -> Result<Option<(EndKind, String)>, AgentError> {
+        if std::mem::replace(&mut self.asked_up_front, true) || !self.options.approver.attended() {
+            return Ok(None);
+        }
+        if self.questions >= self.options.budgets.questions {
+            return Ok(None);
+        }
+        let principal = self.options.brain.principal();
+        let context = Context {
+            goal: self.options.goal.clone(),
+            known_origins: self.options.known_origins.clone(),
+            ..Context::default()
+        };
+        let items = called_for(&principal, &context, &self.beside.secrets);
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let question = UpFront {
+            run: self.id.0.clone(),
+            goal: self.options.goal.clone(),
+            url: self.frame.url.clone(),
+            items: items.iter().map(|item| item.words.clone()).collect(),
+            png: self.frame.png.clone(),
+            wait: self.answer_time(),
+        };
+        let Some(answer) = self.options.approver.ask_up_front(&question) else {
+            return Ok(None);
+        };
+        self.questions += 1;
+        let (allowed, note) = match &answer {
+            Answer::Yes => (true, "for this run".to_owned()),
+            Answer::FromNowOn(_) => (false, "the answer names nothing that was offered".to_owned()),
+            Answer::No(why) => (false, why.clone()),
+            Answer::Stop => (false, "and the run ends".to_owned()),
+        };
+        if allowed {
+            for item in items {
+                self.options.rules.push(item.rule);
+            }
+        }
+        self.append(
+            &Event::UpFront(UpFrontRecord {
+                items: question.items,
+                approval: Approval {
+                    allowed,
+                    by: self.options.approver.name(),
+                    note,
+                    at_ms: clock::now_ms(),
+                },
+            }),
+            &[],
+        )?;
+        Ok((answer == Answer::Stop).then(|| (EndKind::Stopped, stopped_message())))
+    }
+}
