@@ -9,6 +9,7 @@
     reason = "this is the program: printing is its work"
 )]
 
+mod allowances;
 mod brains;
 mod browser;
 mod cgroup;

@@ -1,9 +1,10 @@
-//! The rules in force: built in, the system's, the user's, and this run's.
+//! The rules in force: built in, the system's, the user's, the project folder's, and this run's.
 
 use std::path::{Path, PathBuf};
 
 use aurore_policy::{Layer, Rules};
 
+use crate::allowances::Allowances;
 use crate::failure::{WithHint, hinted};
 use crate::folders;
 
@@ -12,25 +13,55 @@ const SYSTEM_FILE: &str = "/etc/aurore/rules.toml";
 /// Longest rule file that is read.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// The built-in rules with those of `/etc/aurore/rules.toml`, of the user's `rules.toml`, and of the files named
-/// for this run, as far as they exist.
+/// Where a project keeps its rules, in the folder of the call or one above.
+const PROJECT_FILE: &str = ".aurore/rules.toml";
+
+/// The built-in rules with those of `/etc/aurore/rules.toml`, of the user's `rules.toml` and kept allowances, of the
+/// project's folder, and of the files named for this run, as far as they exist.
 ///
 /// # Errors
 /// When a file cannot be read or is refused. Running with fewer rules than the person wrote is no way out.
 pub fn load(named: &[PathBuf]) -> anyhow::Result<Rules> {
-    let mut rules = Rules::builtin();
-    let system = Path::new(SYSTEM_FILE);
-    if system.exists() {
-        check_owner(system)?;
-        rules = add(rules, Layer::System, system)?;
+    let mut rules = of_the_system()?;
+    let kept = Allowances::of_the_user()
+        .ok()
+        .map(|allowances| allowances.file().to_path_buf());
+    for file in [user_file(), kept]
+        .into_iter()
+        .flatten()
+        .filter(|file| file.exists())
+    {
+        rules = add(rules, Layer::User, &file)?;
     }
-    if let Some(user) = user_file().filter(|file| file.exists()) {
-        rules = add(rules, Layer::User, &user)?;
+    if let Some(project) = project_file() {
+        rules = add(rules, Layer::Project, &project)?;
     }
     for file in named {
         rules = add(rules, Layer::Run, file)?;
     }
     Ok(rules)
+}
+
+/// The built-in rules and those of the machine.
+///
+/// # Errors
+/// When the machine's file cannot be read, is refused, or is not root's alone.
+pub fn of_the_system() -> anyhow::Result<Rules> {
+    let system = Path::new(SYSTEM_FILE);
+    if !system.exists() {
+        return Ok(Rules::builtin());
+    }
+    check_owner(system)?;
+    add(Rules::builtin(), Layer::System, system)
+}
+
+/// The project's rules: of the nearest folder that has some, from the one of the call upwards. They can only
+/// tighten, so that a strange project's do no harm.
+fn project_file() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    here.ancestors()
+        .map(|folder| folder.join(PROJECT_FILE))
+        .find(|file| file.exists())
 }
 
 /// Adds a file's rules in a layer.

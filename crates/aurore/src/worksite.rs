@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aurore_agent::{
-    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Run, RunId, RunOptions,
+    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Keeper, Run, RunId, RunOptions,
+    SecondOpinion,
     StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
@@ -26,6 +27,18 @@ pub struct Worksite {
     hub: Hub,
     controls: Vec<String>,
     stop: Arc<AtomicBool>,
+    beside: Beside,
+}
+
+/// What stands beside the rules.
+#[derive(Default)]
+pub struct Beside {
+    /// Where "from now on" is written.
+    pub keeper: Option<Box<dyn Keeper>>,
+    /// Who looks at verdicts besides.
+    pub opinion: Option<Box<dyn SecondOpinion>>,
+    /// Names of secrets, and the origins that each is bound to.
+    pub secrets: Vec<(String, Vec<String>)>,
 }
 
 /// A page's own judgement of its goal.
@@ -116,7 +129,13 @@ impl Worksite {
             hub: Hub::default(),
             controls: Vec::new(),
             stop: Arc::clone(stop),
+            beside: Beside::default(),
         })
+    }
+
+    /// What stands beside the rules from now on.
+    pub fn set_beside(&mut self, beside: Beside) {
+        self.beside = beside;
     }
 
     /// The journal.
@@ -207,6 +226,13 @@ impl Worksite {
             Some(id) => Run::resume(options, id)?,
             None => Run::start(options)?,
         };
+        if let Some(keeper) = self.beside.keeper.as_deref_mut() {
+            run = run.with_keeper(keeper);
+        }
+        if let Some(opinion) = self.beside.opinion.as_deref_mut() {
+            run = run.with_second_opinion(opinion);
+        }
+        run = run.with_secrets(self.beside.secrets.clone());
         let mut outcome = Outcome::new(run.id().clone(), goal.to_owned());
         let end: Result<End, AgentError> = run.to_end(&mut |step| {
             outcome.count(step);

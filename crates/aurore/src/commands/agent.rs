@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_agent::{
-    Approver, Budgets, DenyAll, EndKind, Event, Hub, Journal, ProgramApprover, ReportOptions, RunId,
+    Approver, Budgets, DenyAll, EndKind, Event, Hub, Journal, Keeper, ProgramApprover, ReportOptions, RunId,
     TerminalApprover, WatchApprover, html, reveal,
 };
 use serde_json::json;
 
+use crate::allowances::Allowances;
 use crate::brains;
 use crate::browser::BrowserChoice;
 use crate::failure::{WithHint, hinted};
@@ -21,7 +22,7 @@ use crate::rules;
 use crate::steps::StepPrinter;
 use crate::style::{Look, Style};
 use crate::watching::WatchChoice;
-use crate::worksite::{Hands, Worksite};
+use crate::worksite::{Beside, Hands, Worksite};
 
 /// Refused by policy.
 const EXIT_REFUSED: u8 = 3;
@@ -115,6 +116,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(watching) = &watching {
         site.show_at(watching.hub.clone(), watching.origin());
     }
+    site.set_beside(Beside {
+        keeper: Allowances::of_the_user()
+            .ok()
+            .map(|allowances| Box::new(allowances) as Box<dyn Keeper>),
+        ..Beside::default()
+    });
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",
@@ -221,7 +228,7 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
             Event::Start(start) => goal = start.goal,
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
-            Event::Resume(_) | Event::Result(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
+            Event::Resume(_) | Event::UpFront(_) | Event::Result(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
         }
     }
     Ok(Resumable { run, goal, address })

@@ -115,6 +115,16 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
             println!("      decided by {}", reveal(&start.principal, false));
         }
         Event::Resume(_) => println!("      resumed"),
+        Event::UpFront(asked) => println!(
+            "      asked up front: {}: {} by {}",
+            reveal(&asked.items.join("; "), false),
+            if asked.approval.allowed {
+                "allowed"
+            } else {
+                "not allowed"
+            },
+            reveal(&asked.approval.by, false)
+        ),
         Event::Decision(decision) => {
             println!(
                 "{:>3}  thinking {}",

@@ -23,6 +23,8 @@ mod page;
 mod program;
 mod record;
 mod rules;
+mod rules_docs;
+mod rules_kept;
 #[cfg(nano_embedded)]
 mod serve;
 #[cfg(nano_embedded)]
