@@ -19,8 +19,8 @@ mod watch;
 mod words;
 
 pub use approver::{
-    Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover, UpFront,
-    reveal,
+    Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover,
+    UpFront, reveal,
 };
 pub use brain::{
     Brain, BrainError, Decision, Listener, Memory, NetworkBrain, NetworkOptions, Observation, Past,
@@ -33,7 +33,10 @@ pub use journal::{
 };
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
-pub use run::{Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Run, RunOptions, SecondOpinion, StepOutcome, StepReport};
+pub use run::{
+    Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Run, RunOptions, SecondOpinion, StepOutcome,
+    StepReport,
+};
 pub use watch::{
     AnswerRefused, Asked, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
     OrderRefused, WatchApprover,

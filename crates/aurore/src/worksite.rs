@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aurore_agent::{
-    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Keeper, Run, RunId, RunOptions,
-    SecondOpinion,
-    StepOutcome, StepReport,
+    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Keeper, Run, RunId,
+    RunOptions, SecondOpinion, StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
 use aurore_policy::{Decision, Rules};

@@ -71,7 +71,11 @@ impl Journal {
                 }
                 Event::Resume(_) => summary.end = None,
                 Event::Decision(_) => summary.steps += 1,
-                Event::Result(_) | Event::UpFront(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
+                Event::Result(_)
+                | Event::UpFront(_)
+                | Event::Order(_)
+                | Event::Hand(_)
+                | Event::HandResult(_) => {}
                 Event::End(end) => summary.end = Some(end.end),
             }
         }

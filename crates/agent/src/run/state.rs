@@ -68,7 +68,11 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                     }
                 }
                 // The screen is looked at anew: what was done by hand is on it.
-                Event::End(_) | Event::UpFront(_) | Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
+                Event::End(_)
+                | Event::UpFront(_)
+                | Event::Order(_)
+                | Event::Hand(_)
+                | Event::HandResult(_) => {}
             }
         }
         if let Some(decision) = open {

@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use aurore_action::{Action, Frame, Target, TerminateStatus};
-use aurore_policy::{
-    Approved, Context, Outcome, Principal, Request, facts, judge,
-};
+use aurore_policy::{Approved, Context, Outcome, Principal, Request, facts, judge};
 use aurore_screen::{Screen, ScreenError};
 
 use super::{

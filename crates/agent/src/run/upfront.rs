@@ -54,7 +54,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                 items: question.items,
                 approval: Approval {
                     allowed,
-                    by: self.options.approver.name(),
+                    by: self.options.approver.answered_by(),
                     note,
                     at_ms: clock::now_ms(),
                 },

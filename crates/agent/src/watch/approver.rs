@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Hub;
-use crate::{Answer, Approver, Question, TerminalApprover};
+use crate::{Answer, Approver, Question, TerminalApprover, UpFront};
 
 /// How long a question may wait in one place before the other is looked at.
 const TURN: Duration = Duration::from_millis(100);
@@ -33,6 +33,13 @@ impl Approver for WatchApprover {
 
     fn answered_by(&self) -> String {
         self.by.clone()
+    }
+
+    /// At the terminal, if there is one: those who watch are asked about each thing when it comes.
+    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
+        let terminal = self.terminal.as_mut()?;
+        self.by = terminal.name();
+        terminal.ask_up_front(question)
     }
 
     fn ask(&mut self, question: &Question) -> Answer {

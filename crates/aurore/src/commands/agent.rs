@@ -228,7 +228,12 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
             Event::Start(start) => goal = start.goal,
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
-            Event::Resume(_) | Event::UpFront(_) | Event::Result(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
+            Event::Resume(_)
+            | Event::UpFront(_)
+            | Event::Result(_)
+            | Event::Order(_)
+            | Event::HandResult(_)
+            | Event::End(_) => {}
         }
     }
     Ok(Resumable { run, goal, address })
