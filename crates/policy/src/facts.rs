@@ -221,7 +221,7 @@ impl Facts {
         let carried = context
             .tainted
             .iter()
-            .find(|tainted| !excused(&tainted.source, destinations, &context.goal));
+            .find(|tainted| tainted.address || !excused(&tainted.source, destinations, &context.goal));
         if let Some(tainted) = carried {
             self.tier = self.tier.raised();
             self.effects.push(Effect::Carry);
@@ -280,13 +280,16 @@ fn own_program(command: &[String]) -> bool {
 }
 
 impl Place {
+    /// The address as the browser reads it, so that a rule about addresses sees through tabs and line breaks.
     pub(crate) fn new(origin: &str, url: &str) -> Self {
+        let parsed = Url::parse(url).ok();
         Self {
             origin: origin.to_owned(),
-            path: Url::parse(url)
+            path: parsed
+                .as_ref()
                 .map(|url| url.path().to_owned())
                 .unwrap_or_default(),
-            url: url.to_owned(),
+            url: parsed.map_or_else(|| url.to_owned(), String::from),
         }
     }
 

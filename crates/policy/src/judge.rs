@@ -91,6 +91,10 @@ fn ruling(facts: &Facts, rules: &Rules) -> (Decision, RuleRef) {
         Some(rule) => (rule.decision(), rule.reference().clone()),
         None => default(facts),
     };
+    let (decision, rule) = match rules.tighten(facts, decision) {
+        Some(rule) => (rule.decision(), rule.reference().clone()),
+        None => (decision, rule),
+    };
     if decision == Decision::Allow && facts.uncertain {
         let reason = "what the page shows there and what the browser says is there are not the same thing";
         return (Decision::Ask, builtin("target-uncertain", reason));
@@ -129,5 +133,7 @@ fn builtin(name: &str, reason: &str) -> RuleRef {
     }
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

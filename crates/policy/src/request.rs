@@ -88,8 +88,12 @@ pub struct Budget {
 pub struct Tainted {
     /// Which argument.
     pub argument: Argument,
-    /// Origin that the text came from.
+    /// Origin that the text came from; empty if that is not known.
     pub source: String,
+    /// Whether it is itself an address of somebody or something (a URL, an e-mail address, an account): then it says
+    /// where things go, and that the goal names the place where it is typed is no excuse.
+    #[serde(default)]
+    pub address: bool,
 }
 
 /// An argument of an action.

@@ -69,7 +69,7 @@ pub(super) fn submitting(form: &Form, target: &Target, context: &Context) -> Cla
             label: button.clone(),
             ..target.clone()
         };
-        classified = classified.or(super::by_label(&pressed, context));
+        classified = classified.or(super::press::by_label(&pressed, context));
     }
     classified
 }

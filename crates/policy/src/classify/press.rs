@@ -30,7 +30,7 @@ pub(super) fn press(target: Option<&Target>, context: &Context) -> Classified {
 }
 
 /// What the label says that it does.
-fn by_label(target: &Target, context: &Context) -> Classified {
+pub(super) fn by_label(target: &Target, context: &Context) -> Classified {
     let texts = [fold(&target.label), fold_lookalikes(&target.label)];
     if texts.iter().all(String::is_empty) || !may_act(&target.role) {
         return Classified::free("makes a plain choice");

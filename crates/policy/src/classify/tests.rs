@@ -171,6 +171,179 @@ fn labels_in_several_languages_have_their_consequences() {
     }
 }
 
+/// What shops, travel and stock pages have on their buttons, in three languages: looking around is never a question,
+/// what counts always is.
+#[test]
+fn finding_ones_way_is_free_and_what_counts_is_not() {
+    for label in [
+        "Search",
+        "Find a flight",
+        "Find offers",
+        "Show prices",
+        "Apply filters",
+        "Clear filters",
+        "Remove filter",
+        "Direct flights only",
+        "Sort by price",
+        "Order by price",
+        "Cheapest first",
+        "Next",
+        "Next page",
+        "Previous month",
+        "Show details",
+        "Order details",
+        "Order history",
+        "View order",
+        "My bookings",
+        "Booking details",
+        "Our orders",
+        "Add to cart",
+        "Add to basket",
+        "Remove from cart",
+        "Add to calendar",
+        "New entry",
+        "Save",
+        "Save the count",
+        "Add to stock",
+        "Mark as received",
+        "Choose",
+        "Show more",
+        "Payment method",
+        "Books",
+        "Postcode",
+        "Rechercher",
+        "Trouver un vol",
+        "Voir les prix",
+        "Filtrer",
+        "Effacer les filtres",
+        "Trier par prix",
+        "Suivant",
+        "Page suivante",
+        "Mois précédent",
+        "Voir les détails",
+        "Détails de la commande",
+        "Mes réservations",
+        "Nos commandes",
+        "Ajouter au panier",
+        "Retirer du panier",
+        "Ajouter à l’agenda",
+        "Nouvelle entrée",
+        "Enregistrer",
+        "Marquer comme reçue",
+        "Choisir",
+        "Historique des commandes",
+        "Mode de paiement",
+        "搜索",
+        "查找航班",
+        "查看价格",
+        "筛选",
+        "清空筛选",
+        "按价格排序",
+        "下一页",
+        "上个月",
+        "查看详情",
+        "订单详情",
+        "购买记录",
+        "我的预订",
+        "预订详情",
+        "我们的订单",
+        "加入购物车",
+        "移出购物车",
+        "添加到日历",
+        "新建日程",
+        "保存",
+        "保存盘点",
+        "加入库存",
+        "标记为已收货",
+        "选择",
+        "支付方式",
+    ] {
+        assert_eq!(clicked("button", label), Tier::Free, "{label}");
+    }
+    for label in [
+        "Book this flight",
+        "Reserve this room",
+        "Book shipment",
+        "Place order",
+        "Order 12 pieces",
+        "Confirm booking",
+        "Confirm and pay",
+        "Pay 120 €",
+        "Cancel booking",
+        "Cancel order",
+        "Delete",
+        "Delete entry",
+        "Send",
+        "Send invitation",
+        "Buy now",
+        "Ship",
+        "Réserver ce vol",
+        "Réserver cette chambre",
+        "Réserver l’envoi",
+        "Passer la commande",
+        "Commander",
+        "Confirmer la réservation",
+        "Payer 120 €",
+        "Annuler la réservation",
+        "Annuler la commande",
+        "Supprimer",
+        "Envoyer",
+        "Envoyer la commande",
+        "Expédier",
+        "预订此航班",
+        "预订此房间",
+        "预订运输",
+        "下单",
+        "提交订单",
+        "确认预订",
+        "立即支付",
+        "付款",
+        "取消预订",
+        "取消订单",
+        "删除",
+        "发送",
+        "发送邀请",
+        "立即购买",
+        "发货",
+    ] {
+        assert_eq!(clicked("button", label), Tier::Always, "{label}");
+    }
+    for label in ["Confirm", "Confirmer", "Valider", "确认", "Bestätigen"] {
+        assert_eq!(clicked("button", label), Tier::Once, "{label}");
+    }
+}
+
+#[test]
+fn a_link_that_names_another_site_is_no_plain_link() {
+    let quiet = context("look around");
+    let leads = |label: &str, link: &str| {
+        let mut target = target("link", label);
+        target.link = Some(link.to_owned());
+        tier(&click(), Some(&target), &quiet).0
+    };
+    let own = "https://shop.example/x";
+    assert_eq!(leads("https://bank.example/login", own), Tier::Always);
+    assert_eq!(leads("www.bank.example", own), Tier::Always);
+    assert_eq!(leads("bank.example/login", own), Tier::Always);
+    assert_eq!(
+        leads("https://shop.example@bank.example/", own),
+        Tier::Free,
+        "no host at all"
+    );
+    for label in [
+        "https://shop.example/y",
+        "www.shop.example",
+        "shop.example/x",
+        "News",
+        "report.pdf",
+        "Node.js",
+        "and/or",
+        "see shop.example",
+    ] {
+        assert_eq!(leads(label, own), Tier::Free, "{label}");
+    }
+}
+
 #[test]
 fn what_only_chooses_or_leads_somewhere_is_free() {
     assert_eq!(clicked("tab", "Delete"), Tier::Free);

@@ -71,31 +71,31 @@ impl Rules {
         self.sources.iter().map(|(layer, text)| (*layer, text.as_str()))
     }
 
-    /// The rule that decides, if any matches: of the most particular layer with a match the strictest; then
-    /// locked rules of more general layers and a project's rules may tighten it.
+    /// The rule that decides, if any matches: of the most particular layer with a match the strictest, a project's
+    /// rules apart.
     pub(crate) fn decide(&self, facts: &Facts) -> Option<&Rule> {
-        let matching: Vec<&Rule> = self.rules.iter().filter(|rule| rule.matches(facts)).collect();
-        // The first of equals, so that a verdict does not depend on how often a rule was added.
-        let strictest = |rules: &mut dyn Iterator<Item = &&'_ Rule>| -> Option<Decision> {
-            rules.map(|rule| rule.decision()).max()
-        };
-        let ordinary = matching
-            .iter()
-            .filter(|rule| rule.layer() != Layer::Project)
-            .map(|rule| rule.layer())
-            .max();
-        let chosen = ordinary.and_then(|layer| {
-            let decision = strictest(&mut matching.iter().filter(|rule| rule.layer() == layer))?;
-            matching
+        let matching = || {
+            self.rules
                 .iter()
-                .find(|rule| rule.layer() == layer && rule.decision() == decision)
-                .copied()
-        });
-        matching
+                .filter(|rule| rule.layer() != Layer::Project && rule.matches(facts))
+        };
+        let layer = matching().map(Rule::layer).max()?;
+        let of_the_layer = || matching().filter(|rule| rule.layer() == layer);
+        let strictest = of_the_layer().map(Rule::decision).max()?;
+        // The first of equals, so that a verdict does not depend on how often a rule was added.
+        of_the_layer().find(|rule| rule.decision() == strictest)
+    }
+
+    /// The rule that holds against what was decided so far, if any does: a locked one of whatever layer, or a
+    /// project's, that is stricter.
+    pub(crate) fn tighten(&self, facts: &Facts, decided: Decision) -> Option<&Rule> {
+        self.rules
             .iter()
             .filter(|rule| rule.locked() || rule.layer() == Layer::Project)
-            .fold(chosen, |chosen, rule| match chosen {
-                Some(chosen) if chosen.decision() >= rule.decision() => Some(chosen),
+            .filter(|rule| rule.decision() > decided && rule.matches(facts))
+            // The first of equals again.
+            .fold(None, |strictest: Option<&Rule>, rule| match strictest {
+                Some(strictest) if strictest.decision() >= rule.decision() => Some(strictest),
                 _ => Some(rule),
             })
     }

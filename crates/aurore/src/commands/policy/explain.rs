@@ -123,6 +123,7 @@ fn tainted(source: &str) -> Tainted {
     Tainted {
         argument: Argument::Text,
         source: source.to_owned(),
+        address: false,
     }
 }
 
