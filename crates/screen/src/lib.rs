@@ -26,6 +26,12 @@ pub trait Screen: Send {
     /// What is on the screen now.
     fn look(&mut self) -> Result<Frame, ScreenError>;
 
+    /// The text of what is on the screen now, seen or not, by the origin that it is of: data that a model may have
+    /// read. Bounded; empty where it cannot be had.
+    fn words(&mut self) -> Vec<Words> {
+        Vec::new()
+    }
+
     /// What an action would hit: what is under its first point, or what has the focus if it goes to the
     /// keyboard. `None` for actions that hit nothing (waiting, looking, navigating).
     fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError>;
@@ -42,6 +48,15 @@ pub trait Screen: Send {
 
     /// Ends the screen and everything started for it. Dropping it does the same.
     fn close(&mut self);
+}
+
+/// Text of one origin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Words {
+    /// Whose it is.
+    pub origin: String,
+    /// Its lines: what stands there, and what is only told to assistive technology.
+    pub lines: Vec<String>,
 }
 
 /// What an action brought about, beside what the next look shows.

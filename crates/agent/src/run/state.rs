@@ -102,6 +102,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         }
         let mut untrusted = Untrusted::default();
         untrusted.frame(&frame);
+        untrusted.words(&options.screen.words());
         Ok(Self {
             options,
             id,

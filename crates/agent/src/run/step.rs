@@ -249,16 +249,18 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     }
 
     fn context(&self, decision: &Decision, target: Option<&Target>) -> Context {
-        let destination = target.map_or(self.frame.origin.as_str(), |target| target.origin.as_str());
         Context {
             goal: self.options.goal.clone(),
             origin: self.frame.origin.clone(),
             url: self.frame.url.clone(),
             known_origins: self.options.known_origins.clone(),
             controls: self.options.controls.clone(),
-            tainted: self
-                .untrusted
-                .arguments(&decision.action, destination, &self.options.goal),
+            tainted: self.untrusted.arguments(
+                &decision.action,
+                target,
+                &self.frame.origin,
+                &self.options.goal,
+            ),
             raised: decision.raised,
             attended: self.options.approver.attended(),
             step: self.steps,
@@ -356,6 +358,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     pub(super) fn look(&mut self) -> Result<(), ScreenError> {
         let frame = self.options.screen.look()?;
         self.untrusted.frame(&frame);
+        self.untrusted.words(&self.options.screen.words());
         self.options.watch.look(&frame);
         self.frame = frame;
         Ok(())

@@ -23,6 +23,7 @@ mod pointer;
 mod process;
 mod settle;
 mod told;
+mod words;
 mod world;
 
 use std::collections::HashSet;
@@ -37,7 +38,7 @@ use serde_json::{Value, json};
 
 use self::cdp::{Cdp, Dialog, Page, Waited};
 use self::process::Process;
-use crate::{Effect, Screen, ScreenError};
+use crate::{Effect, Screen, ScreenError, Words};
 
 pub use options::BrowserOptions;
 pub use outline::{Element, Outline, SharedOutline};
@@ -327,6 +328,10 @@ impl Screen for Browser {
         self.refresh_outline();
         self.refresh_told();
         Ok(frame)
+    }
+
+    fn words(&mut self) -> Vec<Words> {
+        self.words_in_front()
     }
 
     fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError> {

@@ -204,6 +204,30 @@
         return element;
     };
 
+    // All text of this document, drawn or only told to assistive technology. A password is nobody's text.
+    const TOLD = ['aria-label', 'aria-description', 'alt', 'title', 'placeholder'];
+    aurore.words = () => {
+        const lines = new Set();
+        const add = (text) => {
+            for (const line of String(text || '').split('\n')) {
+                if (lines.size >= 2000) return;
+                const folded = line.replace(/\s+/gu, ' ').trim().slice(0, 500);
+                if (folded.length > 3) lines.add(folded);
+            }
+        };
+        const body = dom.body(document);
+        if (body) {
+            add(body.innerText.slice(0, 200000));
+            for (const element of Document.prototype.querySelectorAll.call(document, TOLD.map((name) => `[${name}]`).join(','))) {
+                for (const name of TOLD) add(dom.attribute(element, name));
+            }
+            for (const element of Document.prototype.querySelectorAll.call(document, 'input, textarea')) {
+                if (element.type !== 'password' && !concealed.has(element)) add(element.value);
+            }
+        }
+        return { origin: self.origin, lines: [...lines] };
+    };
+
     const ENTERED = new Set(['text', 'search', 'url', 'tel', 'email', 'password', 'date', 'month', 'week', 'time', 'datetime-local', 'number', 'checkbox', 'radio']);
     aurore.describe = (element) => {
         const { role: kind, label } = aurore.name(element);
