@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(test)]
+mod attacks;
 mod pages;
 #[cfg(test)]
 mod watched;
