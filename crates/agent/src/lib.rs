@@ -12,9 +12,11 @@ mod clock;
 mod crop;
 mod error;
 mod journal;
+mod opinion;
 mod replay;
 mod report;
 mod run;
+mod talk;
 mod watch;
 mod words;
 
@@ -31,6 +33,7 @@ pub use journal::{
     Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, Journal, JournalOptions,
     OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, UpFrontRecord, Verification,
 };
+pub use opinion::{NetworkOpinion, ProgramOpinion};
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{

@@ -1,25 +1,18 @@
 //! Questions answered by another program.
 
-use std::{
-    io::{Read, Write},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Answer, Approver, Question, UpFront};
-
-/// A longer answer is none.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+use crate::talk;
 
 /// Runs a command for each question: the question is a JSON object on its standard input, its answer one on its
 /// standard output: `{"answer": "yes"}`, `{"answer": "yes", "scope": 0}`, `{"answer": "no", "reason": "…"}` or
-/// `{"answer": "stop"}`. A question before the first step has `items` and no `action`. Anything else, an exit code other than 0, or no answer in time is a no.
+/// `{"answer": "stop"}`. A question before the first step has `items` and no `action`. Anything else, an exit
+/// code other than 0, or no answer in time is a no.
 #[derive(Debug, Clone)]
 pub struct ProgramApprover {
     command: String,
@@ -54,63 +47,9 @@ impl ProgramApprover {
         let mut body = serde_json::to_value(question).map_err(|error| error.to_string())?;
         body["frame_png_base64"] = json!(base64::engine::general_purpose::STANDARD.encode(png));
         body["wait_seconds"] = json!(wait.as_secs());
-        let (shell, flag) = if cfg!(windows) {
-            ("cmd", "/C")
-        } else {
-            ("sh", "-c")
-        };
-        let mut child = Command::new(shell)
-            .args([flag, &self.command])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|error| format!("{:?} could not be started: {error}", self.command))?;
-        let answer = self.converse(&mut child, &body, wait, scopes);
-        if answer.is_err() {
-            let _ = child.kill();
-        }
-        let _ = child.wait();
-        answer
-    }
-
-    fn converse(
-        &self,
-        child: &mut Child,
-        body: &serde_json::Value,
-        wait: Duration,
-        scopes: usize,
-    ) -> Result<Answer, String> {
-        let deadline = Instant::now() + wait;
-        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("the program has no input or output".to_owned());
-        };
-        let text = body.to_string();
-        // Both ways at once: a program may answer without reading all, or read late.
-        thread::spawn(move || input.write_all(text.as_bytes()));
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            let mut answer = String::new();
-            let read = output.take(LONGEST_ANSWER).read_to_string(&mut answer);
-            let _ = sender.send(read.map(|_| answer));
-        });
-        let left = deadline.saturating_duration_since(Instant::now());
-        let answer = match receiver.recv_timeout(left) {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(format!("{:?} answered what is no text: {error}", self.command)),
-            Err(_) => return Err("nobody answered in time".to_owned()),
-        };
+        let answer = talk::ask(&self.command, &body, wait)?;
         let reply: Reply = serde_json::from_str(answer.trim())
             .map_err(|error| format!("{:?} answered what is no answer: {error}", self.command))?;
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => break,
-                Ok(Some(status)) => return Err(format!("{:?} ended with {status}", self.command)),
-                Ok(None) if Instant::now() < deadline => thread::sleep(std::time::Duration::from_millis(10)),
-                Ok(None) => return Err(format!("{:?} did not end in time", self.command)),
-                Err(error) => return Err(error.to_string()),
-            }
-        }
         match (reply.answer.as_str(), reply.scope) {
             ("yes", None) => Ok(Answer::Yes),
             ("yes", Some(index)) if index < scopes => Ok(Answer::FromNowOn(index)),

@@ -7,7 +7,7 @@ use aurore_screen::Screen;
 use super::{Run, StepReport};
 
 /// What a second opinion is asked about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize)]
 pub struct Judged<'a> {
     /// The person's words.
     pub goal: &'a str,
