@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aurore_agent::{Brain, NetworkBrain, NetworkOptions, ScriptedBrain};
+use aurore_agent::{Brain, NetworkBrain, NetworkOpinion, NetworkOptions, ScriptedBrain, SecondOpinion};
 use aurore_chat::AgentSettings;
 
 use crate::failure::WithHint;
@@ -19,6 +19,8 @@ pub struct Mind {
     pub settings: AgentSettings,
     /// In words, for the head of a report: `nano, 5.9 million parameters, avx2`.
     pub description: String,
+    /// The same model's second opinion, in a conversation of its own.
+    pub opinion: Option<Box<dyn SecondOpinion>>,
 }
 
 /// Loads the model as a brain.
@@ -39,8 +41,15 @@ pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBo
             ..NetworkOptions::default()
         },
     );
+    let opinion = NetworkOpinion::new(
+        Arc::clone(talker.chat()),
+        talker.engine().clone(),
+        &name,
+        Arc::clone(stop),
+    );
     Ok(Mind {
         brain: Box::new(brain),
+        opinion: Some(Box::new(opinion)),
         settings: settings.agent,
         description: format!(
             "{name}, {:.1} million parameters, {}",
@@ -61,6 +70,7 @@ pub fn script(file: &Path) -> anyhow::Result<Mind> {
     )?;
     Ok(Mind {
         brain: Box::new(brain),
+        opinion: None,
         settings: AgentSettings::default(),
         description: format!("the script {}", file.display()),
     })

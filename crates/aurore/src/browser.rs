@@ -9,6 +9,8 @@ use aurore_action::Size;
 use aurore_chat::AgentSettings;
 use aurore_screen::browser::{Browser, BrowserOptions};
 
+use crate::secrets::Keyring;
+
 /// Options of the browser.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BrowserChoice {
@@ -24,6 +26,9 @@ pub struct BrowserChoice {
     /// Frame pixels per CSS pixel.
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = parse_scale)]
     pub scale: f64,
+    /// Where secrets are that may be typed by name; `secrets.toml` beside your rules if absent.
+    #[arg(long, value_name = "FILE")]
+    pub secrets: Option<PathBuf>,
 }
 
 impl BrowserChoice {
@@ -39,6 +44,10 @@ impl BrowserChoice {
             stop: Arc::clone(stop),
             ..BrowserOptions::default()
         };
+        let keyring = Keyring::open(self.secrets.as_deref())?;
+        if !keyring.is_empty() {
+            options.secrets = Some(Box::new(keyring));
+        }
         let wished = settings.viewport.map(|[width, height]| Size { width, height });
         if let Some(viewport) = self.viewport.or(wished) {
             options.viewport = viewport;

@@ -24,6 +24,7 @@ mod memory;
 mod models;
 mod rules;
 mod samples;
+mod secrets;
 mod size;
 mod steps;
 mod style;

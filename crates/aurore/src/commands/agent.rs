@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_agent::{
-    Approver, Budgets, DenyAll, EndKind, Event, Hub, Journal, Keeper, ProgramApprover, ReportOptions, RunId,
-    TerminalApprover, WatchApprover, html, reveal,
+    Approver, Budgets, DenyAll, EndKind, Event, Hub, Journal, Keeper, ProgramApprover, ProgramOpinion,
+    ReportOptions, RunId, TerminalApprover, WatchApprover, html, reveal,
 };
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use crate::folders;
 use crate::global::Global;
 use crate::models::ModelChoice;
 use crate::rules;
+use crate::secrets::Keyring;
 use crate::steps::StepPrinter;
 use crate::style::{Look, Style};
 use crate::watching::WatchChoice;
@@ -63,6 +64,13 @@ pub struct Args {
     /// Nobody is there to be asked: what the rules would ask is denied. So it is, too, where there is no terminal.
     #[arg(long)]
     headless: bool,
+    /// Have what the rules let pass beyond tier 1 looked at by this program: JSON on its input, an opinion as JSON from
+    /// its output. It can tighten a verdict, never loosen it.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "second_opinion_by_model")]
+    second_opinion: Option<String>,
+    /// Have it looked at by the model itself, in a conversation of its own.
+    #[arg(long, conflicts_with = "script")]
+    second_opinion_by_model: bool,
     /// Go on with a run that was stopped or crashed: its name, the beginning of it, or `last`.
     #[arg(long, value_name = "RUN", conflicts_with = "goal")]
     resume: Option<String>,
@@ -120,7 +128,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         keeper: Allowances::of_the_user()
             .ok()
             .map(|allowances| Box::new(allowances) as Box<dyn Keeper>),
-        ..Beside::default()
+        opinion: match &args.second_opinion {
+            Some(command) => Some(Box::new(ProgramOpinion::new(command))),
+            None if args.second_opinion_by_model => mind.opinion.take(),
+            None => None,
+        },
+        secrets: Keyring::open(args.browser.secrets.as_deref())?.names(),
     });
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),

@@ -137,6 +137,7 @@ impl Workshop {
                 watch(step);
             },
         )?;
+        questions.once += approver.up_front;
         Ok(Verdict {
             outcome,
             differences: site.differences(goal)?,

@@ -25,6 +25,8 @@ mod record;
 mod rules;
 mod rules_docs;
 mod rules_kept;
+#[cfg(unix)]
+mod rules_secrets;
 #[cfg(nano_embedded)]
 mod serve;
 #[cfg(nano_embedded)]

@@ -61,3 +61,25 @@ fn every_verdict_is_explained_as_shown() {
     }
     assert!(explained > 3);
 }
+
+/// The table of attacks names tests that exist.
+#[test]
+fn every_attack_has_its_test() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = |path: &str| std::fs::read_to_string(crates.join(path)).unwrap();
+    let made_up = source("policy/src/classify/tool/tests.rs") + &source("policy/src/judge/laws.rs");
+    let table = PAGE.split("## Attacks").nth(1).unwrap();
+    let mut named = 0;
+    for cell in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let tests = cell.rsplit('|').nth(1).unwrap();
+        for test in tests.split('`').skip(1).step_by(2) {
+            let (text, name) = match test.split_once("::") {
+                Some((family, name)) => (source(&format!("agent/tests/it/attacks/{family}.rs")), name),
+                None => (made_up.clone(), test),
+            };
+            assert!(text.contains(&format!("fn {name}(")), "{test}");
+            named += 1;
+        }
+    }
+    assert!(named > 20);
+}
