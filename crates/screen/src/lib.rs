@@ -32,6 +32,12 @@ pub trait Screen: Send {
         Vec::new()
     }
 
+    /// A question stands, or stands no longer. Meanwhile nothing that a person presses in the screen's own window
+    /// reaches it: a window that takes the focus must not get the keys of the answer.
+    fn questioned(&mut self, stands: bool) {
+        let _ = stands;
+    }
+
     /// What an action would hit: what is under its first point, or what has the focus if it goes to the
     /// keyboard. `None` for actions that hit nothing (waiting, looking, navigating).
     fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError>;

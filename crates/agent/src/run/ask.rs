@@ -136,7 +136,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         }
         self.questions += 1;
         let question = self.question(request, report, verdict, scopes);
+        self.options.screen.questioned(true);
         let answer = self.options.approver.ask(&question);
+        self.options.screen.questioned(false);
         let by = self.options.approver.answered_by();
         let (allowed, note, scope) = match &answer {
             Answer::Yes => (true, "this once".to_owned(), None),

@@ -37,6 +37,8 @@ struct FakeScreen {
     kill: Option<Arc<AtomicBool>>,
     dies: bool,
     typed: String,
+    /// When questions stood, and when no longer.
+    questioned: Vec<bool>,
 }
 
 impl FakeScreen {
@@ -49,6 +51,7 @@ impl FakeScreen {
             kill: None,
             dies: false,
             typed: String::new(),
+            questioned: Vec::new(),
         }
     }
 
@@ -162,6 +165,10 @@ impl Screen for FakeScreen {
 
     fn settle(&mut self) -> Result<(), ScreenError> {
         Ok(())
+    }
+
+    fn questioned(&mut self, stands: bool) {
+        self.questioned.push(stands);
     }
 
     fn close(&mut self) {}
@@ -313,6 +320,11 @@ fn a_yes_is_for_once_and_for_what_was_shown() {
     let (mut brain, mut approver) = (clicks(&[0, 0]), CountingApprover::yes());
     all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
     assert_eq!((screen.pressed.len(), approver.asked), (2, 2));
+    assert_eq!(
+        screen.questioned,
+        [true, false, true, false],
+        "no key of the person's goes there meanwhile"
+    );
 
     let mut screen = FakeScreen::new(&["Pay now", "Cancel"]);
     screen.swaps = true;

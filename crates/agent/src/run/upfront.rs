@@ -34,7 +34,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             png: self.frame.png.clone(),
             wait: self.answer_time(),
         };
-        let Some(answer) = self.options.approver.ask_up_front(&question) else {
+        self.options.screen.questioned(true);
+        let answer = self.options.approver.ask_up_front(&question);
+        self.options.screen.questioned(false);
+        let Some(answer) = answer else {
             return Ok(None);
         };
         self.questions += 1;

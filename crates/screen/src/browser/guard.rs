@@ -210,7 +210,7 @@ impl Browser {
     }
 
     /// Lets a person use the window, or not while an action is carried out.
-    fn allow_person(&mut self, now: bool) -> Result<(), ScreenError> {
+    pub(super) fn allow_person(&mut self, now: bool) -> Result<(), ScreenError> {
         let script = format!("aurore.allow({now})");
         for (session, frame) in self.documents()? {
             if let Ok(world) = self.world(&session, &frame) {

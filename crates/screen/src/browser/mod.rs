@@ -57,6 +57,8 @@ pub struct Browser {
     pointer: (f64, f64),
     /// Whether the main button is held down.
     held: bool,
+    /// Whether a question stands, so that no key of the person's may reach a page.
+    questioned: bool,
     /// Number of the last approved action that the guard was armed for.
     token: u64,
     /// Whether a secret was typed, so that pictures are looked over.
@@ -85,6 +87,7 @@ impl Browser {
             front: String::new(),
             pointer: (0.0, 0.0),
             held: false,
+            questioned: false,
             token: 0,
             concealing: false,
             followed: HashSet::new(),
@@ -327,7 +330,18 @@ impl Screen for Browser {
         let frame = self.picture()?;
         self.refresh_outline();
         self.refresh_told();
+        if self.shown() && !self.questioned {
+            // The person's turn lasts until the next action or question.
+            let _ = self.allow_person(true);
+        }
         Ok(frame)
+    }
+
+    fn questioned(&mut self, stands: bool) {
+        self.questioned = stands;
+        if self.shown() {
+            let _ = self.allow_person(!stands);
+        }
     }
 
     fn words(&mut self) -> Vec<Words> {

@@ -46,9 +46,9 @@
     let armed = null;
     // Whether a press was stopped whose click is still to come.
     let swallowing = false;
-    // Whether a person may use the window: only where there is one, and not while an action is carried out.
+    // Whether a person may use the window: only where there is one, once it has been looked at, and neither while an
+    // action is carried out nor while a question stands, whose answer a window that takes the focus would swallow.
     let open = false;
-    if (SHOWN) setTimeout(() => { open = !armed; }, 1500);
 
     // What became of the armed action's events: how many passed, and why the first one that did not was stopped.
     let report = { token: 0, passed: 0, stopped: null };
