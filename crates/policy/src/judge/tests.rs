@@ -398,3 +398,89 @@ fn mistakes_in_a_file_are_named_by_line() {
     );
     refused("not toml at all", 1, "");
 }
+
+/// Windows of a desktop and screens of a phone have an app's identity where a page has its origin.
+#[test]
+fn desktops_and_phones_come_through_the_same_door() {
+    let on = |app: &str, role: &str, label: &str| Target {
+        role: role.to_owned(),
+        label: label.to_owned(),
+        origin: app.to_owned(),
+        agrees: true,
+        enabled: true,
+        ..Target::default()
+    };
+    let files = Context {
+        goal: "Tidy up my downloads in Nautilus".to_owned(),
+        origin: "org.gnome.Nautilus".to_owned(),
+        controls: vec!["org.gnome.Terminal/window/1".to_owned()],
+        attended: true,
+        ..Context::default()
+    };
+    let decide = |action: &Action, target: &Target, context: &Context, rules: &Rules| {
+        let verdict = verdict(action, Some(target), context, rules);
+        (verdict.decision(), verdict.tier(), verdict.rule().name.clone())
+    };
+    let builtin = Rules::builtin();
+    let view = on("org.gnome.Nautilus", "button", "List view");
+    assert_eq!(
+        decide(&click(), &view, &files, &builtin).0,
+        Decision::Allow,
+        "the goal names the app"
+    );
+    let trash = on("org.gnome.Nautilus", "menuitem", "Move to Trash");
+    assert_eq!(decide(&click(), &trash, &files, &builtin).1, Tier::Always);
+    let other = on("org.keepassxc.KeePassXC", "button", "OK");
+    assert_eq!(
+        decide(&click(), &other, &files, &builtin).1,
+        Tier::Once,
+        "another app"
+    );
+    // The terminal where the questions are answered.
+    let own = on("org.gnome.Terminal/window/1", "terminal", "");
+    let typed = Action::Type {
+        text: "yes\n".to_owned(),
+    };
+    let everything = rules(&[(Layer::Run, &rule("r-allow", "allow", ""))]);
+    assert_eq!(
+        decide(&typed, &own, &files, &everything),
+        (Decision::Deny, Tier::Once, "own-controls".into())
+    );
+
+    let phone = Context {
+        goal: "Look at my photos".to_owned(),
+        origin: "com.android.gallery".to_owned(),
+        known_origins: vec!["com.android.gallery".to_owned()],
+        attended: true,
+        ..Context::default()
+    };
+    let press = Action::LongPress {
+        at: Point::new(1, 1),
+        milliseconds: 600,
+    };
+    let picture = on("com.android.gallery", "image", "Beach");
+    assert_eq!(decide(&press, &picture, &phone, &builtin).0, Decision::Allow);
+    let bin = on("com.android.gallery", "button", "Delete");
+    assert_eq!(decide(&press, &bin, &phone, &builtin).1, Tier::Always);
+    let app = |name: &str| Action::OpenApp {
+        name: name.to_owned(),
+    };
+    assert_eq!(
+        verdict(&app("Bank"), None, &phone, &builtin).decision(),
+        Decision::Ask
+    );
+    let wanted = Context {
+        goal: "Open the Gallery and count the photos".to_owned(),
+        ..phone.clone()
+    };
+    assert_eq!(
+        verdict(&app("Gallery"), None, &wanted, &builtin).decision(),
+        Decision::Allow
+    );
+    let never = rule("u-never", "deny", "app = \"com.bank.*\"");
+    let bank = on("com.bank.mobile", "button", "Balance");
+    assert_eq!(
+        decide(&click(), &bank, &phone, &rules(&[(Layer::User, &never)])).0,
+        Decision::Deny
+    );
+}
