@@ -9,7 +9,7 @@ use super::unheard;
 use crate::{Judged, SecondOpinion, talk};
 
 /// How long a program may take.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Runs a command for each verdict that it is to look at: the goal, the action and the verdict are a JSON object on its
 /// standard input, its opinion one on its standard output: `{"decision": "allow"}`, or `"ask"` or `"deny"` with a

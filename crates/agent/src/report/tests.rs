@@ -147,6 +147,7 @@ fn the_time_line_says_where_the_time_went_and_leads_to_each_step() {
         target: None,
         verdict: None,
         facts: None,
+        more_facts: Vec::new(),
         approval: Some(Approval {
             allowed,
             by: "ann".into(),

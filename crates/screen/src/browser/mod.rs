@@ -46,6 +46,10 @@ pub use told::Told;
 
 /// A browser that was started for this run, with a profile of its own. It ends with this value, and with this
 /// process however that ends.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a state of its own that comes and goes by itself"
+)]
 pub struct Browser {
     // Declared first, so dropped first: the pipe is let go of before the processes are ended.
     cdp: Cdp,

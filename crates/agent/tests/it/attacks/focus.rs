@@ -75,7 +75,7 @@ fn what_somebody_was_typing_when_the_question_came_is_no_answer() {
     let terminal = TerminalApprover::new(
         Box::new(Fed(fed, Vec::new())),
         Box::new(std::io::sink()),
-        Duration::from_secs(3600),
+        Duration::from_hours(1),
     );
     let mut approver = Typing {
         terminal,

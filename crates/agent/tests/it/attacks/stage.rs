@@ -217,7 +217,7 @@ impl Approver for AfterTheChange {
         let mut state = state.lock().unwrap();
         state.asked = true;
         told.notify_all();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let (state, timeout) = told
             .wait_timeout_while(state, limit, |state| !state.changed)
             .unwrap();
