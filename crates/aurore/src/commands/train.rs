@@ -40,7 +40,7 @@ The least that a file of settings holds:
 docs/training.md lists every key.";
 
 /// Seconds between the report's renewals.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
