@@ -13,6 +13,7 @@ mod crop;
 mod error;
 mod journal;
 mod opinion;
+mod plan;
 mod replay;
 mod report;
 mod run;
@@ -24,6 +25,7 @@ pub use approver::{
     Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover,
     UpFront, reveal,
 };
+pub use aurore_chat::step::{Item as PlanItem, State as PlanState};
 pub use brain::{
     Brain, BrainError, Decision, Listener, Memory, NetworkBrain, NetworkOptions, Observation, Past,
     ScriptedBrain,
@@ -34,6 +36,7 @@ pub use journal::{
     OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, UpFrontRecord, Verification,
 };
 pub use opinion::{NetworkOpinion, ProgramOpinion};
+pub use plan::{Note, Plan, SubGoal};
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{

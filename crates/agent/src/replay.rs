@@ -117,6 +117,8 @@ impl Brain for RecordedBrain {
         match &recorded.action {
             Some(action) => Ok(Decision {
                 thinking: recorded.thinking.clone(),
+                plan: recorded.plan.clone(),
+                notes: recorded.notes.clone(),
                 intent: recorded.intent.clone(),
                 expect: recorded.expect.clone(),
                 action: action.clone(),

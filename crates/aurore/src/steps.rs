@@ -1,6 +1,6 @@
 //! A step of a run as lines for a person.
 
-use aurore_agent::{End, StepOutcome, StepReport, reveal};
+use aurore_agent::{End, Plan, PlanState, StepOutcome, StepReport, reveal};
 use aurore_policy::{Decision, VerdictRecord};
 
 use crate::style::{Look, Style};
@@ -39,6 +39,9 @@ impl StepPrinter {
             let thinking = reveal(step.thinking.trim(), true).replace('\n', "\n               ");
             line("thinking", &self.style.paint(Look::Dim, thinking).to_string());
         }
+        if let Some(plan) = &step.plan {
+            self.plan(plan, step.number, &mut line);
+        }
         if !step.intent.is_empty() {
             line("intent", &reveal(&step.intent, false));
         }
@@ -56,6 +59,23 @@ impl StepPrinter {
             "result",
             &format!("{outcome}  {}", self.style.paint(Look::Dim, time)),
         );
+    }
+
+    /// The plan after a step that changed it, and the notes of this step.
+    fn plan(&self, plan: &Plan, step: u32, line: &mut impl FnMut(&str, &str)) {
+        for (index, goal) in plan.goals.iter().enumerate() {
+            let label = if index == 0 { "plan" } else { "" };
+            let look = match goal.item.state {
+                PlanState::Open => Look::Bold,
+                PlanState::Done => Look::Green,
+                PlanState::Dropped => Look::Yellow,
+            };
+            let text = reveal(&goal.item.to_string(), false);
+            line(label, &self.style.paint(look, text).to_string());
+        }
+        for note in plan.notes.iter().filter(|note| note.step == step) {
+            line("note", &reveal(&note.text, false));
+        }
     }
 
     fn verdict(&self, verdict: &VerdictRecord) -> String {

@@ -10,7 +10,7 @@ use aurore_model::{LoadOptions, Model};
 use super::*;
 use crate::{
     ToolCall,
-    computer_use::{parse_action, schema, step_grammar},
+    computer_use::{StepForm, parse_action, schema, step_grammar},
     step,
     testing::{CALL, IM_END, IMAGE_PAD, THINK, THINK_END, chat, config, files},
 };
@@ -239,7 +239,13 @@ fn under_the_step_grammar_even_chance_writes_steps() {
                 ..Sampling::greedy()
             },
             max_new_tokens: 700,
-            grammar: Some(step_grammar(chat().tags(), true)),
+            grammar: Some(step_grammar(
+                chat().tags(),
+                StepForm {
+                    thinking: true,
+                    ..Default::default()
+                },
+            )),
             forced_end: Some(chat().thinking_budget(24)),
             ..GenerateOptions::default()
         };

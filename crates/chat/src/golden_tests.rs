@@ -116,7 +116,13 @@ fn the_embedded_models_answer_is_read() {
 #[test]
 fn the_embedded_models_answer_fits_the_grammar() {
     let chat = nano();
-    let grammar = crate::computer_use::step_grammar(chat.tags(), true);
+    let grammar = crate::computer_use::step_grammar(
+        chat.tags(),
+        crate::computer_use::StepForm {
+            thinking: true,
+            ..Default::default()
+        },
+    );
     let mut constraint = aurore_engine::Constraint::new(&grammar, &chat.vocabulary()).unwrap();
     let answer = [
         268, 283, 265, 289, 262, 393, 326, 11, 279, 277, 281, 282, 263, 906, 907, 281, 262, 443, 283, 908,

@@ -1,14 +1,24 @@
 //! An agent's step: what the model said before it acted, and the act.
 
+mod plan;
+
+use std::fmt::Write;
+
 use thiserror::Error;
 
 use crate::{ToolCall, Turn};
+
+pub use plan::{Item, State};
 
 /// A step as the model wrote it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Why.
     pub thinking: String,
+    /// The plan, where the model wrote it anew.
+    pub plan: Option<Vec<Item>>,
+    /// What is to be remembered when the screen shows something else, each one line.
+    pub notes: Vec<String>,
     /// What is meant to be done, one line.
     pub intent: String,
     /// What should be seen afterwards, one line.
@@ -51,6 +61,8 @@ pub fn parse(turn: &Turn) -> Result<Step, StepError> {
     };
     Ok(Step {
         thinking: turn.thinking.trim().to_owned(),
+        plan: plan::plan(&turn.answer),
+        notes: plan::notes(&turn.answer),
         intent: line("Intent:"),
         expect: line("Expect:"),
         call,
@@ -58,8 +70,19 @@ pub fn parse(turn: &Turn) -> Result<Step, StepError> {
 }
 
 /// The answer of a step, without thinking and call, as the model writes it.
-pub fn answer(intent: &str, expect: &str) -> String {
-    format!("Intent: {intent}\nExpect: {expect}")
+pub fn answer(plan: Option<&[Item]>, notes: &[String], intent: &str, expect: &str) -> String {
+    let mut answer = String::new();
+    if let Some(items) = plan {
+        _ = writeln!(answer, "{}", plan::PLAN);
+        for item in items {
+            _ = writeln!(answer, "{item}");
+        }
+    }
+    for note in notes {
+        _ = writeln!(answer, "{} {note}", plan::NOTE);
+    }
+    _ = write!(answer, "Intent: {intent}\nExpect: {expect}");
+    answer
 }
 
 /// What stands beside the frame in a user turn that holds all there is to know: the goal, and the names of what was done.

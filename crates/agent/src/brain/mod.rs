@@ -5,9 +5,12 @@ mod network;
 mod scripted;
 
 use aurore_action::{Action, Frame};
+use aurore_chat::step::Item;
 use aurore_policy::{Principal, Tier};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::Plan;
 
 pub use aurore_chat::Memory;
 pub use network::{NetworkBrain, NetworkOptions};
@@ -24,6 +27,8 @@ pub struct Observation<'a> {
     pub history: &'a [Past],
     /// What the model should know besides, as plain lines: notes of the frame, warnings of the loop.
     pub notes: &'a [String],
+    /// The plan and the notes that the model has kept so far.
+    pub plan: &'a Plan,
     /// Who hears the thinking while it comes.
     pub listener: Listener<'a>,
 }
@@ -74,6 +79,12 @@ pub struct Decision {
     /// The thinking.
     #[serde(default)]
     pub thinking: String,
+    /// The whole plan, where it is written anew.
+    #[serde(default)]
+    pub plan: Option<Vec<Item>>,
+    /// What is to be remembered on other pages, each one line.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What it intends, one line.
     #[serde(default)]
     pub intent: String,
@@ -91,6 +102,23 @@ pub struct Decision {
     /// Seconds that it took.
     #[serde(default)]
     pub seconds: f64,
+}
+
+impl Decision {
+    /// An action without a word: for whoever fills in the rest.
+    pub fn new(action: Action) -> Self {
+        Self {
+            thinking: String::new(),
+            plan: None,
+            notes: Vec::new(),
+            intent: String::new(),
+            expect: String::new(),
+            action,
+            raised: None,
+            tokens: 0,
+            seconds: 0.0,
+        }
+    }
 }
 
 /// Why there is no decision.

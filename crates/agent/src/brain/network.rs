@@ -5,7 +5,11 @@ use std::{
     time::Instant,
 };
 
-use aurore_chat::{Chat, Event, Memory, Mode, PromptOptions, computer_use, step};
+use aurore_chat::{
+    Chat, Event, Memory, Mode, PromptOptions,
+    computer_use::{self, StepForm},
+    step,
+};
 use aurore_engine::{Control, Engine, Finish, GenerateOptions, Sampling};
 use aurore_policy::Principal;
 
@@ -96,6 +100,11 @@ impl Brain for NetworkBrain {
             thinking,
             images: true,
         };
+        let form = StepForm {
+            thinking,
+            // A memory of one frame has no place to show a plan.
+            plan: self.memory() == Memory::Conversation,
+        };
         let agent = &self.chat.settings().agent;
         let max_new_tokens = self
             .options
@@ -108,7 +117,7 @@ impl Brain for NetworkBrain {
             grammar: self
                 .options
                 .grammar
-                .then(|| computer_use::step_grammar(self.chat.tags(), thinking)),
+                .then(|| computer_use::step_grammar(self.chat.tags(), form)),
             // The second half of the budget is for the lines and the call.
             forced_end: (thinking && max_new_tokens >= 512)
                 .then(|| self.chat.thinking_budget(max_new_tokens * 3 / 4)),
@@ -152,6 +161,8 @@ impl Brain for NetworkBrain {
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Decision {
             thinking: step.thinking,
+            plan: step.plan,
+            notes: step.notes,
             intent: step.intent,
             expect: step.expect,
             action,

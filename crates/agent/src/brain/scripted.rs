@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use aurore_chat::{ToolCall, computer_use};
+use aurore_chat::{ToolCall, computer_use, step::Item};
 use aurore_policy::{Principal, Tier};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
 use super::{Brain, BrainError, Decision, Observation};
@@ -16,7 +16,8 @@ use crate::journal::sha256;
 /// {"thinking": "…", "intent": "…", "expect": "…", "name": "computer_use", "arguments": {"action": "left_click", "coordinate": [512, 300]}}
 /// ```
 ///
-/// Coordinates are on the grid of 0 to 1000. Empty lines and lines that begin with `#` are skipped. A call that
+/// `plan` (a list of lines such as `[x] Book the flight | "TP 1234 is confirmed"`) and `notes` (a list of lines) may
+/// stand beside them. Coordinates are on the grid of 0 to 1000. Empty lines and lines that begin with `#` are skipped. A call that
 /// cannot be read as an action is answered as a model's would be.
 #[derive(Debug, Clone)]
 pub struct ScriptedBrain {
@@ -31,6 +32,10 @@ pub struct ScriptedBrain {
 struct Line {
     #[serde(default)]
     thinking: String,
+    #[serde(default, deserialize_with = "plan")]
+    plan: Option<Vec<Item>>,
+    #[serde(default)]
+    notes: Vec<String>,
     #[serde(default)]
     intent: String,
     #[serde(default)]
@@ -40,6 +45,19 @@ struct Line {
     arguments: Map<String, Value>,
     #[serde(default)]
     raised: Option<Tier>,
+}
+
+/// A plan's lines, as a model writes them: `[x] Book the flight | "TP 1234 is confirmed"`.
+fn plan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Item>>, D::Error> {
+    let lines: Option<Vec<String>> = Option::deserialize(deserializer)?;
+    let item = |line: &String| {
+        Item::parse(line).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{line:?} is no sub-goal: write \"[ ] …\" or \"[x] … | …\""
+            ))
+        })
+    };
+    lines.map(|lines| lines.iter().map(item).collect()).transpose()
 }
 
 fn tool() -> String {
@@ -79,6 +97,11 @@ impl ScriptedBrain {
             next: 0,
         })
     }
+
+    /// Goes on after this many steps: for a run that is resumed.
+    pub fn skip(&mut self, steps: usize) {
+        self.next = steps;
+    }
 }
 
 impl Brain for ScriptedBrain {
@@ -105,12 +128,12 @@ impl Brain for ScriptedBrain {
         match computer_use::parse_action(&call, observation.frame.size) {
             Ok(action) => Ok(Decision {
                 thinking: line.thinking,
+                plan: line.plan,
+                notes: line.notes,
                 intent: line.intent,
                 expect: line.expect,
-                action,
                 raised: line.raised,
-                tokens: 0,
-                seconds: 0.0,
+                ..Decision::new(action)
             }),
             Err(error) => Err(BrainError::Unusable {
                 thinking: line.thinking,

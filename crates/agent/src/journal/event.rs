@@ -1,6 +1,7 @@
 //! What a journal holds.
 
 use aurore_action::{Action, FrameId, Size, Target};
+use aurore_chat::step::Item;
 use aurore_policy::{Facts, VerdictRecord};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,12 @@ pub struct DecisionRecord {
     pub title: String,
     /// The thinking.
     pub thinking: String,
+    /// The plan, where the model wrote it anew, in its own words; what the run made of it is [`crate::Plan`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Vec<Item>>,
+    /// What the model noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The intent.
     pub intent: String,
     /// The expected effect.

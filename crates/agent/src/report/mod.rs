@@ -5,6 +5,7 @@
 
 mod aside;
 mod frame;
+mod plan;
 mod step;
 mod text;
 mod timeline;
@@ -13,7 +14,7 @@ use std::fmt::Write;
 
 use self::text::{duration, escape};
 use crate::{
-    DecisionRecord, EndKind, EndRecord, Event, Journal, JournalError, Record, ResultRecord, RunId,
+    DecisionRecord, EndKind, EndRecord, Event, Journal, JournalError, Plan, Record, ResultRecord, RunId,
     StartRecord, UpFrontRecord, clock,
 };
 
@@ -225,10 +226,14 @@ fn write_run(page: &mut String, journal: &Journal, index: usize, view: &RunView)
             escape(&asked.approval.note)
         );
     }
+    let mut plan = Plan::default();
     for (place, (decision, result)) in view.steps.iter().enumerate() {
         aside::write(page, view, place);
         let _ = write!(page, "<a id=\"{}\"></a>", timeline::anchor(index, place));
-        step::write(page, journal, decision, result.as_ref())?;
+        let before = plan.clone();
+        plan.follow(decision);
+        let changed = (plan != before).then_some(&plan);
+        step::write(page, journal, decision, changed, result.as_ref())?;
     }
     aside::write(page, view, view.steps.len());
     if let Some(id) = view.end.as_ref().and_then(|end| end.frame.as_ref())

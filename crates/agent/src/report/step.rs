@@ -7,15 +7,17 @@ use aurore_policy::Decision as Ruling;
 
 use super::{
     frame::{self, Marks},
+    plan,
     text::{duration, escape},
 };
-use crate::{DecisionRecord, Journal, JournalError, ResultRecord, StepOutcome, clock, describe_action};
+use crate::{DecisionRecord, Journal, JournalError, Plan, ResultRecord, StepOutcome, clock, describe_action};
 
-/// A decision, its verdict and what came of it, beside the frame that it was made on.
+/// A decision, its verdict and what came of it, beside the frame that it was made on; `plan` if it changed that.
 pub(super) fn write(
     page: &mut String,
     journal: &Journal,
     decision: &DecisionRecord,
+    plan: Option<&Plan>,
     result: Option<&ResultRecord>,
 ) -> Result<(), JournalError> {
     open(page, frame::is_small(decision.size));
@@ -85,7 +87,11 @@ pub(super) fn write(
         }
         None => item(page, "Result", "not known: the run was interrupted here", ""),
     }
-    page.push_str("</dl></div></article>\n");
+    page.push_str("</dl>");
+    if let Some(plan) = plan {
+        plan::write(page, plan);
+    }
+    page.push_str("</div></article>\n");
     Ok(())
 }
 

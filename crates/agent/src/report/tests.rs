@@ -3,8 +3,8 @@ use aurore_policy::{Decision, Layer, RuleRef, Tier, VerdictRecord};
 
 use super::{ReportOptions, html};
 use crate::{
-    Approval, Budgets, DecisionRecord, End, EndKind, EndRecord, Event, Journal, Order, OrderRecord,
-    ResultRecord, StartRecord, StepOutcome, journal::sha256,
+    Approval, Budgets, DecisionRecord, End, EndKind, EndRecord, Event, Journal, Order, OrderRecord, PlanItem,
+    PlanState, ResultRecord, StartRecord, StepOutcome, journal::sha256,
 };
 
 const HOSTILE: &str = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{202e}";
@@ -53,6 +53,12 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
         origin: HOSTILE.into(),
         title: HOSTILE.into(),
         thinking: HOSTILE.into(),
+        plan: Some(vec![PlanItem {
+            text: HOSTILE.into(),
+            state: PlanState::Done,
+            evidence: HOSTILE.into(),
+        }]),
+        notes: vec![HOSTILE.into()],
         intent: HOSTILE.into(),
         expect: HOSTILE.into(),
         action: Some(Action::Click {
@@ -120,6 +126,8 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
         "data:image/png;base64,iVBOR",
         "refused by a rule",
         "width:320px",
+        "Plan, 1 of 1 done",
+        "<li class=\"note\">",
         "journal whole, 4 records",
         "default-src 'none'",
     ] {

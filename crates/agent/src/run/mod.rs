@@ -8,6 +8,7 @@ mod hands;
 mod hold;
 mod looping;
 mod options;
+mod planning;
 mod report;
 mod state;
 mod step;

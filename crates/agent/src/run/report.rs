@@ -4,7 +4,7 @@ use aurore_action::{Action, FrameId, Target};
 use aurore_policy::VerdictRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::{Approval, End};
+use crate::{Approval, End, Plan};
 
 /// How a step came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct StepReport {
     pub frame: Option<FrameId>,
     /// The thinking.
     pub thinking: String,
+    /// The plan and the notes, where this step changed them.
+    pub plan: Option<Plan>,
     /// The intent, one line.
     pub intent: String,
     /// The expected effect, one line.

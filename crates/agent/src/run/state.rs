@@ -11,8 +11,8 @@ use aurore_screen::Screen;
 
 use super::{Course, End, EndKind, Keeper, RunOptions, SecondOpinion, StepOutcome, Untrusted, guard::Beside};
 use crate::{
-    AgentError, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, ResultRecord,
-    RunId, StartRecord, journal::sha256,
+    AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, Plan,
+    ResultRecord, RunId, StartRecord, journal::sha256,
 };
 
 /// A goal on its way.
@@ -22,6 +22,9 @@ pub struct Run<'a, S: Screen + ?Sized> {
     pub(super) frame: Frame,
     pub(super) history: Vec<Past>,
     pub(super) notes: Vec<String>,
+    pub(super) plan: Plan,
+    /// Whether the model was told once that it ends with open sub-goals.
+    pub(super) questioned: bool,
     pub(super) course: Course,
     pub(super) untrusted: Untrusted,
     pub(super) steps: u32,
@@ -109,6 +112,8 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             frame,
             history: Vec::new(),
             notes: Vec::new(),
+            plan: Plan::default(),
+            questioned: false,
             course: Course::default(),
             untrusted,
             steps: 0,
@@ -158,6 +163,11 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         &self.frame
     }
 
+    /// The plan and the notes so far.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// Questions put to a person so far.
     pub fn questions(&self) -> u32 {
         self.questions
@@ -168,6 +178,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         decision: &DecisionRecord,
         result: Option<&ResultRecord>,
     ) -> Result<(), AgentError> {
+        self.plan.follow(decision);
         self.steps = self.steps.max(decision.step);
         self.tokens += u64::from(decision.tokens);
         self.questions += u32::from(decision.approval.is_some());
@@ -190,14 +201,15 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                 tabs: Vec::new(),
                 notes: Vec::new(),
             },
-            decision: decision.action.clone().map(|action| crate::Decision {
+            decision: decision.action.clone().map(|action| Decision {
                 thinking: decision.thinking.clone(),
+                plan: decision.plan.clone(),
+                notes: decision.notes.clone(),
                 intent: decision.intent.clone(),
                 expect: decision.expect.clone(),
-                action,
-                raised: None,
                 tokens: decision.tokens,
                 seconds: decision.seconds,
+                ..Decision::new(action)
             }),
             result: result.map_or_else(
                 || "Interrupted: it is not known whether this took effect.".to_owned(),

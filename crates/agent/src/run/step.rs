@@ -83,6 +83,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             frame: &self.frame,
             history: &self.history,
             notes: &notes,
+            plan: &self.plan,
             listener: Listener::new(&|text| watch.thinking(number, text)),
         });
         match decided {
@@ -121,6 +122,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     ) -> Result<(), AgentError> {
         self.tokens += u64::from(decision.tokens);
         report.thinking.clone_from(&decision.thinking);
+        self.replan(report, &decision);
         report.intent.clone_from(&decision.intent);
         report.expect.clone_from(&decision.expect);
         report.thinking_seconds = decision.seconds;
@@ -200,10 +202,17 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     result: refusal,
                 }
             }
-            Ok(approved) => {
-                self.options.watch.publish(Happening::Acting { step: self.steps });
-                self.carry_out(approved, &principal)
-            }
+            Ok(approved) => match self.unfinished(approved.action()) {
+                Some(result) => Carried {
+                    outcome: StepOutcome::Failed,
+                    result,
+                    end: None,
+                },
+                None => {
+                    self.options.watch.publish(Happening::Acting { step: self.steps });
+                    self.carry_out(approved, &principal)
+                }
+            },
         };
         self.conclude(report, seen, decision, carried, advice, began)
     }

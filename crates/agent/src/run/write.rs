@@ -17,6 +17,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             intent: String::new(),
             expect: String::new(),
             action: None,
+            plan: None,
             words: String::new(),
             target: None,
             verdict: None,
@@ -38,6 +39,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             origin: self.frame.origin.clone(),
             title: self.frame.title.clone(),
             thinking: decision.thinking.clone(),
+            plan: decision.plan.clone(),
+            notes: decision.notes.clone(),
             intent: decision.intent.clone(),
             expect: decision.expect.clone(),
             action: Some(decision.action.clone()),
@@ -74,13 +77,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             ..self.record(
                 &Decision {
                     thinking: report.thinking.clone(),
-                    intent: String::new(),
-                    expect: String::new(),
-                    // Taken out again: a record without an action has no place for one.
-                    action: aurore_action::Action::Screenshot,
-                    raised: None,
                     tokens,
                     seconds: report.thinking_seconds,
+                    // Taken out again: a record without an action has no place for one.
+                    ..Decision::new(aurore_action::Action::Screenshot)
                 },
                 None,
             )

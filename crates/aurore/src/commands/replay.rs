@@ -131,6 +131,12 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
                 decision.step,
                 reveal(&decision.thinking, false)
             );
+            for item in decision.plan.iter().flatten() {
+                println!("     plan     {}", reveal(&item.to_string(), false));
+            }
+            for note in &decision.notes {
+                println!("     note     {}", reveal(note, false));
+            }
             println!("     intent   {}", reveal(&decision.intent, false));
             if let Some(action) = &decision.action {
                 let target = decision.target.as_ref().map(aurore_action::Target::describe);

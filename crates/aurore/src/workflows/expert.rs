@@ -41,10 +41,7 @@ impl Brain for ExpertBrain {
                 thinking: decided.thinking,
                 intent: decided.intent,
                 expect: decided.expect,
-                action: decided.action,
-                raised: None,
-                tokens: 0,
-                seconds: 0.0,
+                ..Decision::new(decided.action)
             }),
             Err(lost) => Err(BrainError::Diverged {
                 step,

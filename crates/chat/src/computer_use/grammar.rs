@@ -7,29 +7,48 @@ use aurore_engine::Grammar;
 use super::spec::{Kind, SPECS, Spec, TOOL};
 use crate::parser::Tags;
 
-/// Thinking, `Intent:`, `Expect:` and one call of `computer_use` with an action of a browser, in this order. With
-/// `thinking` the answer starts inside thinking; without, its thinking was closed in the prompt. The tags are those of
-/// the checkpoint ([`crate::Chat::tags`]).
+/// What a step's grammar asks for beside intent, expected effect and call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StepForm {
+    /// The answer starts inside thinking; without, its thinking was closed in the prompt.
+    pub thinking: bool,
+    /// A plan and notes may stand before the intent ([`crate::step::Step`]).
+    pub plan: bool,
+}
+
+/// Thinking, `Intent:`, `Expect:` and one call of `computer_use` with an action of a browser, in this order. The
+/// tags are those of the checkpoint ([`crate::Chat::tags`]).
 ///
 /// Free text is a sequence of rows, not one long terminal: within a row nearly every token may come next, which the
 /// grammar's engine finds out at once, while it would walk the whole vocabulary at every token of a terminal that ends in
 /// a closing tag.
-pub fn step_grammar(tags: &Tags, thinking: bool) -> Grammar {
+pub fn step_grammar(tags: &Tags, form: StepForm) -> Grammar {
     let Tags {
         think_end,
         call,
         call_end,
         ..
     } = tags;
-    let start = if thinking {
+    let start = if form.thinking {
         format!(r#"start: thinking <[{think_end}]> "\n\n" step"#)
     } else {
         "start: step".to_owned()
     };
+    let (before, rules) = if form.plan {
+        (
+            "plan? note* ",
+            r#"plan: "Plan:\n" ("- [" MARK "] " LINE "\n")+
+MARK: /[ x-]/
+note: "Note: " LINE "\n"
+"#,
+        )
+    } else {
+        ("", "")
+    };
     let mut lark = format!(
         r#"{start}
-step: "Intent: " LINE "\nExpect: " LINE "\n\n" <[{call}]> "\n<function={TOOL}>\n" deed "</function>\n" <[{call_end}]>
-FIRST_ROW: /\S[^\n]*/
+step: {before}"Intent: " LINE "\nExpect: " LINE "\n\n" <[{call}]> "\n<function={TOOL}>\n" deed "</function>\n" <[{call_end}]>
+{rules}FIRST_ROW: /\S[^\n]*/
 thinking: FIRST_ROW (NEWLINE ROW?)* NEWLINE
 LINE: /[^\s][^\n]*/
 NUMBER: /0|[1-9][0-9]{{0,2}}|1000/

@@ -14,7 +14,7 @@ mod write;
 mod tests;
 
 pub use error::ToolCallError;
-pub use grammar::step_grammar;
+pub use grammar::{StepForm, step_grammar};
 pub use read::parse_action;
 pub use spec::{TOOL, schema, schema_with};
 pub use write::render;

@@ -252,13 +252,18 @@ fn written(call: &ToolCall) -> String {
 
 /// The ids of a step with this call.
 fn step_ids(call: &ToolCall) -> Vec<u32> {
+    step_ids_after("", call)
+}
+
+/// The same with a plan or notes before the intent.
+fn step_ids_after(before: &str, call: &ToolCall) -> Vec<u32> {
     let chat = chat();
     let tags = chat.tags();
     let encode = |text: &str| chat.tokenizer().encode(text).unwrap();
     [
         encode("I see it.\n"),
         vec![tags.think_end],
-        encode("\n\nIntent: do it\nExpect: done\n\n"),
+        encode(&format!("\n\n{before}Intent: do it\nExpect: done\n\n")),
         vec![tags.call],
         encode(&written(call)),
         vec![tags.call_end],
@@ -301,7 +306,13 @@ proptest! {
 fn the_grammar_allows_every_action_and_nothing_else() {
     let chat = chat();
     let vocabulary: Arc<_> = chat.vocabulary();
-    let grammar = step_grammar(chat.tags(), true);
+    let grammar = step_grammar(
+        chat.tags(),
+        StepForm {
+            thinking: true,
+            ..StepForm::default()
+        },
+    );
     let fresh = Constraint::new(&grammar, &vocabulary).unwrap();
     let accepted = |ids: &[u32]| {
         let mut constraint = fresh.fork();
@@ -348,4 +359,37 @@ fn the_grammar_allows_every_action_and_nothing_else() {
     let whole = step_ids(&call(json!({"action": "back"})));
     let end = whole.iter().position(|id| *id == chat.tags().think_end).unwrap();
     assert!(!accepted(&whole[end..]).0);
+}
+
+#[test]
+fn a_plan_and_notes_stand_before_the_intent_where_they_are_asked_for() {
+    let chat = chat();
+    let vocabulary: Arc<_> = chat.vocabulary();
+    let back = call(json!({"action": "back"}));
+    let ids = |before: &str| step_ids_after(before, &back);
+    let accepts = |plan: bool, before: &str| {
+        let form = StepForm { thinking: true, plan };
+        let mut constraint = Constraint::new(&step_grammar(chat.tags(), form), &vocabulary).unwrap();
+        let ids = ids(before);
+        ids.iter().all(|id| constraint.try_push(*id).unwrap()) && constraint.is_complete()
+    };
+    let whole = "Plan:\n- [x] one | \"seen\"\n- [ ] two\nNote: 14:05\nNote: more\n";
+    for before in ["", whole, "Note: only\n", "Plan:\n- [-] one | no way\n"] {
+        assert!(accepts(true, before), "{before}");
+        assert_eq!(accepts(false, before), before.is_empty(), "{before}");
+    }
+    for before in [
+        "Plan:\n",
+        "Plan:\n- [?] one\n",
+        "Note:\n",
+        "Note: first\nPlan:\n- [ ] one\n",
+    ] {
+        assert!(!accepts(true, before), "{before}");
+    }
+    let turn = chat.parse(&ids(whole), true, &[schema(false)], true);
+    let step = step::parse(&turn).unwrap();
+    assert_eq!(
+        step::answer(step.plan.as_deref(), &step.notes, &step.intent, &step.expect),
+        format!("{whole}Intent: do it\nExpect: done")
+    );
 }

@@ -7,6 +7,7 @@
 //! tag, two line ends that may turn out to be format.
 
 mod call;
+mod raw;
 mod text;
 mod turn;
 mod values;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use aurore_engine::Vocabulary;
 
 pub use call::Malformed;
+pub use raw::raw;
 pub use turn::Turn;
 
 use crate::{ChatError, Tokenizer, ToolCall, ToolSchema};

@@ -1,0 +1,191 @@
+use super::*;
+
+#[test]
+fn a_yes_is_for_once_and_for_what_was_shown() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Pay now", "Cancel"]);
+    let (mut brain, mut approver) = (clicks(&[0, 0]), CountingApprover::yes());
+    all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+    assert_eq!((screen.pressed.len(), approver.asked), (2, 2));
+    assert_eq!(
+        screen.questioned,
+        [true, false, true, false],
+        "no key of the person's goes there meanwhile"
+    );
+
+    let mut screen = FakeScreen::new(&["Pay now", "Cancel"]);
+    screen.swaps = true;
+    let (mut brain, mut approver) = (clicks(&[0]), CountingApprover::yes());
+    let (reports, _) = all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+    assert!(screen.pressed.is_empty(), "the label changed after the question");
+    assert!(
+        reports[0].result.contains("changed after the approval"),
+        "{}",
+        reports[0].result
+    );
+    assert_eq!(reports[0].outcome, StepOutcome::Failed);
+}
+
+/// Takes the first offer of the first question.
+struct FromNowOn(Vec<Question>);
+
+impl Approver for FromNowOn {
+    fn name(&self) -> String {
+        "bob".into()
+    }
+
+    fn ask(&mut self, question: &Question) -> Answer {
+        self.0.push(question.clone());
+        Answer::FromNowOn(0)
+    }
+}
+
+#[test]
+fn allowing_from_now_on_asks_no_second_time_for_the_same_thing() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Log in", "Upload", "Two"]);
+    let (mut brain, mut approver) = (clicks(&[2, 0, 0, 1]), FromNowOn(Vec::new()));
+    all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+    assert_eq!(screen.pressed, ["Two", "Log in", "Log in", "Upload"]);
+    let words: Vec<&str> = approver
+        .0
+        .iter()
+        .map(|question| question.words.as_str())
+        .collect();
+    assert_eq!(words, ["click button 'Log in'", "click button 'Upload'"]);
+    let wide = approver.0[0].scopes.last().unwrap();
+    assert_eq!(wide.earlier, ["click button 'Two'"], "{}", wide.words);
+    assert!(approver.0[0].grants.contains(SITE));
+}
+
+/// Output that a test can read.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Input that a test feeds.
+struct Fed(mpsc::Receiver<Vec<u8>>, mpsc::Sender<()>);
+
+impl std::io::Read for Fed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // Whoever comes for more has dealt with what it got before.
+        let _ = self.1.send(());
+        let Ok(bytes) = self.0.recv() else { return Ok(0) };
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn the_terminal_shows_everything_and_takes_no_answer_that_came_too_soon() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Pay now\u{202e}", "Cancel"]);
+    let (feed, fed) = mpsc::channel();
+    let (take, taken) = mpsc::channel();
+    let shown = Shown::default();
+    // Typed ahead: it is read before the question is shown.
+    feed.send(b"yes\n".to_vec()).unwrap();
+    let mut approver =
+        TerminalApprover::new(Box::new(Fed(fed, take)), Box::new(shown.clone()), Duration::ZERO);
+    taken.recv().unwrap();
+    taken.recv().unwrap();
+    let answers = std::thread::spawn({
+        let shown = shown.clone();
+        move || {
+            while !String::from_utf8_lossy(&shown.0.lock().unwrap()).contains("└─") {
+                std::thread::yield_now();
+            }
+            // The answers that count: a stray key, then a no.
+            std::thread::sleep(Duration::from_millis(100));
+            feed.send(b"y\nno not today\n".to_vec()).unwrap();
+            feed
+        }
+    });
+    let mut brain = clicks(&[0]);
+    let (reports, _) = all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+    drop(answers.join().unwrap());
+    assert!(screen.pressed.is_empty());
+    let approval = reports[0].approval.as_ref().unwrap();
+    assert!(!approval.allowed && approval.note == "not today", "{approval:?}");
+    let text = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
+    for part in [
+        "press the right thing",
+        "row 0",
+        "press it",
+        "Pay now⟨U+202E⟩",
+        "tier-3-ask",
+        "yes   allows",
+        "please type",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\u{202e}'));
+}
+
+#[test]
+fn a_terminal_without_an_answer_is_a_no() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Pay now"]);
+    let (_feed, fed) = mpsc::channel();
+    let mut approver = TerminalApprover::new(
+        Box::new(Fed(fed, mpsc::channel().0)),
+        Box::new(Shown::default()),
+        Duration::ZERO,
+    );
+    let mut brain = clicks(&[0]);
+    let mut options = site.options(&mut screen, &mut brain, &mut approver);
+    options.budgets.answer_time = Duration::from_millis(20);
+    let (reports, _) = all(&mut Run::start(options).unwrap());
+    assert!(
+        reports[0].result.contains("nobody answered in time"),
+        "{}",
+        reports[0].result
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_answers_and_everything_but_a_clean_yes_is_a_no() {
+    let site = Site::new();
+    let pressed = |command: &str| {
+        let mut screen = FakeScreen::new(&["Pay now"]);
+        let (mut brain, mut approver) = (clicks(&[0]), ProgramApprover::new(command));
+        all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+        screen.pressed.len()
+    };
+    let copy = site.folder.path().join("question.json");
+    assert_eq!(
+        pressed(&format!(
+            "cat > {}; echo '{{\"answer\": \"yes\"}}'",
+            copy.display()
+        )),
+        1
+    );
+    let question: serde_json::Value = serde_json::from_slice(&std::fs::read(copy).unwrap()).unwrap();
+    assert_eq!(question["words"], "click button 'Pay now'");
+    assert!(
+        question["frame_png_base64"]
+            .as_str()
+            .unwrap()
+            .starts_with("iVBOR")
+    );
+    for refusing in [
+        "echo '{\"answer\": \"no\", \"reason\": \"x\"}'",
+        "echo '{\"answer\": \"yes\"}'; exit 1",
+        "echo yes",
+        "echo '{\"answer\": \"yes\", \"scope\": 7}'",
+        "true",
+        "/nonexistent/program",
+    ] {
+        assert_eq!(pressed(refusing), 0, "{refusing}");
+    }
+}
