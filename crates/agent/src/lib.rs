@@ -28,7 +28,7 @@ pub use approver::{
 pub use aurore_chat::step::{Item as PlanItem, State as PlanState};
 pub use brain::{
     Brain, BrainError, Decision, Listener, Memory, NetworkBrain, NetworkOptions, Observation, Past,
-    ScriptedBrain,
+    RemoteBrain, RemoteOptions, ScriptedBrain,
 };
 pub use error::{AgentError, JournalError};
 pub use journal::{

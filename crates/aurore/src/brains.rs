@@ -21,6 +21,8 @@ pub struct Mind {
     pub description: String,
     /// The same model's second opinion, in a conversation of its own.
     pub opinion: Option<Box<dyn SecondOpinion>>,
+    /// Origins that belong to the agent itself, such as its model's server: no page leads there.
+    pub controls: Vec<String>,
 }
 
 /// Loads the model as a brain.
@@ -56,6 +58,7 @@ pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBo
             talker.parameters() as f64 / 1e6,
             talker.engine().model().isa_name()
         ),
+        controls: Vec::new(),
     })
 }
 
@@ -64,14 +67,24 @@ pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBo
 /// # Errors
 /// When it cannot be read.
 pub fn script(file: &Path) -> anyhow::Result<Mind> {
-    let brain = ScriptedBrain::open(file).with_hint(
+    script_after(file, 0)
+}
+
+/// The same, after so many steps that are done already.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn script_after(file: &Path, done: usize) -> anyhow::Result<Mind> {
+    let mut brain = ScriptedBrain::open(file).with_hint(
         &format!("the script {} cannot be used", file.display()),
         "one JSON object a line: {\"intent\": \"…\", \"arguments\": {\"action\": \"left_click\", \"coordinate\": [500, 500]}}",
     )?;
+    brain.skip(done);
     Ok(Mind {
         brain: Box::new(brain),
         opinion: None,
         settings: AgentSettings::default(),
         description: format!("the script {}", file.display()),
+        controls: Vec::new(),
     })
 }

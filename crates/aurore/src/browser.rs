@@ -20,6 +20,10 @@ pub struct BrowserChoice {
     /// The browser, if it is not on PATH.
     #[arg(long, value_name = "FILE")]
     pub browser_path: Option<PathBuf>,
+    /// Keep the browser's profile (cookies, logins, what pages store) in this folder, for one run at a time; a throw-away
+    /// one if absent.
+    #[arg(long, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
     /// Size of the page in CSS pixels; what the model was trained on if absent, else 1280x800.
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub viewport: Option<Size>,
@@ -39,6 +43,7 @@ impl BrowserChoice {
     pub fn launch(&self, settings: &AgentSettings, stop: &Arc<AtomicBool>) -> anyhow::Result<Browser> {
         let mut options = BrowserOptions {
             path: self.browser_path.clone(),
+            profile: self.profile.clone(),
             show: self.show,
             scale: self.scale,
             stop: Arc::clone(stop),

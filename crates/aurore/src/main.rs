@@ -22,6 +22,7 @@ mod global;
 mod machine;
 mod memory;
 mod models;
+mod remote;
 mod rules;
 mod samples;
 mod secrets;

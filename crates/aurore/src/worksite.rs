@@ -137,6 +137,11 @@ impl Worksite {
         self.beside = beside;
     }
 
+    /// Denies these origins to every run: they belong to the agent's own controls.
+    pub fn keep_away_from(&mut self, origins: &[String]) {
+        self.controls.extend_from_slice(origins);
+    }
+
     /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal

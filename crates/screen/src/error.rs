@@ -28,6 +28,16 @@ pub enum ScreenError {
         /// End of its standard error.
         stderr: String,
     },
+    /// Another run has the profile.
+    #[error(
+        "the browser profile {} is in use by {by}: wait until that run ends, or name another profile", profile.display()
+    )]
+    ProfileInUse {
+        /// The profile.
+        profile: PathBuf,
+        /// Who has it.
+        by: String,
+    },
     /// The browser ended by itself.
     #[error("the browser ended during {during}: start the run again. Its last words: {stderr:?}")]
     Died {

@@ -1,7 +1,8 @@
-//! Who decides: a script, a network, or a recording.
+//! Who decides: a script, a network, a server's model, or a recording.
 
 mod memory;
 mod network;
+mod remote;
 mod scripted;
 
 use aurore_action::{Action, Frame};
@@ -14,6 +15,7 @@ use crate::Plan;
 
 pub use aurore_chat::Memory;
 pub use network::{NetworkBrain, NetworkOptions};
+pub use remote::{RemoteBrain, RemoteOptions};
 pub use scripted::ScriptedBrain;
 
 /// What a brain sees of a run.
@@ -168,6 +170,9 @@ pub enum BrainError {
     /// The network cannot answer.
     #[error(transparent)]
     Engine(#[from] aurore_engine::EngineError),
+    /// The server of the model gives no answer.
+    #[error(transparent)]
+    Remote(#[from] aurore_remote::RemoteError),
     /// The run was stopped while it thought.
     #[error("stopped while thinking")]
     Stopped,

@@ -6,11 +6,11 @@ use std::{
 };
 
 use aurore_chat::{
-    Chat, Event, Memory, Mode, PromptOptions,
+    Chat, Event, Memory, Mode, PromptOptions, ToolSchema,
     computer_use::{self, StepForm},
     step,
 };
-use aurore_engine::{Control, Engine, Finish, GenerateOptions, Sampling};
+use aurore_engine::{Control, Engine, Finish, GenerateOptions, Prompt, Sampling};
 use aurore_policy::Principal;
 
 use super::{Brain, BrainError, Decision, Observation, memory};
@@ -59,6 +59,7 @@ pub struct NetworkBrain {
     chat: Arc<Chat>,
     engine: Engine,
     options: NetworkOptions,
+    window: memory::Window,
 }
 
 impl NetworkBrain {
@@ -68,6 +69,35 @@ impl NetworkBrain {
             chat,
             engine,
             options,
+            window: memory::Window::default(),
+        }
+    }
+
+    /// The prompt; the oldest steps are folded until it leaves room for an answer.
+    fn prompt(
+        &mut self,
+        observation: &Observation<'_>,
+        tools: &[ToolSchema],
+        answer: usize,
+    ) -> Result<Prompt, BrainError> {
+        let context = self.engine.context();
+        let room = context.saturating_sub(answer.min(context / 2));
+        loop {
+            let turns = match self.memory() {
+                Memory::Frame => memory::frame(observation),
+                Memory::Conversation => memory::conversation(observation, &mut self.window),
+            };
+            let messages = turns
+                .into_iter()
+                .map(memory::Turn::into_message)
+                .collect::<Result<Vec<_>, _>>()?;
+            let options = PromptOptions::thinking(self.options.thinking);
+            let prompt = self.chat.prompt(&messages, tools, &options)?;
+            // The tokeniser has the last word; what does not fit even so is the engine's to refuse.
+            let fits = prompt.ids.len() <= room || self.memory() == Memory::Frame;
+            if fits || !self.window.tighten(observation) {
+                return Ok(prompt);
+            }
         }
     }
 
@@ -87,14 +117,14 @@ impl Brain for NetworkBrain {
 
     fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
         let began = Instant::now();
-        let messages = match self.memory() {
-            Memory::Frame => memory::frame(observation),
-            Memory::Conversation => memory::conversation(observation),
-        }?;
         let tools = [computer_use::schema(false)];
-        let prompt = self
-            .chat
-            .prompt(&messages, &tools, &PromptOptions::thinking(self.options.thinking))?;
+        let agent = &self.chat.settings().agent;
+        let max_new_tokens = self
+            .options
+            .max_new_tokens
+            .or(agent.max_new_tokens)
+            .unwrap_or(STEP_TOKENS);
+        let prompt = self.prompt(observation, &tools, max_new_tokens)?;
         let thinking = self.chat.starts_in_thinking(&prompt);
         let mode = Mode {
             thinking,
@@ -105,12 +135,6 @@ impl Brain for NetworkBrain {
             // A memory of one frame has no place to show a plan.
             plan: self.memory() == Memory::Conversation,
         };
-        let agent = &self.chat.settings().agent;
-        let max_new_tokens = self
-            .options
-            .max_new_tokens
-            .or(agent.max_new_tokens)
-            .unwrap_or(STEP_TOKENS);
         let generate = GenerateOptions {
             sampling: self.options.sampling.unwrap_or_else(|| self.chat.sampling(mode)),
             max_new_tokens,

@@ -18,6 +18,7 @@ use crate::failure::{WithHint, hinted};
 use crate::folders;
 use crate::global::Global;
 use crate::models::ModelChoice;
+use crate::remote::{self, RemoteChoice};
 use crate::rules;
 use crate::secrets::Keyring;
 use crate::steps::StepPrinter;
@@ -39,6 +40,8 @@ pub struct Args {
     address: Option<String>,
     #[command(flatten)]
     model: ModelChoice,
+    #[command(flatten)]
+    remote: RemoteChoice,
     #[command(flatten)]
     browser: BrowserChoice,
     /// More rules, for this run; may be given several times.
@@ -113,9 +116,13 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             ));
         }
     };
-    let mut mind = match &args.script {
-        Some(file) => brains::script(file)?,
-        None => brains::network(&args.model, args.threads, &global.interrupted)?,
+    let mut mind = match (&args.script, &args.remote.model_url) {
+        (Some(file), _) => {
+            let done = resumed.as_ref().map_or(0, |resumed| resumed.decisions);
+            brains::script_after(file, done)?
+        }
+        (None, Some(url)) => remote::connect(url, &args.remote, &global.interrupted)?,
+        (None, None) => brains::network(&args.model, args.threads, &global.interrupted)?,
     };
     let watching = args.watch.open(&journals, super::keys::store().ok(), global)?;
     let hub = watching.as_ref().map(|watching| watching.hub.clone());
@@ -135,6 +142,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         },
         secrets: Keyring::open(args.browser.secrets.as_deref())?.names(),
     });
+    site.keep_away_from(&mind.controls);
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",
@@ -231,25 +239,32 @@ struct Resumable {
     goal: String,
     /// Where it was last.
     address: Option<String>,
+    /// How many decisions have a result: a script goes on after them.
+    decisions: usize,
 }
 
 fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
     let run = super::replay::find(journal, name)?;
-    let (mut goal, mut address) = (String::new(), None);
+    let (mut goal, mut address, mut decisions) = (String::new(), None, 0);
     for record in journal.records(&run)? {
         match record.event {
             Event::Start(start) => goal = start.goal,
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
+            Event::Result(_) => decisions += 1,
             Event::Resume(_)
             | Event::UpFront(_)
-            | Event::Result(_)
             | Event::Order(_)
             | Event::HandResult(_)
             | Event::End(_) => {}
         }
     }
-    Ok(Resumable { run, goal, address })
+    Ok(Resumable {
+        run,
+        goal,
+        address,
+        decisions,
+    })
 }
 
 /// Writes the report of some runs, making its folder.

@@ -57,6 +57,14 @@ impl Browser {
         }
         if self.cdp.state.loading.contains(&page.target) {
             notes.push("The page is still loading.".to_owned());
+        } else if self.restless {
+            notes.push("The page keeps changing: this is how it looked in between.".to_owned());
+        }
+        if url.starts_with("chrome-error:") {
+            notes.push(
+                "The browser shows an error page: the address could not be loaded. Go back, or try it again."
+                    .to_owned(),
+            );
         }
         let frame = Frame {
             id: frame_id(&png),

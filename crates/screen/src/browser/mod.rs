@@ -21,6 +21,7 @@ mod options;
 mod outline;
 mod pointer;
 mod process;
+mod profile;
 mod settle;
 mod told;
 mod words;
@@ -44,8 +45,11 @@ pub use options::BrowserOptions;
 pub use outline::{Element, Outline, SharedOutline};
 pub use told::Told;
 
-/// A browser that was started for this run, with a profile of its own. It ends with this value, and with this
-/// process however that ends.
+/// How long a browser may take to write its profile down when it ends.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// A browser that was started for this run, with a profile of its own or one that is kept. It ends with this value, and
+/// with this process however that ends.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a state of its own that comes and goes by itself"
@@ -71,6 +75,8 @@ pub struct Browser {
     followed: HashSet<String>,
     /// The last look, which stands while a dialog blocks the page.
     last: Option<Frame>,
+    /// Whether the page was still changing when it was waited for long enough.
+    restless: bool,
     /// An outline that is read at each look: its selector, and where it is put.
     outlined: Option<(String, SharedOutline)>,
     /// What the page is asked at each look.
@@ -96,6 +102,7 @@ impl Browser {
             concealing: false,
             followed: HashSet::new(),
             last: None,
+            restless: false,
             outlined: None,
             told: None,
             closed: false,
@@ -185,6 +192,16 @@ impl Browser {
         if let Ok(page) = self.current() {
             self.cdp.tell(&Some(page.session), "Page.crash", &json!({}));
         }
+    }
+
+    /// Lets a browser whose profile is kept write down what it has; one with a throw-away profile has nothing to save.
+    fn part(&mut self) {
+        if self.closed || !self.process.keeps_profile() {
+            return;
+        }
+        // It answers, or is gone before it does.
+        let _ = self.cdp.call(&None, "Browser.close", &json!({}), PARTING);
+        let _ = self.cdp.pump(PARTING, "ending the browser", |_| false);
     }
 
     fn shown(&self) -> bool {
@@ -386,8 +403,15 @@ impl Screen for Browser {
     }
 
     fn close(&mut self) {
+        self.part();
         self.closed = true;
         self.process.end();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.part();
     }
 }
 

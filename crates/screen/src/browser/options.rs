@@ -13,6 +13,9 @@ use crate::Secrets;
 pub struct BrowserOptions {
     /// The program; found on `PATH` if absent.
     pub path: Option<PathBuf>,
+    /// Where its profile (cookies, logins, what pages store) is kept; made if missing, and one run's at a time. A
+    /// throw-away one if absent.
+    pub profile: Option<PathBuf>,
     /// Whether a person sees its window.
     pub show: bool,
     /// Size of the page in CSS pixels. A frame has this times `scale`.
@@ -38,6 +41,7 @@ impl Default for BrowserOptions {
     fn default() -> Self {
         Self {
             path: None,
+            profile: None,
             show: false,
             viewport: Size {
                 width: 1280,

@@ -12,6 +12,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
 use super::BrowserOptions;
+use super::profile::Profile;
 use crate::ScreenError;
 
 /// Names that are tried on `PATH`, in order.
@@ -66,7 +67,7 @@ pub(super) struct Process {
     keeper: Child,
     /// Closing it tells the keeper to end everything; so does the end of this process.
     lifeline: Option<PipeWriter>,
-    profile: PathBuf,
+    profile: Profile,
     /// The browser's program.
     pub(super) program: PathBuf,
     stderr: LastWords,
@@ -86,10 +87,7 @@ impl Process {
             let what = format!("cannot start {}: {what}", program.display());
             move |source| ScreenError::Io { what, source }
         };
-        let profile = tempfile::Builder::new()
-            .prefix("aurore-browser-")
-            .tempdir()
-            .map_err(io("no temporary folder for its profile (is the disk full?)"))?;
+        let profile = Profile::open(options.profile.as_deref())?;
         let (command_reader, command_writer) = std::io::pipe().map_err(io("no pipe"))?;
         let (answer_reader, answer_writer) = std::io::pipe().map_err(io("no pipe"))?;
         let (lifeline_reader, lifeline) = std::io::pipe().map_err(io("no pipe"))?;
@@ -97,7 +95,7 @@ impl Process {
         let mut warnings = Vec::new();
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(KEEPER).arg("aurore-browser-keeper");
-        command.arg(profile.path()).arg(&program).args(QUIET);
+        command.arg(profile.passing()).arg(&program).args(QUIET);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         // The page's size is set over the protocol; a window has its bars beside it.
         let (beside, above) = if options.show { (20, 140) } else { (0, 0) };
@@ -122,21 +120,29 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0);
+        let mut handed = vec![
+            FdMapping {
+                parent_fd: command_reader.into(),
+                child_fd: 3,
+            },
+            FdMapping {
+                parent_fd: answer_writer.into(),
+                child_fd: 4,
+            },
+            FdMapping {
+                parent_fd: lifeline_reader.into(),
+                child_fd: 5,
+            },
+        ];
+        if let Some(lock) = profile.lock()? {
+            // The keeper holds the lock too: it is free only when the browser is gone.
+            handed.push(FdMapping {
+                parent_fd: lock.into(),
+                child_fd: 6,
+            });
+        }
         command
-            .fd_mappings(vec![
-                FdMapping {
-                    parent_fd: command_reader.into(),
-                    child_fd: 3,
-                },
-                FdMapping {
-                    parent_fd: answer_writer.into(),
-                    child_fd: 4,
-                },
-                FdMapping {
-                    parent_fd: lifeline_reader.into(),
-                    child_fd: 5,
-                },
-            ])
+            .fd_mappings(handed)
             .map_err(|collision| ScreenError::Launch {
                 path: program.clone(),
                 reason: collision.to_string(),
@@ -153,8 +159,7 @@ impl Process {
         let process = Self {
             keeper,
             lifeline: Some(lifeline),
-            // From here on the keeper removes it, also if this process is killed.
-            profile: profile.keep(),
+            profile: profile.handed_over(),
             program,
             stderr,
             warnings,
@@ -164,7 +169,12 @@ impl Process {
 
     /// Its profile folder.
     pub(super) fn profile(&self) -> &Path {
-        &self.profile
+        self.profile.path()
+    }
+
+    /// Whether its profile outlives it.
+    pub(super) fn keeps_profile(&self) -> bool {
+        self.profile.is_kept()
     }
 
     /// The end of its standard error.
@@ -190,11 +200,7 @@ impl Process {
                 Ok(Some(_)) | Err(_) => break,
             }
         }
-        if self.profile.exists()
-            && let Err(error) = std::fs::remove_dir_all(&self.profile)
-        {
-            tracing::warn!(profile = %self.profile.display(), %error, "the browser's profile folder is left behind");
-        }
+        self.profile.end();
     }
 }
 

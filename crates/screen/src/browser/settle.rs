@@ -17,14 +17,25 @@ const ROUNDS: u32 = 50;
 impl Browser {
     /// Waits until the page in front is quiet, or the limit is over. A dialog ends it: the page is blocked.
     pub(super) fn wait_until_quiet(&mut self) -> Result<(), ScreenError> {
+        self.restless = false;
+        let quiet = self.wait_for_quiet()?;
+        self.restless = !quiet;
+        Ok(())
+    }
+
+    /// Whether it became quiet; a page that cannot answer counts as such.
+    fn wait_for_quiet(&mut self) -> Result<bool, ScreenError> {
         let end = Instant::now() + self.options.settle_limit;
         for _ in 0..ROUNDS {
             self.cdp.catch_up("waiting for the page")?;
             self.follow_new_tab();
             let page = self.current()?;
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.cdp.state.cannot_answer(&page.session) {
-                return Ok(());
+            if self.cdp.state.cannot_answer(&page.session) {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
             }
             let begun = self.begun(&page.target);
             self.cdp.pump(left, "waiting for the page", |state| {
@@ -34,25 +45,26 @@ impl Browser {
             })?;
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(());
+                return Ok(false);
             }
-            match self.still(&page.session, &page.target, left) {
-                Ok(_) => {}
+            let still = match self.still(&page.session, &page.target, left) {
+                Ok(still) => still,
                 // The document went away meanwhile.
                 Err(ScreenError::Protocol { .. } | ScreenError::Answer { .. }) => {
                     self.cdp
                         .pump(Duration::from_millis(10), "waiting for the page", |_| false)?;
                     continue;
                 }
-                Err(ScreenError::DialogOpen { .. } | ScreenError::Hanging { .. }) => return Ok(()),
+                Err(ScreenError::DialogOpen { .. }) => return Ok(true),
+                Err(ScreenError::Hanging { .. }) => return Ok(false),
                 Err(error) => return Err(error),
-            }
+            };
             let moving = self.cdp.state.loading.contains(&page.target) || self.front != page.target;
             if !moving && begun == self.begun(&page.target) {
-                return Ok(());
+                return Ok(still);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn begun(&self, frame: &str) -> u64 {

@@ -194,6 +194,41 @@ fn a_page_that_never_ends_is_shown_as_far_as_it_is() {
 }
 
 #[test]
+fn a_page_that_never_settles_is_shown_in_between_and_told() {
+    let mut browser = launch(BrowserOptions {
+        settle_limit: std::time::Duration::from_millis(500),
+        ..options()
+    });
+    browser.open(&pages::address("other")).unwrap();
+    assert_eq!(browser.look().unwrap().notes, [""; 0]);
+    browser
+        .evaluate("void (window.ticking = setInterval(() => document.body.append('.'), 5))")
+        .unwrap();
+    browser.settle().unwrap();
+    assert_eq!(
+        browser.look().unwrap().notes,
+        ["The page keeps changing: this is how it looked in between."]
+    );
+    browser.evaluate("clearInterval(window.ticking)").unwrap();
+    browser.settle().unwrap();
+    assert_eq!(browser.look().unwrap().notes, [""; 0]);
+}
+
+#[test]
+fn an_address_that_cannot_be_loaded_is_told() {
+    let mut browser = launch(options());
+    browser.open(&pages::address("other")).unwrap();
+    // Nobody listens there.
+    browser.evaluate("location.href = 'http://127.0.0.1:9/'").unwrap();
+    browser.settle().unwrap();
+    let notes = browser.look().unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("shows an error page")),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn downloads_are_refused_and_told() {
     let mut desk = at("plain");
     let effect = desk.do_(Action::OpenUrl {

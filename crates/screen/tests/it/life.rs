@@ -174,3 +174,72 @@ fn a_page_that_crashes_is_an_error_and_can_be_left() {
     browser.open(&pages::address("other")).unwrap();
     assert_eq!(browser.look().unwrap().title, "Page");
 }
+
+fn kept(folder: &Path) -> BrowserOptions {
+    BrowserOptions {
+        profile: Some(folder.to_owned()),
+        ..options()
+    }
+}
+
+#[test]
+fn a_profile_is_one_runs_at_a_time_and_keeps_what_pages_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("profile");
+    let mut first = launch(kept(&profile));
+    first.open(&pages::address("other")).unwrap();
+    first
+        .evaluate("document.cookie = 'kept=yes; max-age=9999'; localStorage.setItem('kept', 'too')")
+        .unwrap();
+    let error = Browser::launch(kept(&profile)).err().unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("in use by the run of process {}", std::process::id())),
+        "{error}"
+    );
+    drop(first);
+    let mut second = launch(kept(&profile));
+    second.open(&pages::address("other")).unwrap();
+    assert_eq!(
+        second
+            .evaluate("document.cookie + ' ' + localStorage.getItem('kept')")
+            .unwrap(),
+        "kept=yes too"
+    );
+    second.close();
+    assert!(profile.is_dir(), "it is kept");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&profile).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_profile_is_free_again_when_its_run_was_killed() {
+    if let Some(profile) = std::env::var_os(CHILD) {
+        let browser = launch(kept(Path::new(&profile)));
+        println!("profile={}", browser.profile().display());
+        std::thread::sleep(Duration::from_mins(1));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "life::a_profile_is_free_again_when_its_run_was_killed",
+            "--nocapture",
+        ])
+        .env(CHILD, folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    assert!(
+        std::io::BufRead::lines(output)
+            .map_while(Result::ok)
+            .any(|line| line.contains("profile="))
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut browser = launch(kept(folder.path()));
+    browser.open(&pages::address("other")).unwrap();
+}
