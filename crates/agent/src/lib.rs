@@ -40,8 +40,8 @@ pub use plan::{Note, Plan, SubGoal};
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{
-    Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Run, RunOptions, SecondOpinion, StepOutcome,
-    StepReport,
+    Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Parts, Run, RunOptions, SecondOpinion,
+    StepOutcome, StepReport,
 };
 pub use watch::{
     AnswerRefused, Asked, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,

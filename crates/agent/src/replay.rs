@@ -1,10 +1,13 @@
 //! A journal plays itself again: the recorded decisions are fed to the same pages, without a model.
 
-use aurore_policy::Principal;
+use std::collections::HashMap;
+
+use aurore_action::{Action, Size};
+use aurore_policy::{Principal, origin_of};
 
 use crate::{
     Brain, BrainError, Decision, DecisionRecord, Event, Journal, JournalError, Observation, ResultRecord,
-    RunId,
+    RunId, StepOutcome,
 };
 
 /// Decides what a recorded run decided, and stops where the pages go another way.
@@ -17,6 +20,9 @@ pub struct RecordedBrain {
     by_hand: Option<usize>,
     /// Whether every frame has to be the same to the pixel.
     pub same_frames: bool,
+    /// Whether the pages may have moved: each recorded origin then stands for the one that is met in its place first.
+    pub moved: bool,
+    origins: HashMap<String, String>,
 }
 
 impl RecordedBrain {
@@ -48,12 +54,37 @@ impl RecordedBrain {
             next: 0,
             by_hand,
             same_frames: false,
+            moved: false,
+            origins: HashMap::new(),
         })
     }
 
     /// Number of recorded decisions.
     pub fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// How many of them have been decided again.
+    pub fn replayed(&self) -> usize {
+        self.next
+    }
+
+    /// Size of the frame that the first decision was made on.
+    pub fn size(&self) -> Option<Size> {
+        self.steps.first().map(|(decision, _)| decision.size)
+    }
+
+    /// An action on the pages as they are now: an address leads to where its recorded origin has moved.
+    fn here(&self, action: &Action) -> Action {
+        let Action::OpenUrl { url } = action else {
+            return action.clone();
+        };
+        let moved = self.origins.get(&origin_of(url));
+        let url = match (moved, url.strip_prefix(&origin_of(url))) {
+            (Some(origin), Some(rest)) => format!("{origin}{rest}"),
+            _ => url.clone(),
+        };
+        Action::OpenUrl { url }
     }
 
     /// Whether nothing was decided.
@@ -69,6 +100,10 @@ impl RecordedBrain {
         let (Some(recorded), Some(now)) = (&previous.1, observation.history.last()) else {
             return Ok(());
         };
+        // In a refusal stands who refused it, which may be somebody else this time.
+        if recorded.outcome == StepOutcome::Refused && now.result.starts_with("Refused") {
+            return Ok(());
+        }
         if recorded.result != now.result {
             return Err(format!(
                 "the result was {:?} and is {:?}",
@@ -102,10 +137,16 @@ impl Brain for RecordedBrain {
         if self.same_frames && recorded.frame != observation.frame.id {
             return Err(diverged("the frame is not the recorded one".to_owned()));
         }
-        if recorded.size != observation.frame.size || recorded.origin != observation.frame.origin {
+        let origin = if self.moved {
+            let met = self.origins.entry(recorded.origin.clone());
+            met.or_insert_with(|| observation.frame.origin.clone()).clone()
+        } else {
+            recorded.origin.clone()
+        };
+        if recorded.size != observation.frame.size || origin != observation.frame.origin {
             return Err(diverged(format!(
                 "the recorded page was {} at {}×{}, this one is {} at {}×{}",
-                recorded.origin,
+                origin,
                 recorded.size.width,
                 recorded.size.height,
                 observation.frame.origin,
@@ -121,10 +162,7 @@ impl Brain for RecordedBrain {
                 notes: recorded.notes.clone(),
                 intent: recorded.intent.clone(),
                 expect: recorded.expect.clone(),
-                action: action.clone(),
-                raised: None,
-                tokens: 0,
-                seconds: 0.0,
+                ..Decision::new(self.here(action))
             }),
             None => Err(BrainError::Unusable {
                 thinking: recorded.thinking.clone(),

@@ -28,7 +28,13 @@ pub struct RemoteChoice {
     pub model_context: Option<u32>,
     /// What the model is shown of the past: the conversation, or one frame with the names of the deeds so far, which
     /// `nano` was trained on.
-    #[arg(long, value_enum, value_name = "FORM", default_value = "conversation", requires = "model_url")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value = "conversation",
+        requires = "model_url"
+    )]
     pub model_memory: MemoryForm,
 }
 
@@ -63,7 +69,13 @@ pub fn connect(url: &str, choice: &RemoteChoice, stop: &Arc<AtomicBool>) -> anyh
             if key.is_some() { " and the key" } else { "" }
         );
     }
-    let mut server = Server::new(address.clone(), key, Limits::default(), Patience::default(), Arc::clone(stop));
+    let mut server = Server::new(
+        address.clone(),
+        key,
+        Limits::default(),
+        Patience::default(),
+        Arc::clone(stop),
+    );
     server.on_trouble(|trouble| {
         eprintln!(
             "note: the model server fails ({}); it is asked again in {:.1} s",
@@ -75,7 +87,10 @@ pub fn connect(url: &str, choice: &RemoteChoice, stop: &Arc<AtomicBool>) -> anyh
     let (name, origin) = (served.id.clone(), address.origin());
     let options = RemoteOptions {
         model: served.id,
-        context: choice.model_context.map(|tokens| tokens as usize).or(served.max_model_len),
+        context: choice
+            .model_context
+            .map(|tokens| tokens as usize)
+            .or(served.max_model_len),
         memory: match choice.model_memory {
             MemoryForm::Conversation => Memory::Conversation,
             MemoryForm::Frame => Memory::Frame,

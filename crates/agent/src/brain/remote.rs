@@ -85,7 +85,9 @@ impl Brain for RemoteBrain {
             }
             Piece::Again => {
                 shown = 0;
-                observation.listener.hear("\n[The server failed; the step begins anew.]\n");
+                observation
+                    .listener
+                    .hear("\n[The server failed; the step begins anew.]\n");
             }
         };
         let answer = loop {

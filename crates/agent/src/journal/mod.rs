@@ -35,4 +35,6 @@ impl std::fmt::Display for RunId {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ pub struct JournalOptions {
     pub key: Option<PathBuf>,
     /// Most pages that the database may have; a full disk is tested with it.
     pub max_pages: Option<u32>,
+    /// Another clock than the system's, in milliseconds since 1970 UTC; one that jumps is tested with it.
+    pub clock: Option<fn() -> i64>,
 }
 
 /// All runs of a folder.
@@ -60,6 +62,7 @@ pub struct Journal {
     pub(super) file: PathBuf,
     pub(super) heads: PathBuf,
     pub(super) key: Key,
+    clock: fn() -> i64,
     connection: Mutex<Connection>,
 }
 
@@ -79,6 +82,7 @@ impl Journal {
             folder: folder.to_owned(),
             key: None,
             max_pages: None,
+            clock: None,
         })
     }
 
@@ -108,6 +112,7 @@ impl Journal {
             file,
             heads,
             key,
+            clock: options.clock.unwrap_or(clock::now_ms),
         };
         journal.prepare(options.max_pages)?;
         Ok(journal)
@@ -151,7 +156,7 @@ impl Journal {
     pub fn new_run(&self) -> Result<RunId, JournalError> {
         let mut digits = [0; 3];
         getrandom::fill(&mut digits).map_err(|error| JournalError::Random(error.to_string()))?;
-        let time: String = clock::utc(clock::now_ms())
+        let time: String = clock::utc((self.clock)())
             .chars()
             .filter_map(|character| match character {
                 ' ' => Some('-'),
@@ -201,7 +206,7 @@ impl Journal {
                     params![run.0, frame.id.0],
                 )?;
             }
-            let at_ms = clock::now_ms();
+            let at_ms = (self.clock)();
             let hash = hash(&run.0, sequence, at_ms, &previous, &body);
             transaction.execute(
                 "INSERT INTO records (run, sequence, at_ms, previous, body, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::{EndRecord, Event, Journal, RunId, StartRecord, sha256};
 use crate::{Budgets, End, EndKind, JournalError};
 
-fn start(goal: &str) -> Event {
+pub(super) fn start(goal: &str) -> Event {
     Event::Start(StartRecord {
         goal: goal.into(),
         name: String::new(),
@@ -28,7 +28,7 @@ fn end(frame: &Frame) -> Event {
     })
 }
 
-fn frame(content: &[u8]) -> Frame {
+pub(super) fn frame(content: &[u8]) -> Frame {
     Frame {
         id: FrameId(sha256(content)),
         size: Size { width: 1, height: 1 },

@@ -101,7 +101,11 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         };
         WHY.clone_into(&mut verdict.why);
         match self.put(request, report, verdict, &[]) {
-            Ok(_) => Ok(approved),
+            Ok(_) => {
+                // Somebody knows: from here on it is an action like any other.
+                self.unknown = None;
+                Ok(approved)
+            }
             Err((_, _, end)) => Err(refused(end)),
         }
     }

@@ -13,6 +13,8 @@ mod report;
 mod state;
 mod step;
 mod taint;
+mod timing;
+mod unknown;
 mod upfront;
 mod write;
 
@@ -24,6 +26,9 @@ pub use options::{Check, GoalState, RunOptions};
 pub use report::{StepOutcome, StepReport};
 pub use state::Run;
 use taint::Untrusted;
+pub use timing::Parts;
+use timing::Watch;
+use unknown::Unknown;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use aurore_action::{Action, FrameId, Target};
 use aurore_policy::VerdictRecord;
 use serde::{Deserialize, Serialize};
 
+use super::Parts;
 use crate::{Approval, End, Plan};
 
 /// How a step came out.
@@ -57,6 +58,8 @@ pub struct StepReport {
     pub thinking_seconds: f64,
     /// Seconds of the whole step, waiting for answers included.
     pub seconds: f64,
+    /// What they were spent on.
+    pub parts: Parts,
     /// Set when this was the last step.
     pub end: Option<End>,
 }

@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aurore_action::{Action, Frame, FrameId};
+use aurore_action::{Frame, FrameId};
 use aurore_policy::{Budget, Layer, Rules};
 use aurore_screen::Screen;
 
-use super::{Course, End, EndKind, Keeper, RunOptions, SecondOpinion, StepOutcome, Untrusted, guard::Beside};
+use super::{
+    Course, End, EndKind, Keeper, Parts, RunOptions, SecondOpinion, StepOutcome, Unknown, Untrusted, Watch,
+    guard::Beside,
+};
 use crate::{
     AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, Plan,
     ResultRecord, RunId, StartRecord, journal::sha256,
@@ -23,6 +26,8 @@ pub struct Run<'a, S: Screen + ?Sized> {
     pub(super) history: Vec<Past>,
     pub(super) notes: Vec<String>,
     pub(super) plan: Plan,
+    /// What the time of the step under way is spent on.
+    pub(super) parts: Parts,
     /// Whether the model was told once that it ends with open sub-goals.
     pub(super) questioned: bool,
     pub(super) course: Course,
@@ -31,8 +36,8 @@ pub struct Run<'a, S: Screen + ?Sized> {
     pub(super) tokens: u64,
     pub(super) questions: u32,
     pub(super) started: Instant,
-    /// An action that was begun before a crash and whose result nobody knows.
-    pub(super) unknown: Option<Action>,
+    /// What was begun before a crash and has no result: nobody knows whether it took effect.
+    pub(super) unknown: Option<Unknown>,
     pub(super) end: Option<End>,
     pub(super) beside: Beside<'a>,
     /// Whether it was asked already what the goal calls for.
@@ -114,6 +119,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             notes: Vec::new(),
             plan: Plan::default(),
             questioned: false,
+            parts: Parts::default(),
             course: Course::default(),
             untrusted,
             steps: 0,
@@ -183,7 +189,10 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
         self.tokens += u64::from(decision.tokens);
         self.questions += u32::from(decision.approval.is_some());
         if result.is_none() && decision.perform {
-            self.unknown.clone_from(&decision.action);
+            self.unknown = decision.action.clone().map(|action| Unknown {
+                action,
+                target: decision.target.clone(),
+            });
             self.notes.push(
                 "The run was interrupted. Your last action was begun and nobody knows whether it took effect: look at the screen before you repeat it."
                     .to_owned(),
@@ -236,7 +245,10 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     /// Writes to the journal. A journal that cannot be written ends the run: nothing is done unwritten.
     pub(super) fn append(&mut self, event: &Event, frames: &[&Frame]) -> Result<(), AgentError> {
         let journal: &Journal = self.options.journal;
-        if let Err(error) = journal.append(&self.id, event, frames) {
+        let mut watch = Watch::start();
+        let written = journal.append(&self.id, event, frames);
+        watch.lap(&mut self.parts.journal);
+        if let Err(error) = written {
             let end = End {
                 kind: EndKind::Failed,
                 message: error.to_string(),

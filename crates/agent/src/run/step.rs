@@ -7,7 +7,7 @@ use aurore_policy::{Approved, Context, Outcome, Principal, Request, facts, judge
 use aurore_screen::{Screen, ScreenError};
 
 use super::{
-    Advice, End, EndKind, GoalState, Run, StepOutcome, StepReport,
+    Advice, End, EndKind, GoalState, Parts, Run, StepOutcome, StepReport, Watch,
     ask::matters,
     hold::{Held, TOUCHED},
     state::stopped_message,
@@ -61,6 +61,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             );
         }
         let began = Instant::now();
+        self.parts = Parts::default();
         let mut report = self.empty_report();
         if let Some((kind, message)) = self.used_up() {
             report.end = Some(self.finish(kind, message)?);
@@ -78,6 +79,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             .chain(self.frame.notes.iter().cloned())
             .collect();
         let (watch, number) = (self.options.watch.clone(), self.steps);
+        let mut time = Watch::start();
         let decided = self.options.brain.decide(&Observation {
             goal: &self.options.goal,
             frame: &self.frame,
@@ -86,6 +88,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             plan: &self.plan,
             listener: Listener::new(&|text| watch.thinking(number, text)),
         });
+        time.lap(&mut self.parts.model);
         match decided {
             Ok(decision) => self.decided(&mut report, decision, began)?,
             Err(BrainError::Unusable {
@@ -108,6 +111,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             }
         }
         report.seconds = began.elapsed().as_secs_f64();
+        report.parts = self.parts;
         self.options
             .watch
             .publish(Happening::Step(Box::new(report.clone())));
@@ -133,7 +137,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             return self.overtaken(report, seen, decision, began);
         }
 
-        let (target, also) = match self.targets(&decision.action) {
+        let mut time = Watch::start();
+        let found = self.targets(&decision.action);
+        time.lap(&mut self.parts.target);
+        let (target, also) = match found {
             Ok(found) => found,
             Err(error) => {
                 report.words = describe_action(&decision.action, None);
@@ -169,9 +176,12 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let mut seen_by_rules = facts(&request).into_iter();
         record.facts = seen_by_rules.next();
         record.more_facts = seen_by_rules.collect();
+        time.lap(&mut self.parts.verdict);
 
-        let repeats = self.unknown.as_ref() == Some(&decision.action);
-        self.unknown = None;
+        let repeats = self
+            .unknown
+            .as_ref()
+            .is_some_and(|unknown| unknown.is_repeated_by(&decision.action, target.as_ref()));
         let must_ask = repeats && matters(&decision.action);
         let permitted = match verdict.into_outcome() {
             Outcome::Allowed(approved) if must_ask => self.confirm_repeat(&request, report, approved),
@@ -181,6 +191,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         };
         record.approval.clone_from(&report.approval);
         let touched = self.hold()? == Held::Touched;
+        time.lap(&mut self.parts.question);
         record.perform = permitted.is_ok() && !touched && !self.stopped();
         // The journal holds the decision, on the disk, before anything is input.
         self.append(&Event::Decision(Box::new(record)), &[&seen])?;
@@ -323,13 +334,17 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             approved.action(),
             Action::Wait { .. } | Action::Screenshot | Action::Zoom { .. }
         );
-        let effect = match self.options.screen.perform(approved) {
+        let mut time = Watch::start();
+        let performed = self.options.screen.perform(approved);
+        time.lap(&mut self.parts.input);
+        let effect = match performed {
             Ok(effect) => effect,
             Err(error) => return self.failed(&error),
         };
         self.course.done();
         self.untrusted.notes(&effect.notes, &self.frame.origin);
         let settled = self.options.screen.settle();
+        time.lap(&mut self.parts.settle);
         let before = self.frame_id();
         let look = match settled {
             Err(error) if is_fatal(&error) => Err(error),
@@ -365,7 +380,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     }
 
     pub(super) fn look(&mut self) -> Result<(), ScreenError> {
-        let frame = self.options.screen.look()?;
+        let mut time = Watch::start();
+        let looked = self.options.screen.look();
+        time.lap(&mut self.parts.capture);
+        let frame = looked?;
         self.untrusted.frame(&frame);
         self.untrusted.words(&self.options.screen.words());
         self.options.watch.look(&frame);

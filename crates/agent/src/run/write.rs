@@ -5,7 +5,7 @@ use std::time::Instant;
 use aurore_action::Target;
 use aurore_screen::Screen;
 
-use super::{EndKind, Run, StepOutcome, StepReport};
+use super::{EndKind, Parts, Run, StepOutcome, StepReport};
 use crate::{AgentError, Decision, DecisionRecord, Event, Past, ResultRecord};
 
 impl<S: Screen + ?Sized> Run<'_, S> {
@@ -26,6 +26,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             result: String::new(),
             thinking_seconds: 0.0,
             seconds: 0.0,
+            parts: Parts::default(),
             end: None,
         }
     }

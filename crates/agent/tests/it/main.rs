@@ -8,6 +8,8 @@
 
 #[cfg(test)]
 mod attacks;
+#[cfg(test)]
+mod faults;
 mod pages;
 #[cfg(test)]
 mod watched;

@@ -1,5 +1,6 @@
 //! `aurore bench`: tokens per second, beside what this machine could do at best.
 
+mod agent;
 mod beside;
 mod figures;
 mod image;
@@ -86,6 +87,8 @@ pub struct Args {
 enum Part {
     /// Each matrix product alone, with every instruction set of this processor.
     Kernels(kernels::Args),
+    /// What a step of the agent costs besides the model, part by part.
+    Agent(agent::Args),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -125,8 +128,10 @@ enum Quant {
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    if let Some(Part::Kernels(args)) = &args.part {
-        return Ok(kernels::run(args, global));
+    match &args.part {
+        Some(Part::Kernels(args)) => return Ok(kernels::run(args, global)),
+        Some(Part::Agent(args)) => return agent::run(args, global),
+        None => {}
     }
     if args.spin {
         beside::spin();

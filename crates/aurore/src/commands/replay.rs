@@ -1,5 +1,7 @@
 //! `aurore replay`: the journal of a run, as text, as a page, or checked.
 
+mod against;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +9,7 @@ use aurore_agent::{Event, Journal, Record, RunId, describe_action, reveal};
 use serde_json::json;
 
 use super::agent::write_report;
+use crate::browser::BrowserChoice;
 use crate::failure::hinted;
 use crate::folders;
 use crate::global::Global;
@@ -23,15 +26,33 @@ pub struct Args {
     /// Check hashes, signatures and frames, and say where the chain breaks.
     #[arg(long)]
     verify: bool,
+    /// Decide the same again, without a model, on the pages at this address, and say where they go another way. The rules
+    /// are those of now, and so are the questions: without a terminal they are denied.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["html", "verify"])]
+    against: Option<String>,
+    /// With --against: every frame has to be the same to the pixel.
+    #[arg(long, requires = "against")]
+    same_frames: bool,
+    /// With --against: put questions to this program instead of the terminal.
+    #[arg(long, value_name = "COMMAND", requires = "against")]
+    approve_with: Option<String>,
+    /// With --against: more rules.
+    #[arg(long = "rules", value_name = "FILE", requires = "against")]
+    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    browser: BrowserChoice,
     /// Where journals are kept.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
 }
 
-/// Runs the command. Exit code 1 when the chain is broken.
+/// Runs the command. Exit code 1 when the chain is broken, or the pages go another way.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let journal = Journal::in_folder(&folders::journals(args.journal.as_deref())?)?;
     let run = find(&journal, &args.run)?;
+    if let Some(address) = &args.against {
+        return against::run(&args, address, journal, &run, global);
+    }
     if let Some(named) = &args.html {
         let file = if named.as_os_str().is_empty() {
             PathBuf::from(format!("{run}.html"))

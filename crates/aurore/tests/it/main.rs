@@ -8,6 +8,7 @@
 
 mod bench;
 mod checkpoints;
+mod crash;
 mod demo;
 mod errors;
 mod export;
@@ -16,12 +17,14 @@ mod full_disk;
 mod help;
 #[cfg(nano_embedded)]
 mod keys;
+mod ledger;
 #[cfg(nano_embedded)]
 mod nano;
 #[cfg(nano_embedded)]
 mod page;
 mod program;
 mod record;
+mod remote;
 mod rules;
 mod rules_docs;
 mod rules_kept;

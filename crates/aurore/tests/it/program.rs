@@ -38,11 +38,17 @@ impl Program {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Said {
+        self.run_with(args, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Said {
         let output: Output = Command::new(env!("CARGO_BIN_EXE_aurore"))
             .args(args)
             .env("AURORE_HOME", self.home.path())
             .env("NO_COLOR", "1")
             .env_remove("AURORE_MINIWOB")
+            .envs(variables.iter().copied())
             .current_dir(self.home.path())
             .stdin(Stdio::null())
             .output()

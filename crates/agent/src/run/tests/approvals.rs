@@ -189,3 +189,67 @@ fn a_program_answers_and_everything_but_a_clean_yes_is_a_no() {
         assert_eq!(pressed(refusing), 0, "{refusing}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_answer_after_its_time_is_a_no_and_answers_no_later_question() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Pay now", "Delete"]);
+    let folder = site.folder.path().join("late");
+    // The first question's yes comes when its time is over; the second question's at once.
+    let command = format!(
+        "cat > /dev/null; if mkdir {} 2> /dev/null; then sleep 2; fi; echo '{{\"answer\": \"yes\"}}'",
+        folder.display()
+    );
+    let (mut brain, mut approver) = (clicks(&[0, 1]), ProgramApprover::new(&command));
+    let mut options = site.options(&mut screen, &mut brain, &mut approver);
+    options.budgets.answer_time = Duration::from_millis(500);
+    let mut run = Run::start(options).unwrap();
+    let first = run.step().unwrap();
+    assert_eq!(first.outcome, StepOutcome::Refused);
+    assert!(
+        first.result.contains("nobody answered in time"),
+        "{}",
+        first.result
+    );
+    let approval = first.approval.unwrap();
+    assert!(!approval.allowed, "{approval:?}");
+    drop(run);
+    assert!(screen.pressed.is_empty());
+}
+
+#[test]
+fn a_terminal_answer_after_its_time_is_none_to_the_next_question() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["Pay now", "Delete"]);
+    let (feed, fed) = mpsc::channel();
+    let (take, taken) = mpsc::channel();
+    let mut approver = TerminalApprover::new(
+        Box::new(Fed(fed, take)),
+        Box::new(Shown::default()),
+        Duration::ZERO,
+    );
+    taken.recv().unwrap();
+    let mut brain = clicks(&[0, 1]);
+    let mut options = site.options(&mut screen, &mut brain, &mut approver);
+    options.budgets.answer_time = Duration::from_millis(200);
+    let mut run = Run::start(options).unwrap();
+    let first = run.step().unwrap();
+    assert!(
+        first.result.contains("nobody answered in time"),
+        "{}",
+        first.result
+    );
+    // The yes to the first question arrives before the second is put.
+    feed.send(b"yes\n".to_vec()).unwrap();
+    taken.recv().unwrap();
+    let second = run.step().unwrap();
+    drop(run);
+    assert_eq!(second.words, "click button 'Delete'");
+    assert!(
+        second.result.contains("nobody answered in time"),
+        "{}",
+        second.result
+    );
+    assert!(screen.pressed.is_empty());
+}
