@@ -9,6 +9,7 @@ mod hold;
 mod looping;
 mod options;
 mod planning;
+mod recovery;
 mod report;
 mod state;
 mod step;

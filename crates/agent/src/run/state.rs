@@ -14,8 +14,8 @@ use super::{
     guard::Beside,
 };
 use crate::{
-    AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past, Plan,
-    ResultRecord, RunId, StartRecord, journal::sha256,
+    AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past,
+    Plan, ResultRecord, RunId, StartRecord, journal::sha256,
 };
 
 /// A goal on its way.

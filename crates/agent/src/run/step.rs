@@ -449,6 +449,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             }),
             &[&frame],
         )?;
+        self.compare_with_expectation(&seen, &decision, outcome);
         self.history.push(Past {
             frame: seen,
             decision: Some(decision),

@@ -60,7 +60,7 @@ impl Browser {
         } else if self.restless {
             notes.push("The page keeps changing: this is how it looked in between.".to_owned());
         }
-        if url.starts_with("chrome-error:") {
+        if self.cdp.state.unreachable.contains(&page.target) {
             notes.push(
                 "The browser shows an error page: the address could not be loaded. Go back, or try it again."
                     .to_owned(),

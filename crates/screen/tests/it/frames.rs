@@ -202,14 +202,16 @@ fn a_page_that_never_settles_is_shown_in_between_and_told() {
     browser.open(&pages::address("other")).unwrap();
     assert_eq!(browser.look().unwrap().notes, [""; 0]);
     browser
-        .evaluate("void (window.ticking = setInterval(() => document.body.append('.'), 5))")
+        .evaluate("void document.body.animate([{opacity: 1}, {opacity: 0.5}], {duration: 1e6})")
         .unwrap();
     browser.settle().unwrap();
     assert_eq!(
         browser.look().unwrap().notes,
         ["The page keeps changing: this is how it looked in between."]
     );
-    browser.evaluate("clearInterval(window.ticking)").unwrap();
+    browser
+        .evaluate("document.getAnimations().forEach((animation) => animation.cancel())")
+        .unwrap();
     browser.settle().unwrap();
     assert_eq!(browser.look().unwrap().notes, [""; 0]);
 }

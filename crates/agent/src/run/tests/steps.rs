@@ -150,3 +150,34 @@ fn the_rules_of_a_run_are_in_force() {
     );
     assert_eq!(approver.asked, 0);
 }
+
+#[test]
+fn an_expectation_that_failed_is_told_with_the_next_frame() {
+    let site = Site::new();
+    let mut screen = FakeScreen::new(&["One", "Pay now"]);
+    screen.dead = true;
+    let mut told = Vec::new();
+    let mut brain = Thinker(|observation: &Observation<'_>| {
+        told.push(observation.notes.join(" "));
+        match observation.history.len() {
+            0 => Decision {
+                expect: "a list of flights".into(),
+                ..Decision::new(row(0))
+            },
+            // Told no, it goes another way.
+            1 => Decision::new(row(1)),
+            _ => {
+                assert!(observation.history[1].result.contains("tier-3-ask"));
+                Decision::new(success())
+            }
+        }
+    });
+    let mut approver = DenyAll;
+    let (reports, end) = all(&mut Run::start(site.options(&mut screen, &mut brain, &mut approver)).unwrap());
+    assert_eq!(
+        (end, reports[1].outcome),
+        (EndKind::Finished, StepOutcome::Refused)
+    );
+    assert!(told[1].contains("You expected \"a list of flights\""), "{told:?}");
+    assert!(told[2].is_empty(), "{told:?}");
+}

@@ -21,6 +21,8 @@ pub(in crate::browser) struct State {
     pub(in crate::browser) dialogs: HashMap<Arc<str>, Dialog>,
     /// Sessions of pages that did not answer in time.
     pub(in crate::browser) hanging: HashSet<Arc<str>>,
+    /// Frames that show the browser's own error page: their address could not be loaded.
+    pub(in crate::browser) unreachable: HashSet<String>,
     /// Sessions whose process crashed.
     pub(in crate::browser) crashed: HashSet<Arc<str>>,
     /// Frames that are loading.
@@ -104,6 +106,11 @@ impl State {
                     let session = page.session.clone();
                     page.url = text(&params["frame"], "url");
                     self.crashed.remove(&session);
+                    if text(&params["frame"], "unreachableUrl").is_empty() {
+                        self.unreachable.remove(&frame);
+                    } else {
+                        self.unreachable.insert(frame.clone());
+                    }
                     *self.navigations.entry(frame).or_default() += 1;
                 }
             }
