@@ -192,3 +192,25 @@ fn experts_in_their_file_give_the_same_logits() {
         );
     }
 }
+
+#[test]
+fn a_step_of_the_agent_is_measured_part_by_part() {
+    let said = Program::new().run(&["bench", "agent", "--steps", "5", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let lines = said.json_lines();
+    let parts: Vec<&str> = lines.iter().map(|line| line["part"].as_str().unwrap()).collect();
+    assert_eq!(
+        parts,
+        [
+            "target", "verdict", "journal", "input", "capture", "rest", "overhead", "settle"
+        ]
+    );
+    for line in &lines {
+        assert_eq!(
+            (&line["viewport"], &line["steps"]),
+            (&serde_json::json!([1280, 800]), &5.into())
+        );
+        let spread = ["median_ms", "p90_ms", "max_ms"].map(|name| line[name].as_f64().unwrap());
+        assert!(spread.is_sorted() && spread[0] >= 0.0, "{line}");
+    }
+}

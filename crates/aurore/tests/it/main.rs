@@ -6,6 +6,7 @@
     reason = "a helper that fails makes its test fail"
 )]
 
+mod again;
 mod bench;
 mod checkpoints;
 mod crash;
