@@ -149,6 +149,8 @@ fn the_time_line_says_where_the_time_went_and_leads_to_each_step() {
         origin: "https://a.example".into(),
         title: String::new(),
         thinking: String::new(),
+        plan: None,
+        notes: Vec::new(),
         intent: String::new(),
         expect: String::new(),
         action: Some(Action::Back),
