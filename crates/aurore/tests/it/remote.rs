@@ -164,6 +164,9 @@ fn a_server_that_refuses_ends_the_run_in_a_clear_state_that_can_be_resumed() {
         "agent",
         "--resume",
         "last",
+        // Nothing was decided yet, so the journal knows no page.
+        "--browser",
+        &format!("{}/", page.address),
         "--model-url",
         &mind.address,
         "--json",
