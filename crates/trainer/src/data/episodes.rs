@@ -221,7 +221,7 @@ impl Samples for Episodes {
             },
             Message::assistant(
                 Some(step.thinking),
-                step::answer(&step.intent, &step.expect),
+                step::answer(None, &[], &step.intent, &step.expect),
                 vec![call],
             ),
         ];

@@ -38,11 +38,7 @@ pub(super) fn frame(observation: &Observation<'_>) -> Vec<Turn> {
         .filter_map(|past| past.decision.as_ref())
         .map(|decision| decision.action.name())
         .collect();
-    let text = if done.is_empty() {
-        observation.goal.to_owned()
-    } else {
-        format!("{}\nDone: {}", observation.goal, done.join(" "))
-    };
+    let text = step::frame_text(observation.goal, &done);
     vec![Turn {
         parts: vec![Part::Picture(observation.frame.clone()), Part::Text(text)],
         ..Turn::text(Role::User, "")

@@ -114,10 +114,7 @@ impl Brain for TaskExpert {
             thinking: next.see,
             intent: next.intent,
             expect: next.expect,
-            action,
-            raised: None,
-            tokens: 0,
-            seconds: 0.0,
+            ..Decision::new(action)
         })
     }
 }
