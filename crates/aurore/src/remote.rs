@@ -15,7 +15,7 @@ use crate::failure::hinted;
 pub struct RemoteChoice {
     /// Ask the model of an OpenAI-compatible server (Aurore's own, vLLM, SGLang, llama.cpp), such as
     /// http://127.0.0.1:8000/v1, instead of loading one. It gets the screenshots.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["model", "script", "threads"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["model", "script", "threads", "second_opinion_by_model"])]
     pub model_url: Option<String>,
     /// The model's name there; may be left out where only one is served.
     #[arg(long, value_name = "NAME", requires = "model_url")]
@@ -100,6 +100,7 @@ pub fn connect(url: &str, choice: &RemoteChoice, stop: &Arc<AtomicBool>) -> anyh
     Ok(Mind {
         brain: Box::new(RemoteBrain::new(server, options)),
         settings: AgentSettings::default(),
+        opinion: None,
         description: format!("{name} at {address}"),
         controls: vec![origin],
     })

@@ -252,11 +252,8 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
             Event::Result(_) => decisions += 1,
-            Event::Resume(_)
-            | Event::UpFront(_)
-            | Event::Order(_)
-            | Event::HandResult(_)
-            | Event::End(_) => {}
+            Event::Resume(_) | Event::UpFront(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {
+            }
         }
     }
     Ok(Resumable {
