@@ -12,6 +12,7 @@ use crate::failure::hinted;
 
 /// Options of a model elsewhere.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub struct RemoteChoice {
     /// Ask the model of an OpenAI-compatible server (Aurore's own, vLLM, SGLang, llama.cpp), such as
     /// http://127.0.0.1:8000/v1, instead of loading one. It gets the screenshots.

@@ -181,7 +181,7 @@ impl Brain for Hands {
             _ => Action::Scroll {
                 at: Some(page::LIST),
                 dx: 0,
-                dy: if step % 2 == 0 { 120 } else { -60 },
+                dy: if step.is_multiple_of(2) { 120 } else { -60 },
                 modifiers: Vec::new(),
             },
         };
