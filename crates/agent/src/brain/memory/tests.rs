@@ -80,7 +80,7 @@ fn a_long_run_stays_within_its_room_and_its_beginning_stays_the_same() {
                 "step {steps}"
             );
         }
-        beginnings.push(text[..text.find("<").unwrap_or(0)].to_owned());
+        beginnings.push(text[..text.find('<').unwrap_or(0)].to_owned());
     }
     beginnings.dedup();
     // Every ten steps screenshots fade, and every ten steps are folded.
