@@ -67,19 +67,21 @@ pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBo
 /// # Errors
 /// When it cannot be read.
 pub fn script(file: &Path) -> anyhow::Result<Mind> {
-    script_after(file, 0)
+    script_after(file, None)
 }
 
-/// The same, after so many steps that are done already.
+/// The same; a script that a run of this fingerprint has begun goes on after so many steps that are done already.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn script_after(file: &Path, done: usize) -> anyhow::Result<Mind> {
+pub fn script_after(file: &Path, begun: Option<(&str, usize)>) -> anyhow::Result<Mind> {
     let mut brain = ScriptedBrain::open(file).with_hint(
         &format!("the script {} cannot be used", file.display()),
         "one JSON object a line: {\"intent\": \"…\", \"arguments\": {\"action\": \"left_click\", \"coordinate\": [500, 500]}}",
     )?;
-    brain.skip(done);
+    if let Some((_, done)) = begun.filter(|(fingerprint, _)| *fingerprint == brain.fingerprint()) {
+        brain.skip(done);
+    }
     Ok(Mind {
         brain: Box::new(brain),
         opinion: None,

@@ -118,8 +118,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     };
     let mut mind = match (&args.script, &args.remote.model_url) {
         (Some(file), _) => {
-            let done = resumed.as_ref().map_or(0, |resumed| resumed.decisions);
-            brains::script_after(file, done)?
+            let begun = resumed
+                .as_ref()
+                .map(|resumed| (resumed.fingerprint.as_str(), resumed.decisions));
+            brains::script_after(file, begun)?
         }
         (None, Some(url)) => remote::connect(url, &args.remote, &global.interrupted)?,
         (None, None) => brains::network(&args.model, args.threads, &global.interrupted)?,
@@ -239,27 +241,34 @@ struct Resumable {
     goal: String,
     /// Where it was last.
     address: Option<String>,
-    /// How many decisions have a result: a script goes on after them.
+    /// What decided last.
+    fingerprint: String,
+    /// How many decisions have a result: the same script goes on after them.
     decisions: usize,
 }
 
 fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
     let run = super::replay::find(journal, name)?;
     let (mut goal, mut address, mut decisions) = (String::new(), None, 0);
+    let mut fingerprint = String::new();
     for record in journal.records(&run)? {
         match record.event {
-            Event::Start(start) => goal = start.goal,
+            Event::Start(start) => {
+                goal = start.goal;
+                fingerprint = start.fingerprint;
+            }
+            Event::Resume(again) => fingerprint = again.fingerprint,
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
             Event::Result(_) => decisions += 1,
-            Event::Resume(_) | Event::UpFront(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {
-            }
+            Event::UpFront(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
         }
     }
     Ok(Resumable {
         run,
         goal,
         address,
+        fingerprint,
         decisions,
     })
 }
