@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod agent;
+mod apps;
 mod bench;
 mod chat;
 mod demo;
@@ -57,6 +58,8 @@ pub enum Command {
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
     Eval(eval::Args),
+    /// Serve the bundled apps with a goal, to work in by hand or with any agent.
+    Apps(apps::Args),
     /// Record the expert's workflows as training data.
     Record(record::Args),
     /// Show what this machine offers, what is missing and how to get it.
@@ -89,6 +92,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
+        Command::Apps(args) => apps::run(args, global),
         Command::Record(args) => record::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
         Command::Replay(args) => replay::run(args, global),

@@ -13,8 +13,8 @@ fn without_arguments_it_shows_what_it_can_do() {
 fn every_command_explains_itself() {
     let program = Program::new();
     for command in [
-        "demo", "agent", "chat", "run", "serve", "eval", "record", "doctor", "replay", "runs", "policy",
-        "train",
+        "demo", "agent", "chat", "run", "serve", "eval", "apps", "record", "doctor", "replay", "runs",
+        "policy", "train",
     ] {
         let said = program.run(&[command, "--help"]);
         assert_eq!(said.code, 0, "{command}");

@@ -1,5 +1,9 @@
 //! Whole workflows in a real browser.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::program::Program;
@@ -82,6 +86,53 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
 
     let again = program.run(&record);
     assert_eq!(again.json_lines()[0]["episodes"], 0);
+}
+
+/// Sends a request to an app and gives its whole answer.
+fn ask(address: &str, request: &str, body: &str) -> String {
+    let host = address.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[cfg(unix)]
+#[test]
+fn apps_are_served_until_the_end_and_checked_then() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
+        .args(["apps", "count", "--seed", "1", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let said = next();
+    assert_eq!(said["start"], said["apps"]["stock"]);
+    let stock = said["start"].as_str().unwrap();
+    assert!(ask(stock, "GET /", "").starts_with("HTTP/1.1 200"));
+    let posted = ask(stock, "POST /count", "article=1&pieces=4321");
+    assert!(posted.starts_with("HTTP/1.1 303"), "{posted}");
+
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let end = next();
+    assert_eq!(end["met"], false);
+    assert!(end["differences"].to_string().contains("4321"), "{end}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
