@@ -38,8 +38,8 @@ pub struct Args {
     /// Workflows: the families of these apps alone.
     #[arg(long = "suite", id = "of_suite", value_name = "APPS", value_enum)]
     of_suite: Option<SuiteChoice>,
-    /// An expert that knows the pages decides, not a model. Workflows fail unless every goal is met and no question is
-    /// one too many.
+    /// An expert that knows the pages decides, not a model. Workflows fail unless every goal is met and the questions
+    /// are those that it calls for.
     #[arg(long, conflicts_with_all = ["model", "script"])]
     expert: bool,
     /// Workflows: take the decisions of each episode from a file of tool calls instead of a model.

@@ -44,10 +44,11 @@ impl Questions {
         }
     }
 
-    /// What was asked beyond one question up front and one for each consequence that the goal calls for.
-    pub fn too_many(&self, effects: u32) -> Option<String> {
-        let few = self.free == 0 && self.once <= 1 && self.always <= effects;
-        (!few).then(|| {
+    /// What is wrong with the questions of a goal that was met: at most one up front, one for each consequence that
+    /// it calls for, none for what is free.
+    pub fn wrong(&self, effects: u32) -> Option<String> {
+        let right = self.free == 0 && self.once <= 1 && self.always == effects;
+        (!right).then(|| {
             format!(
                 "asked {} times about what is free, {} times up front and {} times for {effects} consequences",
                 self.free, self.once, self.always
@@ -151,11 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_are_few_or_told() {
+    fn questions_are_right_or_told() {
         let asked = |free, once, always| Questions { free, once, always };
-        assert_eq!(asked(0, 1, 2).too_many(2), None);
-        for many in [asked(1, 0, 0), asked(0, 2, 0), asked(0, 0, 3)] {
-            assert!(many.too_many(2).is_some(), "{many:?}");
+        assert_eq!(asked(0, 1, 2).wrong(2), None);
+        for other in [asked(1, 0, 2), asked(0, 2, 2), asked(0, 0, 3), asked(0, 0, 1)] {
+            assert!(other.wrong(2).is_some(), "{other:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::worksite::Worksite;
 /// A workflow may take so many steps if no other limit is named; the expert needs at most 25.
 const STEPS: u32 = 40;
 
-/// Runs the suite. With the expert it fails unless every goal is met and no question is one too many.
+/// Runs the suite. With the expert it fails unless every goal is met and the questions are right.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let names: Vec<&str> = args.families().collect();
     let families = families(&names, args.of_suite)?;
@@ -62,10 +62,10 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
                 break;
             }
             let verdict = verdict?;
-            let many = verdict.questions.too_many(goal.effects);
-            if args.expert && (!verdict.is_met() || many.is_some()) {
+            let asked = verdict.questions.wrong(goal.effects);
+            if args.expert && (!verdict.is_met() || asked.is_some()) {
                 failed += 1;
-                bar.suspend(|| complain(&goal, &verdict, many.as_deref()));
+                bar.suspend(|| complain(&goal, &verdict, asked.as_deref()));
             }
             tally.add(&verdict.outcome, verdict.is_met());
             bar.set_message(format!("{} of {} met", tally.successes, tally.episodes));
@@ -135,13 +135,13 @@ fn episode(
 }
 
 /// Says what is wrong with an episode.
-fn complain(goal: &Goal, verdict: &Verdict, many: Option<&str>) {
+fn complain(goal: &Goal, verdict: &Verdict, asked: Option<&str>) {
     eprintln!("{} {}: {}", goal.family.name(), goal.seed, goal.text);
     eprintln!("  ended: {}", verdict.outcome.end.message);
     for difference in &verdict.differences {
         eprintln!("  {difference}");
     }
-    if let Some(many) = many {
-        eprintln!("  {many}");
+    if let Some(asked) = asked {
+        eprintln!("  {asked}");
     }
 }
