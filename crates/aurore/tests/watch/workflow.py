@@ -26,13 +26,14 @@ def main():
         page = look_on(chromium, run.link, color_scheme="light")
         expect(page.locator("h1")).to_have_text(GOAL)
 
-        # From now on: the narrow one, which covers nothing earlier; the wide one would have covered the first click.
+        # From now on: from the narrow one, for this target, to the wide one; neither covers anything earlier.
         card = question(page, "Click button 'Log in'")
         scopes = card.locator(".scopes > ol > li")
         assert scopes.count() >= 2, scopes.count()
         expect(scopes.first).to_contain_text("'Log in'")
         expect(scopes.first).to_contain_text("Nothing earlier")
-        expect(scopes.last).to_contain_text("click textbox")
+        expect(scopes.last).to_contain_text("from now on")
+        expect(scopes.last).to_contain_text("whatever on")
         expect(card.get_by_role("button", name="Allow once")).to_be_enabled()
         shot(page, "watch-scopes")
         scopes.first.get_by_role("button", name="Allow").click()
