@@ -1,5 +1,6 @@
 //! Who decides: a script, a network, a server's model, or a recording.
 
+mod heard;
 mod memory;
 mod network;
 mod remote;

@@ -8,11 +8,11 @@ use std::{
 use aurore_chat::{
     Chat, Event, Memory, Mode, PromptOptions, ToolSchema,
     computer_use::{self, StepForm},
-    step,
 };
 use aurore_engine::{Control, Engine, Finish, GenerateOptions, Prompt, Sampling};
 use aurore_policy::Principal;
 
+use super::heard::Heard;
 use super::{Brain, BrainError, Decision, Observation, memory};
 
 /// Tokens of a step where the checkpoint does not say.
@@ -163,36 +163,20 @@ impl Brain for NetworkBrain {
         if generated.finish == Finish::Cancelled {
             return Err(BrainError::Stopped);
         }
-        let tokens = generated.ids.len() as u32;
-        let turn = self
-            .chat
-            .parse(&generated.ids, thinking, &tools, generated.finish == Finish::Eos);
-        let seconds = began.elapsed().as_secs_f64();
-        let unusable = |message: String| BrainError::Unusable {
-            thinking: turn.thinking.trim().to_owned(),
+        let heard = Heard {
+            turn: self
+                .chat
+                .parse(&generated.ids, thinking, &tools, generated.finish == Finish::Eos),
             said: self.chat.vocabulary().decode(&generated.ids),
-            message,
-            tokens,
-            seconds,
+            tokens: generated.ids.len() as u32,
+            seconds: began.elapsed().as_secs_f64(),
         };
-        if generated.finish == Finish::Length && turn.calls.is_empty() {
-            return Err(unusable(format!(
+        if generated.finish == Finish::Length && heard.turn.calls.is_empty() {
+            let tokens = heard.tokens;
+            return Err(heard.unusable(format!(
                 "no action after {tokens} tokens: think less and end the step with one call of computer_use"
             )));
         }
-        let step = step::parse(&turn).map_err(|error| unusable(error.to_string()))?;
-        let action = computer_use::parse_action(&step.call, observation.frame.size)
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(Decision {
-            thinking: step.thinking,
-            plan: step.plan,
-            notes: step.notes,
-            intent: step.intent,
-            expect: step.expect,
-            action,
-            raised: None,
-            tokens,
-            seconds,
-        })
+        heard.decision(observation.frame.size)
     }
 }

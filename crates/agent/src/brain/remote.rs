@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use aurore_chat::{Memory, computer_use, step};
+use aurore_chat::{Memory, computer_use};
 use aurore_policy::Principal;
 use aurore_remote::{Message, Part, Piece, RemoteError, Request, Server};
 
+use super::heard::Heard;
 use super::{Brain, BrainError, Decision, Observation, memory};
 
 /// Tokens of a step where nothing else is known.
@@ -100,34 +101,20 @@ impl Brain for RemoteBrain {
             }
         };
         let seconds = began.elapsed().as_secs_f64();
-        let turn = answer.turn;
-        // A server that does not count tokens: about four bytes each.
-        let tokens = answer.tokens.unwrap_or((shown / 4) as u32);
-        let unusable = |message: String| BrainError::Unusable {
-            thinking: turn.thinking.trim().to_owned(),
-            said: turn.answer.clone(),
-            message,
-            tokens,
+        let heard = Heard {
+            said: answer.turn.answer.clone(),
+            turn: answer.turn,
+            // A server that does not count tokens: about four bytes each.
+            tokens: answer.tokens.unwrap_or((shown / 4) as u32),
             seconds,
         };
         if !answer.whole {
-            return Err(unusable(format!(
+            let tokens = heard.tokens;
+            return Err(heard.unusable(format!(
                 "the answer was cut off after {tokens} tokens and nothing was done: think less and end the step with one call of computer_use"
             )));
         }
-        let step = step::parse(&turn).map_err(|error| unusable(error.to_string()))?;
-        let action = computer_use::parse_action(&step.call, observation.frame.size)
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(Decision {
-            thinking: step.thinking,
-            plan: step.plan,
-            notes: step.notes,
-            intent: step.intent,
-            expect: step.expect,
-            tokens,
-            seconds,
-            ..Decision::new(action)
-        })
+        heard.decision(observation.frame.size)
     }
 }
 

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Row, params};
 use serde_json::{Value as Json, json};
 
-use super::{Facts, reference};
+use super::Facts;
+use super::booking::{cancel, reference};
 use crate::web::{Answer, Refusal, Route, Visit, get, post};
 use crate::world::{Journey, later};
 
@@ -168,12 +169,4 @@ fn bookings(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         .query_map([], |row| booking(visit, row))?
         .collect::<rusqlite::Result<_>>()?;
     visit.page("hotels/bookings.html", json!({"bookings": bookings}))
-}
-
-fn cancel(visit: &Visit<'_>) -> Result<Answer, Refusal> {
-    let id = visit.fields.id("booking")?;
-    match visit.db.execute("DELETE FROM booking WHERE id = ?", [id])? {
-        0 => Err(Refusal::missing()),
-        _ => Ok(Answer::Seen("/bookings".to_owned())),
-    }
 }

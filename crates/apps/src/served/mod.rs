@@ -1,5 +1,6 @@
 //! The apps: what their databases hold, their pages, and which rows count when a goal is checked.
 
+mod booking;
 mod calendar;
 mod flights;
 mod hotels;
@@ -76,19 +77,6 @@ pub(crate) fn fill(app: App, db: &Connection, world: &World) -> rusqlite::Result
         }
     }
     Ok(())
-}
-
-/// What a person is told to remember: five letters and digits that look like a code.
-fn reference(booking: i64) -> String {
-    const LETTERS: &[u8] = b"ACDEFGHJKLMNPQRTUVWXY3479";
-    let mut number = booking.unsigned_abs().wrapping_mul(2_654_435_761) % 9_765_625;
-    (0..5)
-        .map(|_| {
-            let letter = LETTERS[(number % 25) as usize];
-            number /= 25;
-            char::from(letter)
-        })
-        .collect()
 }
 
 /// Cents as euros: `12.30 €`.

@@ -1,35 +1,12 @@
 //! Laws of judging, on anything that can be put together.
 
-use aurore_action::{Action, Button, Chord, FieldKind, Form, Point, Target, ToolCall};
+use aurore_action::{Action, Chord, FieldKind, Form, Target, ToolCall};
 use proptest::prelude::*;
 
+use super::tests::{click, verdict};
 use crate::{
-    Argument, Context, Decision, Layer, Opinion, Principal, Request, Rules, Tainted, Tier, ToolRequest,
-    judge, judge_tool,
+    Argument, Context, Decision, Layer, Opinion, Principal, Rules, Tainted, Tier, ToolRequest, judge_tool,
 };
-
-fn click() -> Action {
-    Action::Click {
-        button: Button::Left,
-        count: 1,
-        at: Point::new(1, 1),
-        modifiers: Vec::new(),
-    }
-}
-
-fn verdict(action: &Action, target: Option<&Target>, context: &Context, rules: &Rules) -> crate::Verdict {
-    let principal = Principal::model("test");
-    judge(
-        &Request {
-            principal: &principal,
-            action,
-            target,
-            also: &[],
-            context,
-        },
-        rules,
-    )
-}
 
 fn rule(name: &str, decision: &str, rest: &str) -> String {
     format!("[[rule]]\nname = \"{name}\"\ndecision = \"{decision}\"\nreason = \"because\"\n{rest}\n")

@@ -30,7 +30,7 @@ fn button(label: &str) -> Target {
     }
 }
 
-fn click() -> Action {
+pub(super) fn click() -> Action {
     Action::Click {
         button: Button::Left,
         count: 1,
@@ -39,7 +39,12 @@ fn click() -> Action {
     }
 }
 
-fn verdict(action: &Action, target: Option<&Target>, context: &Context, rules: &Rules) -> crate::Verdict {
+pub(super) fn verdict(
+    action: &Action,
+    target: Option<&Target>,
+    context: &Context,
+    rules: &Rules,
+) -> crate::Verdict {
     let principal = Principal::model("test");
     judge(
         &Request {
