@@ -18,6 +18,7 @@ mod delta;
 mod dense;
 mod dot;
 mod elementwise;
+mod expand;
 mod isa;
 mod limits;
 mod math;

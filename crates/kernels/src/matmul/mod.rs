@@ -71,6 +71,21 @@ impl Cpu {
         self.multiply(matrices, groups, index, input, out, false);
     }
 
+    /// As [`matmul_grouped`](Self::matmul_grouped), each sum starting from what is there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn matmul_grouped_add(
+        &self,
+        matrices: &[Matrix],
+        groups: &[Group],
+        index: Option<&[u32]>,
+        input: &[f32],
+        out: &mut [f32],
+    ) {
+        self.multiply(matrices, groups, index, input, out, true);
+    }
+
     /// [`matmul`](Self::matmul) for some of W's rows: those of `wanted` and their neighbours in a
     /// panel of 16. The rest of `out` is left as it is.
     ///

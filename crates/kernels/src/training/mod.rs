@@ -5,6 +5,7 @@
 //! without pair products compute. Either way a sum is one chain in a fixed order.
 
 mod exact;
+mod frozen;
 mod pairs;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ pub use exact::View;
 
 use crate::Isa;
 use crate::pairs::PairKernel;
-use pairs::{PairPanels, Product};
+use frozen::Frozen;
+use pairs::{PairPanels, Panels, Product};
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +36,11 @@ pub struct Products {
     tail: Vec<f32>,
     left: PairPanels,
     right: PairPanels,
+    /// A tile of weights that are kept in another form.
+    expanded: Vec<f32>,
 }
 
-/// A weight in the forms in which it is multiplied. Made anew whenever the weight changes.
+/// A weight in the forms in which it is multiplied. Made anew whenever the weight changes, or [frozen](Self::frozen).
 pub struct TrainedMatrix {
     outputs: usize,
     inputs: usize,
@@ -48,17 +52,20 @@ enum Form {
     Exact(Vec<f32>),
     /// For `X·Wᵀ`, panels of outputs; for `dY·W`, panels of inputs.
     Pairs { forward: PairPanels, back: PairPanels },
+    /// As the engine keeps it; made ready by tiles.
+    Frozen(Frozen),
+}
+
+/// Whether products with such a weight are made of bf16 pairs.
+fn in_pairs(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> bool {
+    // Pairs are pairs of numbers that are summed over: inputs forward, outputs backward.
+    precision == Precision::Bf16 && isa.has_pairs() && outputs.is_multiple_of(2) && inputs.is_multiple_of(2)
 }
 
 impl TrainedMatrix {
     /// An empty one; [`set`](Self::set) fills it.
     pub fn new(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> Self {
-        // Pairs are pairs of numbers that are summed over: inputs forward, outputs backward.
-        let pairs = precision == Precision::Bf16
-            && isa.has_pairs()
-            && outputs.is_multiple_of(2)
-            && inputs.is_multiple_of(2);
-        let form = if pairs {
+        let form = if in_pairs(isa, precision, outputs, inputs) {
             Form::Pairs {
                 forward: PairPanels::default(),
                 back: PairPanels::default(),
@@ -73,7 +80,7 @@ impl TrainedMatrix {
         }
     }
 
-    /// Takes the weight's values, `[outputs, inputs]`.
+    /// Takes the weight's values, `[outputs, inputs]`; a frozen one keeps its own.
     ///
     /// # Panics
     /// When there are more or fewer of them.
@@ -92,6 +99,7 @@ impl TrainedMatrix {
                 forward.transpose(weight, self.outputs, self.inputs);
                 back.interleave(isa, weight, [self.outputs, self.inputs], self.inputs);
             }
+            Form::Frozen(_) => {}
         }
     }
 
@@ -116,6 +124,7 @@ impl Products {
             tail: Vec::new(),
             left: PairPanels::default(),
             right: PairPanels::default(),
+            expanded: Vec::new(),
         }
     }
 
@@ -139,7 +148,8 @@ impl Products {
                 let (left, right) = (View::rows(x, inputs), View::transposed(values, inputs));
                 self.product([rows, inputs, outputs], left, right, y, outputs, add);
             }
-            Form::Pairs { forward, .. } => self.by_rows(forward, [rows, inputs, outputs], x, y, add),
+            Form::Pairs { forward, .. } => self.by_rows(forward.panels(), [rows, inputs, outputs], x, y, add),
+            Form::Frozen(frozen) => frozen.forward(self, [rows, inputs, outputs], x, y, add),
         }
     }
 
@@ -165,7 +175,8 @@ impl Products {
                 let (left, right) = (View::rows(dy, outputs), View::rows(values, inputs));
                 self.product([rows, outputs, inputs], left, right, dx, inputs, add);
             }
-            Form::Pairs { back, .. } => self.by_rows(back, [rows, outputs, inputs], dy, dx, add),
+            Form::Pairs { back, .. } => self.by_rows(back.panels(), [rows, outputs, inputs], dy, dx, add),
+            Form::Frozen(frozen) => frozen.input_gradient(self, [rows, outputs, inputs], dy, dx, add),
         }
     }
 
@@ -197,7 +208,7 @@ impl Products {
             rows: outputs,
             columns: inputs,
             left: self.left.as_left(),
-            right: &self.right,
+            right: self.right.panels(),
             out: dw,
             stride: inputs,
             add: true,
@@ -248,7 +259,7 @@ impl Products {
             } else {
                 self.left.as_left()
             },
-            right: &self.right,
+            right: self.right.panels(),
             out,
             stride,
             add,
@@ -256,7 +267,7 @@ impl Products {
     }
 
     /// `out (+)= left · panels`, left in rows.
-    fn by_rows(&mut self, panels: &PairPanels, sizes: [usize; 3], left: &[f32], out: &mut [f32], add: bool) {
+    fn by_rows(&mut self, panels: Panels<'_>, sizes: [usize; 3], left: &[f32], out: &mut [f32], add: bool) {
         let [rows, k, columns] = sizes;
         self.left.rows(self.isa, left, [rows, k], k);
         self.isa.run_pairs(Product {

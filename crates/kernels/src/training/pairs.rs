@@ -19,6 +19,14 @@ pub(super) struct PairPanels {
     pairs: usize,
 }
 
+/// Panels that are read: `[panels][pairs][16]`.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    pub(super) data: &'a [[u16; 2]],
+    /// Pairs that are summed over.
+    pub(super) pairs: usize,
+}
+
 /// The left operand: row r, pair i lies at `r / 16 · panel + r % 16 · row + i · pair`.
 #[derive(Clone, Copy)]
 pub(super) struct Left<'a> {
@@ -106,6 +114,14 @@ impl PairPanels {
         self.data.resize(length.max(self.data.len()), [0; 2]);
         if !columns.is_multiple_of(PANEL) {
             self.data[(panels - 1) * pairs * PANEL..length].fill([0; 2]);
+        }
+    }
+
+    /// Panels as a right operand.
+    pub(super) fn panels(&self) -> Panels<'_> {
+        Panels {
+            data: &self.data,
+            pairs: self.pairs,
         }
     }
 
@@ -197,7 +213,7 @@ pub(super) struct Product<'a> {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) left: Left<'a>,
-    pub(super) right: &'a PairPanels,
+    pub(super) right: Panels<'a>,
     /// `[rows, columns]`, rows `stride` apart.
     pub(super) out: &'a mut [f32],
     pub(super) stride: usize,

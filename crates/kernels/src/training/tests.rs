@@ -1,8 +1,10 @@
 //! The products against sums written out.
 
+use std::sync::Arc;
+
 use super::{Precision, Products, TrainedMatrix, View};
-use crate::Isa;
 use crate::pairs::bf16_bits;
+use crate::{Cpu, Format, Isa, Matrix, Source};
 
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
@@ -128,6 +130,46 @@ fn forward_and_both_gradients_are_sums_of_products() {
                 &dw,
                 1.0,
             );
+        }
+    }
+}
+
+#[test]
+fn frozen_weights_multiply_as_those_that_learn() {
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let cpu = Cpu::new(None, 1);
+    for (isa, precision) in all() {
+        // One of more than a tile, and one of odd sides.
+        for [rows, inputs, outputs] in [[7, 48, 600], [3, 30, 33], [9, 64, 40], [0, 8, 300]] {
+            let w = numbers((outputs + 21) * inputs, 3);
+            let (x, dy) = (numbers(rows * inputs, 1), numbers(rows * outputs, 2));
+            for format in [Format::F32, Format::Bf16, Format::Q8, Format::Q4] {
+                let matrix = Arc::new(Matrix::pack(&cpu, inputs, format, &[Source::F32(&bytes(&w))]));
+                // From the start, from a panel's, and from elsewhere.
+                for first in [0, 16, 5] {
+                    let mut own = vec![0.0; outputs * inputs];
+                    matrix.copy_rows(isa, first, &mut own);
+                    let mut weight = TrainedMatrix::new(isa, precision, outputs, inputs);
+                    weight.set(isa, &own);
+                    let frozen =
+                        TrainedMatrix::frozen(isa, precision, Arc::clone(&matrix), first..first + outputs);
+                    let mut products = Products::new(isa, precision);
+                    for add in [false, true] {
+                        let mut found = [vec![1.0; rows * outputs], vec![1.0; rows * outputs]];
+                        products.forward(&weight, rows, &x, &mut found[0], add);
+                        products.forward(&frozen, rows, &x, &mut found[1], add);
+                        assert_eq!(found[0], found[1], "{format:?} forward {rows}×{inputs}×{outputs}");
+                        let mut found = [vec![1.0; rows * inputs], vec![1.0; rows * inputs]];
+                        products.input_gradient(&weight, rows, &dy, &mut found[0], add);
+                        products.input_gradient(&frozen, rows, &dy, &mut found[1], add);
+                        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+                        assert!(
+                            found[0].iter().zip(&found[1]).all(close),
+                            "{format:?} back {rows}×{inputs}×{outputs}"
+                        );
+                    }
+                }
+            }
         }
     }
 }
