@@ -7,6 +7,7 @@
 
 #![deny(unsafe_code)]
 
+mod adapter;
 mod bytes;
 mod cases;
 mod checkpoint;
@@ -23,6 +24,10 @@ mod safetensors;
 mod tensor;
 mod weights;
 
+pub use adapter::{
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Adapter, AdapterConfig, AdapterSlot, AdapterTarget, LowRank, Merged,
+    adapter_slots,
+};
 pub use bytes::Bytes;
 pub use cases::{Case, CaseEntry, CaseImage, Cases, Expected, Greedy};
 pub use checkpoint::Checkpoint;

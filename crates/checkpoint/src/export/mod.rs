@@ -150,7 +150,7 @@ impl Piece {
 }
 
 /// What a file calls a tensor: text-only checkpoints have no `language_model` level.
-fn stored_name(official: &str, with_vision: bool) -> String {
+pub(crate) fn stored_name(official: &str, with_vision: bool) -> String {
     match official.strip_prefix("model.language_model.") {
         Some(rest) if !with_vision => format!("model.{rest}"),
         _ => official.to_owned(),
