@@ -4,10 +4,13 @@
 //! (convolution, delta rule, attention) is done span by span. A row's result never depends on its
 //! neighbours, so a batch changes the speed and not a bit.
 
+use std::sync::Arc;
+
 use aurore_checkpoint::Config;
 use aurore_kernels::{Delta, KvFormat};
 
-use crate::{ModelError, Sequence, TokenId};
+use crate::adapter::LayerAdditions;
+use crate::{LoadedAdapter, ModelError, Sequence, TokenId};
 
 /// Given tokens that go through the layers together. More than these would leave the caches.
 pub(crate) const PASS: usize = 512;
@@ -86,9 +89,16 @@ pub(crate) struct Span {
 pub(crate) struct Pass<'p, 's> {
     pub(crate) segments: &'p mut [Segment<'s>],
     pub(crate) spans: &'p [Span],
+    /// What all of them are computed with beside the weights.
+    pub(crate) adapter: Option<&'p LoadedAdapter>,
 }
 
 impl Pass<'_, '_> {
+    /// What is added in a layer.
+    pub(crate) fn additions(&self, layer: usize) -> Option<&LayerAdditions> {
+        self.adapter?.layer(layer)
+    }
+
     /// Rows of all spans.
     pub(crate) fn rows(&self) -> usize {
         self.spans.last().map_or(0, |span| span.row + span.tokens)
@@ -205,6 +215,12 @@ impl Segment<'_> {
         if self.sequence.half_way {
             return Err(ModelError::HalfWay);
         }
+        let adapter = self.sequence.adapter.as_ref();
+        if adapter.is_some_and(|adapter| !adapter.fits(&config.text)) {
+            return Err(ModelError::Config(
+                "the sequence's adapter was loaded for another model (use load_adapter)".to_owned(),
+            ));
+        }
         if self.sequence.fits(&config.text, kv) {
             return Ok(());
         }
@@ -251,15 +267,25 @@ pub(crate) fn start(batch: &[Segment<'_>], cursors: &mut Vec<Cursor>) -> usize {
     kept
 }
 
-/// The spans of the next pass; none when all is done. Given tokens come first.
-pub(crate) fn next_pass(batch: &[Segment<'_>], cursors: &[Cursor], spans: &mut Vec<Span>) {
+/// The spans of the next pass; none when all is done. Given tokens come first. All are those of sequences under one
+/// adapter, or under none, which is given back: others have passes of their own.
+pub(crate) fn next_pass(
+    batch: &[Segment<'_>],
+    cursors: &[Cursor],
+    spans: &mut Vec<Span>,
+) -> Option<Arc<LoadedAdapter>> {
     spans.clear();
+    let mut left = batch.iter().zip(cursors);
+    let (first, _) = left.find(|(segment, cursor)| segment.len() > cursor.token)?;
+    let adapter = first.sequence.adapter.clone();
+    let own = adapter.as_ref().map(Arc::as_ptr);
     let mut row = 0;
     for kind in [Kind::Prefill, Kind::Step] {
         let mut room = PASS;
         for (index, (segment, cursor)) in batch.iter().zip(cursors).enumerate() {
             let left = segment.len() - cursor.token;
-            if segment.kind() != kind || left == 0 || room == 0 {
+            let others = segment.sequence.adapter.as_ref().map(Arc::as_ptr) != own;
+            if segment.kind() != kind || left == 0 || room == 0 || others {
                 continue;
             }
             let start = segment.sequence.len;
@@ -282,4 +308,5 @@ pub(crate) fn next_pass(batch: &[Segment<'_>], cursors: &[Cursor], spans: &mut V
             row += tokens;
         }
     }
+    adapter
 }

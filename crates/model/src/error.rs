@@ -113,6 +113,16 @@ pub enum ModelError {
     /// No thread reads experts.
     #[error("experts cannot be read from their file: {0}; hint: free memory or raise the limit of threads")]
     Threads(std::io::Error),
+    /// An adapter that cannot stand beside the weights.
+    #[error("the adapter {place} cannot be used here: {problem}; hint: {hint}")]
+    Adapter {
+        /// Where it comes from.
+        place: String,
+        /// Why.
+        problem: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A sequence in which a pass ended half way.
     #[error(
         "weights could not be read while this sequence was computed, so it ends half way; hint: begin it again, or go back to a snapshot"

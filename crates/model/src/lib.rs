@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adapter;
 mod batch;
 mod buffers;
 mod calibration;
@@ -30,6 +31,7 @@ mod text;
 pub mod verify;
 mod vision;
 
+pub use adapter::LoadedAdapter;
 pub use aurore_kernels::KvFormat;
 pub use batch::{Segment, Tokens, Want};
 pub use calibration::Calibration;
@@ -37,7 +39,7 @@ pub use error::ModelError;
 pub use experts::{ExpertSizes, ExpertStats};
 pub use formats::{Formats, format_name, format_named};
 pub use input::{ImagePatches, Input, TokenId};
-pub use load::{Method, Packing};
+pub use load::{Method, Packing, load_matrix};
 pub use model::{DeltaState, ImageFeatures, LoadOptions, Logits, Model, Precision};
 pub use pack::Packer;
 pub use plan::MemoryPlan;

@@ -130,6 +130,33 @@ impl Loader<'_> {
     }
 }
 
+/// A matrix of a network without rounding it anew: a packed one in the format that it has, another in bf16 or f32,
+/// whichever holds it exactly.
+///
+/// # Errors
+/// When a tensor is missing, has another shape or a number that is not finite, or the packed bytes are not what they
+/// should be.
+pub fn load_matrix(cpu: &Cpu, weights: &dyn Weights, spec: &MatrixSpec) -> Result<Matrix, ModelError> {
+    let mut packing = Packing::new(Precision::F32);
+    let is_packed = weights.packed(&spec.key)?.is_some();
+    if !is_packed
+        && spec
+            .tensors(weights)?
+            .iter()
+            .all(|tensor| tensor.dtype == Dtype::BF16)
+    {
+        packing.formats.set(spec.role, Format::Bf16);
+    }
+    let loader = Loader {
+        weights,
+        cpu,
+        packing: &packing,
+        watch: None,
+        experts: None,
+    };
+    loader.matrix(spec)
+}
+
 /// A matrix from a packed file.
 fn unpack(spec: &MatrixSpec, packed: &PackedMatrix<'_>) -> Result<Matrix, ModelError> {
     let found = Found {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aurore_checkpoint::{Config, Ffn, Weights};
+use aurore_checkpoint::{Adapter, Config, Ffn, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat};
 
 use crate::batch::{self, Cursor, Pass};
@@ -13,8 +13,8 @@ use crate::sequence::LayerState;
 use crate::text::TextModel;
 use crate::vision::{Encoding, Tower};
 use crate::{
-    Calibration, ExpertStats, ImagePatches, Input, MemoryPlan, ModelError, Segment, Sequence, TokenId,
-    Tokens, Want,
+    Calibration, ExpertStats, ImagePatches, Input, LoadedAdapter, MemoryPlan, ModelError, Segment, Sequence,
+    TokenId, Tokens, Want,
 };
 
 /// How the weights are kept in memory. Activations and sums are f32 either way.
@@ -250,6 +250,14 @@ impl Model {
         Sequence::new(&self.config.text, self.kv)
     }
 
+    /// Lays an adapter out beside the weights, for sequences that go [under](Sequence::under) it.
+    ///
+    /// # Errors
+    /// When it changes what all answers share, or experts that are not in memory.
+    pub fn load_adapter(&self, adapter: &Adapter) -> Result<LoadedAdapter, ModelError> {
+        LoadedAdapter::new(&self.cpu, adapter, &self.config, self.experts.is_some())
+    }
+
     /// Runs the vision tower: the rows that stand in for the images' placeholder tokens, in order.
     pub fn encode_images(&self, images: &[ImagePatches]) -> Result<ImageFeatures, ModelError> {
         let mut rows = Vec::new();
@@ -310,13 +318,14 @@ impl Model {
         );
         let rows = batch::start(batch, &mut cursors);
         loop {
-            batch::next_pass(batch, &cursors, &mut spans);
+            let adapter = batch::next_pass(batch, &cursors, &mut spans);
             if spans.is_empty() {
                 break;
             }
             let mut pass = Pass {
                 segments: batch,
                 spans: &spans,
+                adapter: adapter.as_deref(),
             };
             self.embed(&pass, &mut cursors, &mut scratch);
             if let Err(error) = self.text.forward(&self.cpu, &mut pass, &mut scratch) {

@@ -31,6 +31,8 @@ pub(crate) struct Scratch {
     pub(crate) cos: Vec<f32>,
     pub(crate) sin: Vec<f32>,
     pub(crate) experts: Experts,
+    /// What an adapter's first matrices make.
+    pub(crate) low: Vec<f32>,
 }
 
 /// Buffers of sparse experts.

@@ -1,8 +1,11 @@
 //! The state of one sequence between calls.
 
+use std::sync::Arc;
+
 use aurore_checkpoint::{LayerType, TextConfig};
 use aurore_kernels::{Attention, Delta, KvFormat};
 
+use crate::LoadedAdapter;
 use crate::pages::Pages;
 
 /// Everything that the network remembers of the tokens it has seen: keys and values, recurrent
@@ -19,6 +22,8 @@ pub struct Sequence {
     pub(crate) kv: KvFormat,
     /// A pass ended half way: layers have seen different numbers of tokens.
     pub(crate) half_way: bool,
+    /// What its tokens are computed with beside the weights.
+    pub(crate) adapter: Option<Arc<LoadedAdapter>>,
     pub(crate) layers: Vec<LayerState>,
 }
 
@@ -62,6 +67,7 @@ impl Sequence {
             pending: 0,
             kv,
             half_way: false,
+            adapter: None,
             layers: config.layer_types.iter().map(layer).collect(),
         }
     }
@@ -123,11 +129,19 @@ impl Sequence {
             pending,
             kv,
             half_way,
+            adapter,
             layers,
         } = &snapshot.0;
         self.half_way = *half_way;
+        self.adapter.clone_from(adapter);
         (self.len, self.next_position, self.pending, self.kv) = (*len, *next_position, *pending, *kv);
         self.layers.clone_from(layers);
+    }
+
+    /// The same sequence under an adapter, or under none: what was computed so far should have been computed with it.
+    #[must_use]
+    pub fn under(self, adapter: Option<Arc<LoadedAdapter>>) -> Self {
+        Self { adapter, ..self }
     }
 
     /// A second sequence with the same past.

@@ -23,6 +23,7 @@ impl Sequence {
         });
         Some(Snapshot(Self {
             layers: layers.collect(),
+            adapter: self.adapter.clone(),
             ..*self
         }))
     }

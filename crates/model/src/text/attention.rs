@@ -62,7 +62,11 @@ impl FullAttention {
         let (stride, hidden) = (self.input.rows(), self.output.rows());
         let (rows, width) = (pass.rows(), self.output.columns());
         let projected = part(&mut scratch.projected, rows * stride);
-        cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
+        let normed = &scratch.normed[..rows * hidden];
+        cpu.matmul(&self.input, normed, projected);
+        if let Some(addition) = pass.additions(layer).and_then(|own| own.input.as_ref()) {
+            addition.add(cpu, normed, &mut scratch.low, projected);
+        }
         part(&mut scratch.mixed, rows * width);
         let given = pass.spans.iter().filter(|span| span.kind == Kind::Prefill);
         for span in given {
@@ -74,8 +78,11 @@ impl FullAttention {
         // Steps are the last rows, one each.
         let first = pass.spans.partition_point(|span| span.kind == Kind::Prefill);
         self.steps(cpu, scratch, pass.segments, &pass.spans[first..], layer, pairs);
-        let mixed = &scratch.mixed[..rows * width];
-        cpu.matmul_add(&self.output, mixed, &mut scratch.x[..rows * hidden]);
+        let (mixed, x) = (&scratch.mixed[..rows * width], &mut scratch.x[..rows * hidden]);
+        cpu.matmul_add(&self.output, mixed, x);
+        if let Some(addition) = pass.additions(layer).and_then(|own| own.output.as_ref()) {
+            addition.add(cpu, mixed, &mut scratch.low, x);
+        }
     }
 
     /// One span from `scratch.projected` to `scratch.mixed`.

@@ -80,7 +80,11 @@ impl DeltaNet {
         let stride = self.input.rows();
         let (rows, hidden) = (pass.rows(), self.output.rows());
         let projected = part(&mut scratch.projected, rows * stride);
-        cpu.matmul(&self.input, &scratch.normed[..rows * hidden], projected);
+        let normed = &scratch.normed[..rows * hidden];
+        cpu.matmul(&self.input, normed, projected);
+        if let Some(addition) = pass.additions(layer).and_then(|own| own.input.as_ref()) {
+            addition.add(cpu, normed, &mut scratch.low, projected);
+        }
         let out = part(&mut scratch.mixed, rows * self.output.columns());
         // Spans of a kind stand in the order of their segments.
         for kind in [Kind::Prefill, Kind::Step] {
@@ -94,7 +98,11 @@ impl DeltaNet {
             });
             cpu.gated_delta(&self.rule(), projected, runs, out);
         }
-        cpu.matmul_add(&self.output, out, &mut scratch.x[..rows * hidden]);
+        let x = &mut scratch.x[..rows * hidden];
+        cpu.matmul_add(&self.output, out, x);
+        if let Some(addition) = pass.additions(layer).and_then(|own| own.output.as_ref()) {
+            addition.add(cpu, out, &mut scratch.low, x);
+        }
     }
 
     fn rule(&self) -> GatedDelta<'_> {

@@ -7,6 +7,7 @@ use aurore_checkpoint::{Ffn, MatrixSpec, TextConfig};
 use aurore_kernels::{Cpu, Matrix};
 
 use crate::ModelError;
+use crate::adapter::LayerAdditions;
 use crate::experts::{ExpertStore, Rows};
 use crate::load::Loader;
 use crate::scratch::{Scratch, part};
@@ -121,16 +122,27 @@ impl FeedForward {
     ///
     /// # Errors
     /// When an expert cannot be read from its file.
-    pub(crate) fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) -> Result<(), ModelError> {
+    pub(crate) fn forward(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        tokens: usize,
+        additions: Option<&LayerAdditions>,
+    ) -> Result<(), ModelError> {
         match self {
             Self::Dense(dense) => {
                 let hidden = dense.down.rows();
                 let normed = &scratch.normed[..tokens * hidden];
-                let inner = dense.inner(cpu, normed, &mut scratch.projected, &mut scratch.mixed);
-                cpu.matmul_add(&dense.down, inner, &mut scratch.x[..tokens * hidden]);
+                let room = [&mut scratch.projected, &mut scratch.mixed];
+                let inner = dense.inner(cpu, normed, additions, room, &mut scratch.low);
+                let x = &mut scratch.x[..tokens * hidden];
+                cpu.matmul_add(&dense.down, inner, x);
+                if let Some(addition) = additions.and_then(|own| own.down.as_ref()) {
+                    addition.add(cpu, inner, &mut scratch.low, x);
+                }
                 Ok(())
             }
-            Self::Moe(moe) => moe.forward(cpu, scratch, tokens),
+            Self::Moe(moe) => moe.forward(cpu, scratch, tokens, additions),
         }
     }
 }
@@ -152,11 +164,21 @@ impl SwiGlu {
         self.gate_up.bytes() + self.down.bytes()
     }
 
-    /// `silu(gate(x)) ⊙ up(x)`, `[tokens, intermediate]`, in `inner`.
-    fn inner<'a>(&self, cpu: &Cpu, x: &[f32], gate_up: &mut Vec<f32>, inner: &'a mut Vec<f32>) -> &'a [f32] {
+    /// `silu(gate(x)) ⊙ up(x)`, `[tokens, intermediate]`, in the second of two buffers.
+    fn inner<'a>(
+        &self,
+        cpu: &Cpu,
+        x: &[f32],
+        additions: Option<&LayerAdditions>,
+        [gate_up, inner]: [&'a mut Vec<f32>; 2],
+        low: &mut Vec<f32>,
+    ) -> &'a [f32] {
         let tokens = x.len() / self.gate_up.columns();
         let gate_up = part(gate_up, tokens * self.gate_up.rows());
         cpu.matmul(&self.gate_up, x, gate_up);
+        if let Some(addition) = additions.and_then(|own| own.gate_up.as_ref()) {
+            addition.add(cpu, x, low, gate_up);
+        }
         let inner = part(inner, gate_up.len() / 2);
         cpu.silu_mul(gate_up, self.down.columns(), inner);
         inner
@@ -166,7 +188,13 @@ impl SwiGlu {
 impl Moe {
     /// Two task lists over all experts: gate and up, then down. Rows are sorted by expert; the shared
     /// expert's, one per token, come last.
-    fn forward(&self, cpu: &Cpu, scratch: &mut Scratch, tokens: usize) -> Result<(), ModelError> {
+    fn forward(
+        &self,
+        cpu: &Cpu,
+        scratch: &mut Scratch,
+        tokens: usize,
+        additions: Option<&LayerAdditions>,
+    ) -> Result<(), ModelError> {
         let hidden = self.router.columns();
         let x = &scratch.normed[..tokens * hidden];
         let buffers = &mut scratch.experts;
@@ -185,8 +213,12 @@ impl Moe {
         match &self.shared {
             None => routing.add_for_all(self.experts, tokens),
             Some(expert) => {
-                let inner = expert.inner(cpu, x, &mut scratch.projected, &mut scratch.mixed);
+                let room = [&mut scratch.projected, &mut scratch.mixed];
+                let inner = expert.inner(cpu, x, additions, room, &mut scratch.low);
                 cpu.matmul(&expert.down, inner, shared);
+                if let Some(addition) = additions.and_then(|own| own.down.as_ref()) {
+                    addition.add(cpu, inner, &mut scratch.low, shared);
+                }
             }
         }
         let (rows, width) = (routing.tokens.len(), self.intermediate);
@@ -196,9 +228,17 @@ impl Moe {
         match (&self.routed, reading) {
             (Routed::Memory { gate_up: first, down }, _) => {
                 let index = Some(routing.tokens.as_slice());
-                cpu.matmul_grouped(first, &routing.groups, index, x, gate_up);
+                let (groups, low) = (&routing.groups, &mut scratch.low);
+                let added = additions.and_then(|own| own.experts.as_ref());
+                cpu.matmul_grouped(first, groups, index, x, gate_up);
+                if let Some(added) = added {
+                    added.gate_up.add(cpu, groups, index, x, low, gate_up);
+                }
                 cpu.silu_mul(gate_up, width, inner);
-                cpu.matmul_grouped(down, &routing.groups, None, inner, results);
+                cpu.matmul_grouped(down, groups, None, inner, results);
+                if let Some(added) = added {
+                    added.down.add(cpu, groups, None, inner, low, results);
+                }
             }
             (Routed::File { .. }, reading) => {
                 let rows = Rows {

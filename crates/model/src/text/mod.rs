@@ -131,7 +131,9 @@ impl TextModel {
             }
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
-            layer.feed_forward.forward(cpu, scratch, rows)?;
+            layer
+                .feed_forward
+                .forward(cpu, scratch, rows, pass.additions(index))?;
         }
         for span in pass.spans {
             let segment = &mut pass.segments[span.segment];

@@ -1,6 +1,8 @@
 //! Tests of the network against goldens of the official implementation.
 
 #[cfg(test)]
+mod adapters;
+#[cfg(test)]
 mod batch;
 #[cfg(test)]
 #[cfg(unix)]
