@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use aurore_model::{Input, Logits, Model, Segment, Sequence, Tokens, Want};
+use aurore_model::{Input, LoadedAdapter, Logits, Model, Segment, Sequence, Tokens, Want};
 
 use crate::answering::{Answering, Choosing, Constraints, Taken};
 use crate::masks::Masks;
@@ -95,6 +95,8 @@ pub struct Generated {
 #[derive(Clone)]
 pub struct Engine {
     model: Arc<Model>,
+    /// What prompts that name none are read with.
+    adapter: Option<Arc<LoadedAdapter>>,
     vocabulary: Arc<Vocabulary>,
     /// The grammars that were compiled last, newest last: an agent asks for the same one at every step.
     compiled: Arc<Mutex<Vec<(Grammar, Constraint)>>>,
@@ -129,10 +131,25 @@ impl Engine {
         }
         Ok(Self {
             model,
+            adapter: None,
             vocabulary,
             compiled: Arc::default(),
             masks: Arc::default(),
         })
+    }
+
+    /// The same engine, whose prompts are read with an adapter unless they name another one.
+    #[must_use]
+    pub fn under(self, adapter: Arc<LoadedAdapter>) -> Self {
+        Self {
+            adapter: Some(adapter),
+            ..self
+        }
+    }
+
+    /// What a prompt is read with beside the network's weights.
+    pub(crate) fn adapter(&self, prompt: &Prompt) -> Option<Arc<LoadedAdapter>> {
+        prompt.adapter.as_ref().or(self.adapter.as_ref()).cloned()
     }
 
     /// The network.
@@ -178,7 +195,7 @@ impl Engine {
             decode_seconds: 0.0,
         };
         answering.glance();
-        let mut sequence = self.model.new_sequence();
+        let mut sequence = self.model.new_sequence().under(self.adapter(prompt));
         let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.few(), &options.cancel)? else {
             answer.finish = Finish::Cancelled;
             answer.prefill_seconds = started.elapsed().as_secs_f64();

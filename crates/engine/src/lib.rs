@@ -18,7 +18,7 @@ mod scheduler;
 mod vocabulary;
 
 pub use answering::{Choosing, Lead, Logprobs, Section};
-pub use aurore_model::{ImagePatches, ModelError};
+pub use aurore_model::{ImagePatches, LoadedAdapter, ModelError};
 pub use cache::{DiskLimits, DiskStatistics};
 pub use engine::{Control, Engine, Finish, ForcedEnd, GenerateOptions, Generated};
 pub use error::EngineError;

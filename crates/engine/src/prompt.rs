@@ -1,6 +1,8 @@
 //! What the network is given.
 
-use aurore_model::ImagePatches;
+use std::sync::Arc;
+
+use aurore_model::{ImagePatches, LoadedAdapter};
 
 /// A rendered, tokenised conversation with its pictures.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,8 @@ pub struct Prompt {
     /// Numbers of leading tokens after which a later prompt is likely to differ: the ends of messages and pictures, in
     /// order. They say where a prefix cache keeps states, and change no answer.
     pub marks: Vec<usize>,
+    /// What it is read, and answered, with beside the network's weights; the engine's own if `None`.
+    pub adapter: Option<Arc<LoadedAdapter>>,
 }
 
 impl Prompt {
@@ -23,8 +27,7 @@ impl Prompt {
         Self {
             ids,
             positions,
-            images: Vec::new(),
-            marks: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -12,6 +12,17 @@ pub(crate) type Digest = [u8; 32];
 /// placeholders. A strong one: a prompt that somebody constructs must not be answered from another's states.
 pub(crate) type BlockKey = [u8; 32];
 
+/// The keys of the same blocks where they are computed with an adapter: its states are no other's.
+pub(crate) fn under(adapter: &[u8; 32], keys: &mut [BlockKey]) {
+    for key in keys {
+        let mut hash = Sha256::new();
+        hash.update(b"adapter");
+        hash.update(adapter);
+        hash.update(*key);
+        *key = hash.finalize().into();
+    }
+}
+
 /// The hash of a picture.
 pub(crate) fn digest(image: &ImagePatches) -> Digest {
     let mut hash = Sha256::new();

@@ -17,7 +17,7 @@ pub(crate) mod tests;
 
 pub(crate) use disk::Disk;
 pub use disk::{DiskLimits, DiskStatistics};
-pub(crate) use key::{BlockKey, Digest, block_keys, digest};
+pub(crate) use key::{BlockKey, Digest, block_keys, digest, under};
 pub(crate) use places::{Place, last_place, places};
 #[cfg(test)]
 pub(crate) use tree::PrefixCache;

@@ -90,7 +90,7 @@ impl Live {
             restoring: Restoring::Done,
             restore_number: 0,
             asked: None,
-            sequence: model.new_sequence(),
+            sequence: model.new_sequence().under(prepared.adapter.clone()),
             target: prepared.keys.len() * Snapshot::EVERY,
             next: None,
             places: VecDeque::new(),
@@ -186,7 +186,8 @@ impl Live {
     fn resume(&mut self, sequence: Option<Sequence>) {
         let Some(sequence) = sequence else { return };
         self.usage.cached_tokens += sequence.len() - self.read();
-        self.sequence = sequence;
+        // What the disk had does not know of it; its keys do.
+        self.sequence = sequence.under(self.prepared.adapter.clone());
         self.placeholders = self.prepared.placeholders(0, self.read());
         while self
             .places

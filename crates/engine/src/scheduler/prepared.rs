@@ -1,8 +1,10 @@
 //! A prompt, checked, with what its pictures and blocks are called. Made on the thread of whoever asks.
 
-use aurore_model::Input;
+use std::sync::Arc;
 
-use crate::cache::{BlockKey, Digest, block_keys, digest};
+use aurore_model::{Input, LoadedAdapter};
+
+use crate::cache::{BlockKey, Digest, block_keys, digest, under};
 use crate::{Engine, EngineError, Prompt};
 
 pub(super) struct Prepared {
@@ -11,6 +13,8 @@ pub(super) struct Prepared {
     pub(super) pictures: Vec<(Digest, usize)>,
     /// Per whole block of the prompt.
     pub(super) keys: Vec<BlockKey>,
+    /// What it is read with beside the network's weights.
+    pub(super) adapter: Option<Arc<LoadedAdapter>>,
     /// What stands for a picture's pieces; absent for a network without eyes.
     image_token: Option<u32>,
 }
@@ -36,11 +40,16 @@ impl Prepared {
             .map(|image| (digest(image), tokens(image)))
             .collect();
         let image_token = vision.map(|_| config.image_token_id);
-        let keys = block_keys(&prompt, image_token, &pictures);
+        let mut keys = block_keys(&prompt, image_token, &pictures);
+        let adapter = engine.adapter(&prompt);
+        if let Some(adapter) = &adapter {
+            under(adapter.identity(), &mut keys);
+        }
         Ok(Self {
             prompt,
             pictures,
             keys,
+            adapter,
             image_token,
         })
     }

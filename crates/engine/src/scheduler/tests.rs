@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aurore_model::ImagePatches;
+use aurore_model::{ImagePatches, LoadedAdapter};
 
 use super::*;
 use crate::cache::tests::Dice;
@@ -55,6 +55,7 @@ pub(super) fn prompt(dice: &mut Dice) -> Prompt {
         positions,
         images,
         marks,
+        adapter: None,
     }
 }
 
@@ -448,4 +449,75 @@ fn a_text_is_pooled_the_same_in_any_pieces_and_company() {
     }
     // And the company is none the worse for it.
     assert_eq!(writing.wait().unwrap().0, alone(&company, &greedy(40)).0);
+}
+
+#[test]
+fn adapters_have_caches_of_their_own() {
+    let model = ENGINE.model();
+    let adapters: Vec<Option<Arc<LoadedAdapter>>> = [None, Some(1), Some(2)]
+        .into_iter()
+        .map(|seed| {
+            let adapter = aurore_checkpoint::Adapter::random(model.config(), 4, seed?);
+            Some(Arc::new(model.load_adapter(&adapter).unwrap()))
+        })
+        .collect();
+    let ids: Vec<u32> = (0..300).map(|id| id * 7 % 200).collect();
+    let choosing = Choosing {
+        max_new_tokens: 12,
+        ..Choosing::default()
+    };
+    let prompt = |adapter: &Option<Arc<LoadedAdapter>>| Prompt {
+        adapter: adapter.clone(),
+        ..Prompt::text(ids.clone())
+    };
+    let scheduler = Scheduler::start(ENGINE.clone(), Limits::default()).unwrap();
+    // One after the other, twice: the second time each finds what it read itself, and nothing of others.
+    let mut said = Vec::new();
+    for round in 0..2 {
+        for adapter in &adapters {
+            let prompt = prompt(adapter);
+            let expected = alone(&prompt, &choosing);
+            let request = Request {
+                prompt,
+                choosing: choosing.clone(),
+                ..Request::default()
+            };
+            let (ids, finished) = scheduler.submit(request).unwrap().wait().unwrap();
+            assert_eq!((&ids, finished.finish), (&expected.0, expected.1));
+            let cached = finished.usage.cached_tokens;
+            assert_eq!(cached, if round == 0 { 0 } else { 256 }, "round {round}");
+            said.push(ids);
+        }
+    }
+    assert!(
+        said[0] != said[1] && said[1] != said[2] && said[0] != said[2],
+        "they say different things"
+    );
+    // All at once.
+    let answers: Vec<_> = adapters
+        .iter()
+        .cycle()
+        .take(9)
+        .map(|adapter| {
+            let request = Request {
+                prompt: prompt(adapter),
+                choosing: choosing.clone(),
+                ..Request::default()
+            };
+            scheduler.submit(request).unwrap()
+        })
+        .collect();
+    for (number, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.wait().unwrap().0, said[number % 3]);
+    }
+    // The engine's own adapter is that of prompts which name none.
+    let own = ENGINE.clone().under(adapters[1].clone().unwrap());
+    let options = GenerateOptions {
+        max_new_tokens: 12,
+        ..GenerateOptions::default()
+    };
+    let answer = own
+        .generate(&prompt(&None), &options, &mut |_| Control::Continue)
+        .unwrap();
+    assert_eq!(answer.ids, said[1]);
 }
