@@ -14,14 +14,17 @@ use crate::blocks::rms_norm::{self, RmsNorm};
 use crate::blocks::rotary::Angles;
 use crate::blocks::swiglu::{self, SwiGlu};
 use crate::blocks::vision::Tower;
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
 use crate::stream::Stream;
+use crate::weights::Weights;
 
 /// The places of a network's parameters, and what to do with them.
 #[derive(Clone, Debug)]
 pub struct Network {
     config: Config,
     tower: Option<Tower>,
+    /// Whether anything of the tower does: else nothing of it is kept for the way back.
+    tower_learns: bool,
     embedding: Embedding,
     layers: Vec<Layer>,
     head: Head,
@@ -132,6 +135,7 @@ impl Network {
         };
         Self {
             tower: config.vision.as_ref().map(|vision| Tower::new(weights, vision)),
+            tower_learns: weights.learns_any("model.visual."),
             embedding: Embedding {
                 weight: weights.vector("model.language_model.embed_tokens.weight"),
                 hidden,
@@ -155,7 +159,7 @@ impl Network {
         let seen = self.tower.as_ref().filter(|_| !stream.images().is_empty());
         let seen = seen.map(|tower| {
             let places = tower.places(stream.images());
-            let (features, saved) = tower.forward(pass, stream.images(), &places);
+            let (features, saved) = tower.forward(pass, stream.images(), &places, self.tower_learns);
             (tower, places, features, saved)
         });
         let features = seen.as_ref().map_or(&[][..], |(_, _, features, _)| features);
@@ -189,7 +193,7 @@ impl Network {
             let slopes = slopes.get(number).map_or(&[][..], Vec::as_slice);
             layer.backward(pass, stream, &angles, saved, slopes, &mut dx);
         }
-        match seen {
+        match seen.filter(|_| self.tower_learns) {
             Some((tower, places, features, saved)) => {
                 let mut dfeatures = pass.take(features.len());
                 drop(features);
@@ -232,7 +236,7 @@ impl Network {
         let seen = self.tower.as_ref().filter(|_| !stream.images().is_empty());
         let features = seen.map(|tower| {
             let places = tower.places(stream.images());
-            tower.forward(pass, stream.images(), &places).0
+            tower.forward(pass, stream.images(), &places, false).0
         });
         let features = features.as_deref().unwrap_or(&[]);
         let mut x = self.embedding.forward(pass, stream.ids(), features);

@@ -4,9 +4,22 @@ use std::collections::HashMap;
 
 use aurore_checkpoint::{CheckpointError, Config, Part, Slot, Weights, layout};
 
-/// A parameter's place in [`Parameters`] and [`Gradients`].
+/// A parameter's place in [`Parameters`] and [`Gradients`], or among what is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ParameterId(pub(crate) usize);
+pub struct ParameterId(pub(crate) Place);
+
+/// Where a tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// Among the parameters.
+    Learnt(usize),
+    /// Among the frozen vectors.
+    Vector(usize),
+    /// The frozen matrix of that number, whose rows are looked up.
+    Rows(usize),
+    /// Nowhere.
+    Missing,
+}
 
 /// One tensor.
 #[derive(Clone, Debug)]
@@ -34,6 +47,21 @@ pub struct Gradients {
     list: Vec<Vec<f32>>,
 }
 
+impl ParameterId {
+    /// Whether it does, rather than being frozen.
+    pub(crate) fn learns(self) -> bool {
+        matches!(self.0, Place::Learnt(_))
+    }
+
+    /// Its index among the parameters; beyond all of them if it does not learn.
+    fn learnt(self) -> usize {
+        match self.0 {
+            Place::Learnt(place) => place,
+            Place::Vector(_) | Place::Rows(_) | Place::Missing => usize::MAX,
+        }
+    }
+}
+
 impl Parameters {
     /// Zeros in the shapes that `config` calls for; the multi-token-prediction head is left out.
     pub fn zeros(config: &Config) -> Self {
@@ -50,6 +78,11 @@ impl Parameters {
                 }
             })
             .collect();
+        Self::new(list)
+    }
+
+    /// These parameters.
+    pub(crate) fn new(list: Vec<Parameter>) -> Self {
         let places = list
             .iter()
             .enumerate()
@@ -101,12 +134,17 @@ impl Parameters {
 
     /// The place of the parameter of that official name.
     pub fn find(&self, name: &str) -> Option<ParameterId> {
-        self.places.get(name).copied().map(ParameterId)
+        self.places
+            .get(name)
+            .map(|place| ParameterId(Place::Learnt(*place)))
     }
 
     /// One parameter.
+    ///
+    /// # Panics
+    /// When it is none of these.
     pub fn get(&self, id: ParameterId) -> &Parameter {
-        &self.list[id.0]
+        &self.list[id.learnt()]
     }
 
     /// All of them.
@@ -136,13 +174,19 @@ impl Gradients {
     }
 
     /// The gradient of one parameter.
+    ///
+    /// # Panics
+    /// When it does not learn.
     pub fn get(&self, id: ParameterId) -> &[f32] {
-        &self.list[id.0]
+        &self.list[id.learnt()]
     }
 
     /// The gradient of one parameter, to be changed.
+    ///
+    /// # Panics
+    /// When it does not learn.
     pub fn get_mut(&mut self, id: ParameterId) -> &mut [f32] {
-        &mut self.list[id.0]
+        &mut self.list[id.learnt()]
     }
 
     /// All of them, in the order of the parameters.

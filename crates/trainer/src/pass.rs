@@ -1,118 +1,11 @@
 //! One lane's way through the network: the weights it reads, the gradients it adds to, its buffers and its products.
 
-use aurore_kernels::{Isa, Pool, Precision, Products, TrainedMatrix};
+use aurore_kernels::{Isa, Products};
 
-use crate::parameters::{Gradients, ParameterId, Parameters};
+use crate::ops::rows;
+use crate::parameters::{Gradients, ParameterId};
+use crate::weights::{Addition, Matrix, Weights};
 use crate::{Buffer, Buffers};
-
-/// A weight matrix, or a slice of a fused one: `[outputs, inputs]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Matrix {
-    id: ParameterId,
-    /// Where it begins in the parameter.
-    offset: usize,
-    outputs: usize,
-    inputs: usize,
-    /// Its place among the weights in multiplied form.
-    slot: usize,
-}
-
-impl Matrix {
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    pub(crate) fn inputs(&self) -> usize {
-        self.inputs
-    }
-}
-
-/// Everything that is learnt, and the matrices in the form in which they are multiplied.
-pub struct Weights {
-    isa: Isa,
-    precision: Precision,
-    parameters: Parameters,
-    matrices: Vec<(Matrix, TrainedMatrix)>,
-}
-
-impl Weights {
-    /// Parameters whose matrices will be multiplied in that precision.
-    pub fn new(parameters: Parameters, isa: Isa, precision: Precision) -> Self {
-        Self {
-            isa,
-            precision,
-            parameters,
-            matrices: Vec::new(),
-        }
-    }
-
-    /// The parameters.
-    pub fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    /// The parameters, to be changed; [`refresh`](Self::refresh) must follow.
-    pub fn parameters_mut(&mut self) -> &mut Parameters {
-        &mut self.parameters
-    }
-
-    /// What the products are made of.
-    pub fn precision(&self) -> Precision {
-        self.precision
-    }
-
-    /// The place of a parameter that the layout has.
-    pub(crate) fn vector(&self, name: &str) -> ParameterId {
-        // Names come from the same configuration as the layout.
-        self.parameters.find(name).unwrap_or(ParameterId(usize::MAX))
-    }
-
-    /// A matrix that is multiplied.
-    pub(crate) fn matrix(&mut self, name: &str, outputs: usize, inputs: usize) -> Matrix {
-        self.slice(name, 0, outputs, inputs, self.precision)
-    }
-
-    /// A matrix that is multiplied in f32 whatever the others are: the router, whose choices rounding would change.
-    pub(crate) fn exact_matrix(&mut self, name: &str, outputs: usize, inputs: usize) -> Matrix {
-        self.slice(name, 0, outputs, inputs, Precision::Exact)
-    }
-
-    /// The matrix number `index` of a fused tensor.
-    pub(crate) fn expert(&mut self, name: &str, index: usize, outputs: usize, inputs: usize) -> Matrix {
-        self.slice(name, index * outputs * inputs, outputs, inputs, self.precision)
-    }
-
-    fn slice(
-        &mut self,
-        name: &str,
-        offset: usize,
-        outputs: usize,
-        inputs: usize,
-        precision: Precision,
-    ) -> Matrix {
-        let matrix = Matrix {
-            id: self.vector(name),
-            offset,
-            outputs,
-            inputs,
-            slot: self.matrices.len(),
-        };
-        let form = TrainedMatrix::new(self.isa, precision, outputs, inputs);
-        self.matrices.push((matrix, form));
-        matrix
-    }
-
-    /// Brings the multiplied forms up to date with the parameters.
-    pub fn refresh(&mut self, pool: &Pool) {
-        let (isa, parameters) = (self.isa, &self.parameters);
-        pool.pieces(&mut self.matrices, 1, |_, piece| {
-            for (matrix, form) in piece {
-                let values = &parameters.get(matrix.id).values;
-                form.set(isa, &values[matrix.offset..][..matrix.outputs * matrix.inputs]);
-            }
-        });
-    }
-}
 
 /// A lane. Its products run on the calling thread.
 pub struct Pass<'a> {
@@ -121,6 +14,8 @@ pub struct Pass<'a> {
     pub gradients: &'a mut Gradients,
     products: &'a mut Products,
     buffers: Buffers,
+    /// Where gradients of what is frozen go: nobody reads them.
+    dropped: Vec<f32>,
     /// Multiply-adds of matrix products so far.
     pub(crate) operations: u64,
 }
@@ -138,12 +33,13 @@ impl<'a> Pass<'a> {
             gradients,
             products,
             buffers,
+            dropped: Vec::new(),
             operations: 0,
         }
     }
 
     pub(crate) fn isa(&self) -> Isa {
-        self.weights.isa
+        self.weights.isa()
     }
 
     /// f32 products of activations with one another.
@@ -166,53 +62,101 @@ impl<'a> Pass<'a> {
         self.buffers.copy(values)
     }
 
-    /// A parameter's values.
+    /// A vector's values.
     pub(crate) fn values(&self, id: ParameterId) -> &'a [f32] {
-        &self.weights.parameters.get(id).values
+        self.weights.values(id)
     }
 
-    /// A parameter's gradient.
+    /// Copies a row of a table.
+    pub(crate) fn row(&self, id: ParameterId, row: usize, to: &mut [f32]) {
+        self.weights.row(id, row, to);
+    }
+
+    /// A parameter's gradient; of what is frozen, room for what nobody reads.
     pub(crate) fn gradient(&mut self, id: ParameterId) -> &mut [f32] {
-        self.gradients.get_mut(id)
+        if id.learns() {
+            return self.gradients.get_mut(id);
+        }
+        let length = self.weights.values(id).len();
+        self.dropped.resize(length.max(self.dropped.len()), 0.0);
+        &mut self.dropped[..length]
     }
 
     /// `x·Wᵀ`: `[rows, inputs]` → `[rows, outputs]`.
     pub(crate) fn linear(&mut self, matrix: Matrix, x: &[f32]) -> Buffer {
-        let rows = x.len() / matrix.inputs;
-        let mut y = self.take(rows * matrix.outputs);
+        let rows = x.len() / matrix.inputs();
+        let mut y = self.take(rows * matrix.outputs());
         self.forward(matrix, x, &mut y, false);
         y
     }
 
     /// `y (+)= x·Wᵀ`
     pub(crate) fn forward(&mut self, matrix: Matrix, x: &[f32], y: &mut [f32], add: bool) {
-        let rows = x.len() / matrix.inputs;
-        self.operations += (rows * matrix.inputs * matrix.outputs) as u64;
-        let form = &self.weights.matrices[matrix.slot].1;
+        let rows = x.len() / matrix.inputs();
+        self.count(rows, matrix);
+        let form = self.weights.form(matrix);
         self.products.forward(form, rows, x, y, add);
+        if let Some(addition) = self.weights.addition(matrix) {
+            let low = self.low(addition, x);
+            self.forward(addition.second, &low, y, true);
+        }
     }
 
     /// `dx (+)= dy·W`
     pub(crate) fn input_gradient(&mut self, matrix: Matrix, dy: &[f32], dx: &mut [f32], add: bool) {
-        let rows = dy.len() / matrix.outputs;
-        self.operations += (rows * matrix.inputs * matrix.outputs) as u64;
-        let form = &self.weights.matrices[matrix.slot].1;
+        let rows = dy.len() / matrix.outputs();
+        self.count(rows, matrix);
+        let form = self.weights.form(matrix);
         self.products.input_gradient(form, rows, dy, dx, add);
+        if let Some(addition) = self.weights.addition(matrix) {
+            let dlow = self.dlow(addition, dy);
+            self.input_gradient(addition.first, &dlow, dx, true);
+        }
     }
 
-    /// `dW += dyᵀ·x`
+    /// `dW += dyᵀ·x`; where W is frozen, the gradients of what is added to it.
     pub(crate) fn weight_gradient(&mut self, matrix: Matrix, x: &[f32], dy: &[f32]) {
-        let rows = x.len() / matrix.inputs;
-        let size = matrix.outputs * matrix.inputs;
-        self.operations += (rows * size) as u64;
-        let dw = &mut self.gradients.get_mut(matrix.id)[matrix.offset..][..size];
+        if let Some(addition) = self.weights.addition(matrix) {
+            let low = self.low(addition, x);
+            self.weight_gradient(addition.second, &low, dy);
+            drop(low);
+            let dlow = self.dlow(addition, dy);
+            self.weight_gradient(addition.first, x, &dlow);
+        }
+        if !matrix.id().learns() {
+            return;
+        }
+        let rows = x.len() / matrix.inputs();
+        self.count(rows, matrix);
+        let own = matrix.range();
+        let dw = &mut self.gradients.get_mut(matrix.id())[own];
         self.products
-            .weight_gradient(rows, matrix.inputs, x, matrix.outputs, dy, dw);
+            .weight_gradient(rows, matrix.inputs(), x, matrix.outputs(), dy, dw);
     }
 
     /// Both gradients.
     pub(crate) fn backward(&mut self, matrix: Matrix, x: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
         self.weight_gradient(matrix, x, dy);
         self.input_gradient(matrix, dy, dx, add);
+    }
+
+    /// `s·x·Aᵀ`
+    fn low(&mut self, addition: Addition, x: &[f32]) -> Buffer {
+        let mut low = self.linear(addition.first, x);
+        rows::scale(self.isa(), &mut low, addition.scale);
+        low
+    }
+
+    /// `s·dy·B`, the gradient of `x·Aᵀ`.
+    fn dlow(&mut self, addition: Addition, dy: &[f32]) -> Buffer {
+        let rows = dy.len() / addition.second.outputs();
+        let mut dlow = self.take(rows * addition.second.inputs());
+        self.input_gradient(addition.second, dy, &mut dlow, false);
+        rows::scale(self.isa(), &mut dlow, addition.scale);
+        dlow
+    }
+
+    fn count(&mut self, rows: usize, matrix: Matrix) {
+        self.operations += (rows * matrix.inputs() * matrix.outputs()) as u64;
     }
 }

@@ -11,7 +11,8 @@ use crate::blocks::rotary::Angles;
 use crate::blocks::softmax_attention::{Operands, Shape, Slopes};
 use crate::ops::functions::sigmoid;
 use crate::ops::vectorised;
-use crate::pass::{Matrix, Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::{Matrix, Weights};
 
 /// N: query heads, M: key and value heads, D: head width.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use crate::blocks::gated_norm::{self, GatedNorm};
 use crate::ops::functions::{dot, exp, sigmoid};
 use crate::ops::vectorised;
 use crate::parameters::ParameterId;
-use crate::pass::{Matrix, Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::{Matrix, Weights};
 
 /// K: key heads, V: value heads (a multiple of K), A: key width, B: value width; C = 2KA + VB channels.
 #[derive(Clone, Debug)]

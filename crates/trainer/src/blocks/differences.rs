@@ -23,8 +23,9 @@ use crate::blocks::rotary::Angles;
 use crate::blocks::swiglu::SwiGlu;
 use crate::blocks::vision::Tower;
 use crate::parameters::{Gradients, Parameters};
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
 use crate::stream::Target;
+use crate::weights::Weights;
 
 const CONFIG: &str = include_str!("../../../../reference/gradients/moe/config.json");
 const HIDDEN: usize = 32;
@@ -333,12 +334,12 @@ fn vision_tower_then_embedding() {
         weights,
         &[1.0],
         |pass, x| {
-            let (features, _) = tower.forward(pass, &images, &places);
+            let (features, _) = tower.forward(pass, &images, &places, true);
             let rows = embedding.forward(pass, &ids, &features);
             rows.iter().map(|y| y * x[0]).collect()
         },
         |pass, x, dy| {
-            let (features, saved) = tower.forward(pass, &images, &places);
+            let (features, saved) = tower.forward(pass, &images, &places, true);
             let rows = embedding.forward(pass, &ids, &features);
             let dy_rows: Vec<f32> = dy.iter().map(|dy| dy * x[0]).collect();
             let mut dfeatures = pass.take(features.len());

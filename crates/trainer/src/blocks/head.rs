@@ -7,8 +7,9 @@ use crate::Buffer;
 use crate::blocks::rms_norm::RmsNorm;
 use crate::ops::functions::{exp, greatest, total};
 use crate::ops::vectorised;
-use crate::pass::{Matrix, Pass};
+use crate::pass::Pass;
 use crate::stream::Target;
+use crate::weights::Matrix;
 
 /// Rows of logits at a time.
 const ROWS: usize = 128;

@@ -9,7 +9,8 @@ use crate::blocks::balance::Usage;
 use crate::blocks::swiglu::{self, SwiGlu};
 use crate::ops::functions::{PARTS, dot, exp, greatest, sigmoid, silu, total};
 use crate::ops::vectorised;
-use crate::pass::{Matrix, Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::{Matrix, Weights};
 
 /// Router, experts and shared expert of one layer.
 #[derive(Clone, Debug)]

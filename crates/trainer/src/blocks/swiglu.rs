@@ -2,7 +2,8 @@
 
 use crate::Buffer;
 use crate::ops::rows;
-use crate::pass::{Matrix, Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::{Matrix, Weights};
 
 /// Three matrices.
 #[derive(Clone, Copy, Debug)]

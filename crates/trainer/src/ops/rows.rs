@@ -11,6 +11,13 @@ vectorised! {
         }
     }
 
+    /// `x *= factor`
+    fn scale(x: &'a mut [f32], factor: f32) {
+        for x in x.iter_mut() {
+            *x *= factor;
+        }
+    }
+
     /// Adds one row to every row of `out`.
     fn add_bias(out: &'a mut [f32], bias: &'a [f32]) {
         for row in out.chunks_exact_mut(bias.len()) {

@@ -1,6 +1,7 @@
 //! What can end a run.
 
 use aurore_checkpoint::CheckpointError;
+use aurore_model::ModelError;
 
 use crate::{DataError, StreamError};
 
@@ -10,11 +11,14 @@ pub enum TrainError {
     /// A file of weights or state.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Weights that cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A sample.
     #[error(transparent)]
     Data(#[from] DataError),
     /// There is nothing to learn from.
-    #[error("{what} has no samples; hint: record episodes first, or name other files under [data]")]
+    #[error("{what} has no samples; hint: record episodes first, or name other files")]
     NoSamples {
         /// Which of the settings.
         what: &'static str,
@@ -55,7 +59,7 @@ pub enum TrainError {
     },
     /// A state on disk that belongs to other settings.
     #[error(
-        "{file}: {what} was {found} and is {expected} now; hint: set it back, or give the run another folder under `output`"
+        "{file}: {what} was {found} and is {expected} now; hint: set it back, or give the run another folder (`output`, or --out)"
     )]
     OtherRun {
         /// The file.
@@ -69,7 +73,7 @@ pub enum TrainError {
     },
     /// Two runs in one folder.
     #[error(
-        "{folder} is in use by another run; hint: stop that one, or give this one another folder under `output`"
+        "{folder} is in use by another run; hint: stop that one, or give this one another folder (`output`, or --out)"
     )]
     Busy {
         /// The folder.

@@ -7,16 +7,18 @@
 //! report.html              curves
 //! ```
 //!
+//! A run that teaches an adapter has that in its folder instead of checkpoints, and a whole checkpoint under `merged/` when
+//! it was asked for.
+//!
 //! Everything is written beside its place and then renamed, so a kill at any moment leaves the last whole one.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use aurore_checkpoint::{Config, Files, export};
+use aurore_checkpoint::{Checkpoint, Config, Files, Merged, Weights, export};
 
-use super::official::Official;
 use super::{Log, TrainError, Trainer, state};
-use crate::parameters::Parameters;
+use crate::official::Official;
 
 /// Files beside the weights that come along from the checkpoint that was begun with.
 const COMPANIONS: [&str; 10] = [
@@ -58,7 +60,7 @@ impl Folder {
             source,
             kept: 0,
         };
-        std::fs::create_dir_all(path.join("checkpoints")).map_err(failed)?;
+        std::fs::create_dir_all(path).map_err(failed)?;
         let lock = File::create(path.join("lock")).map_err(failed)?;
         lock.try_lock().map_err(|_| TrainError::Busy {
             folder: path.display().to_string(),
@@ -95,22 +97,46 @@ impl Folder {
         Log::open(&self.path.join("log.jsonl"), step)
     }
 
-    /// Writes the state, and the checkpoint with the companions of `files`.
+    /// Writes the state, and the adapter or the checkpoint with the companions of `files`.
     ///
     /// # Errors
     /// When something cannot be written: what was there before stays.
     pub fn keep(&self, trainer: &mut Trainer, samples: usize, files: &Files) -> Result<(), TrainError> {
         state::save(trainer, samples, &self.state())?;
         trainer.kept = trainer.steps();
+        let config = trainer.network().config();
+        if let Some((adapter, about)) = trainer.adapter() {
+            return Ok(adapter.write(&self.path, config, &about)?);
+        }
         let name = self.checkpoint(trainer.steps());
+        let averaged = trainer.averaged();
+        self.write_checkpoint(config, &Official(&averaged), files, &name, trainer.kept)?;
+        self.prune(trainer.settings().keep.checkpoints, trainer.kept)
+    }
+
+    /// Writes the checkpoint that the adapter and its base make together; `None` where no adapter learns. A packed base
+    /// gives the weights that it was rounded to.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn merge(&self, trainer: &Trainer, base: &Checkpoint) -> Result<Option<PathBuf>, TrainError> {
+        let (Some((adapter, _)), Some(frozen)) = (trainer.adapter(), trainer.frozen()) else {
+            return Ok(None);
+        };
+        let base_weights: &dyn Weights = match base.packed_file() {
+            Some(_) => frozen.as_ref(),
+            None => base,
+        };
+        let merged = Merged::new(base_weights, &adapter);
+        let to = self.path.join("merged");
         self.write_checkpoint(
             trainer.network().config(),
-            &trainer.averaged(),
-            files,
-            &name,
+            &merged,
+            base.files(),
+            &to,
             trainer.kept,
         )?;
-        self.prune(trainer.settings().keep.checkpoints, trainer.kept)
+        Ok(Some(to))
     }
 
     /// The folder of the checkpoint after a step.
@@ -142,7 +168,7 @@ impl Folder {
     fn write_checkpoint(
         &self,
         config: &Config,
-        parameters: &Parameters,
+        weights: &dyn Weights,
         files: &Files,
         to: &Path,
         kept: u64,
@@ -156,10 +182,8 @@ impl Folder {
         if partial.exists() {
             std::fs::remove_dir_all(&partial).map_err(failed)?;
         }
-        std::fs::create_dir(&partial).map_err(failed)?;
-        export(&Official(parameters), config, &partial, u64::MAX, &mut |_, _| {
-            true
-        })?;
+        std::fs::create_dir_all(&partial).map_err(failed)?;
+        export(weights, config, &partial, u64::MAX, &mut |_, _| true)?;
         for name in COMPANIONS {
             if let Some(bytes) = files.read(name)? {
                 durable(&partial.join(name), &bytes).map_err(failed)?;
@@ -170,7 +194,7 @@ impl Folder {
             std::fs::remove_dir_all(to).map_err(failed)?;
         }
         std::fs::rename(&partial, to).map_err(failed)?;
-        sync_folder(&self.path.join("checkpoints")).map_err(failed)
+        sync_folder(to.parent().unwrap_or(&self.path)).map_err(failed)
     }
 
     /// Leaves the newest checkpoints.

@@ -4,7 +4,6 @@ mod batch;
 mod error;
 mod folder;
 mod log;
-mod official;
 mod report;
 mod settings;
 mod state;
@@ -14,5 +13,7 @@ pub use error::TrainError;
 pub use folder::{Folder, Resumed};
 pub use log::{Entry, Evaluation, Log};
 pub use report::render;
-pub use settings::{BatchSettings, DataSettings, ExpertSettings, KeepSettings, Settings, SettingsError};
+pub use settings::{
+    BatchSettings, DataSettings, ExpertSettings, KeepSettings, Settings, SettingsError, Width,
+};
 pub use trainer::{StepResult, Trainer};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Balance;
 use crate::optimiser::{OptimiserSettings, Schedule};
+use crate::{Balance, LoraSettings};
 
 /// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -53,6 +53,9 @@ pub struct Settings {
     /// What is kept, and when.
     #[serde(default)]
     pub keep: KeepSettings,
+    /// An adapter learns, and the checkpoint stays as it is; not in files.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraSettings>,
 }
 
 /// Products of matrices.
@@ -248,7 +251,11 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self, file: &str) -> Result<(), SettingsError> {
+    /// Whether all values make sense; `file` is named in messages.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self, file: &str) -> Result<(), SettingsError> {
         let refuse = |key, found: String, hint| {
             Err(SettingsError::Value {
                 file: file.to_owned(),
@@ -312,6 +319,21 @@ impl Settings {
                 self.threads.to_string(),
                 "at most 1024; 0: one per processor",
             );
+        }
+        if let Some(lora) = &self.lora {
+            if lora.rank == 0 || lora.rank > 4096 {
+                return refuse(
+                    "lora.rank",
+                    lora.rank.to_string(),
+                    "a whole number from 1 to 4096",
+                );
+            }
+            if !lora.alpha.is_finite() || lora.alpha <= 0.0 {
+                return refuse("lora.alpha", lora.alpha.to_string(), "a number above 0");
+            }
+            if lora.on.is_empty() {
+                return refuse("lora.on", "empty".to_owned(), "at least one kind of projections");
+            }
         }
         if self.shape.is_some() && !self.fresh {
             return refuse("shape", "given".to_owned(), "only with `fresh = true`");

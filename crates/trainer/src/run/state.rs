@@ -10,16 +10,28 @@ use super::{TrainError, Trainer};
 const VERSION: i64 = 1;
 
 /// What the steps so far depend on and later ones must share, by the names of the settings.
-fn shared(trainer: &Trainer, samples: usize) -> [(&'static str, i64); 6] {
+fn shared(trainer: &Trainer, samples: usize) -> Vec<(&'static str, i64)> {
     let settings = trainer.settings();
-    [
+    let mut shared = vec![
         ("the layout of states", VERSION),
         ("seed", settings.seed as i64),
         ("lanes", settings.lanes as i64),
         ("batch.samples", settings.batch.samples as i64),
         ("batch.tokens", settings.batch.tokens as i64),
-        ("the number of samples under data.train", samples as i64),
-    ]
+        ("the number of samples", samples as i64),
+    ];
+    if let Some(lora) = &settings.lora {
+        shared.extend([
+            ("--rank", lora.rank as i64),
+            ("a thousand times --alpha", (1000.0 * lora.alpha) as i64),
+            (
+                "the number of tensors that learn (--on)",
+                trainer.parameters().iter().len() as i64,
+            ),
+            ("the checkpoint's fingerprint", trainer.base),
+        ]);
+    }
+    shared
 }
 
 /// One tensor's name, shape and values.
@@ -30,7 +42,7 @@ pub(super) fn save(trainer: &Trainer, samples: usize, path: &Path) -> Result<(),
     let shared = shared(trainer, samples);
     let progress = [trainer.steps() as i64, trainer.seen() as i64];
     let integers = [
-        ("shared", shared.map(|(_, value)| value).to_vec()),
+        ("shared", shared.iter().map(|(_, value)| *value).collect()),
         ("progress", progress.to_vec()),
     ];
     let mut entries: Vec<Entry<'_>> = Vec::new();
@@ -85,7 +97,17 @@ pub(super) fn restore(trainer: &mut Trainer, samples: usize, path: &Path) -> Res
     }
     let file = SafetensorsFile::open(path)?;
     let shared = shared(trainer, samples);
-    let found = file.tensor("shared")?.expect_shape(&[shared.len()])?.to_i64()?;
+    let found = file.tensor("shared")?.to_i64()?;
+    if found.len() != shared.len() {
+        let kind = |adapter: bool| if adapter { "an adapter" } else { "a checkpoint" };
+        let expected = trainer.settings().lora.is_some();
+        return Err(TrainError::OtherRun {
+            file: path.display().to_string(),
+            what: "what is taught",
+            found: kind(!expected).to_owned(),
+            expected: kind(expected).to_owned(),
+        });
+    }
     for ((what, expected), found) in shared.into_iter().zip(found) {
         if expected != found {
             return Err(TrainError::OtherRun {

@@ -1,21 +1,23 @@
 //! Weights that learn, a step at a time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use aurore_checkpoint::Config;
+use aurore_checkpoint::{Adapter, AdapterConfig, Checkpoint, Config};
 use aurore_kernels::{Cpu, Precision, Products};
 
 use super::batch::pack;
 use super::settings::{Settings, Width};
 use super::{Evaluation, TrainError};
-use crate::Buffers;
 use crate::data::{DataError, Draw, Sample, Samples};
 use crate::network::{Losses, Network, Options};
 use crate::ops::vectorised;
 use crate::optimiser::{Optimiser, length};
 use crate::parameters::{Gradients, Parameters};
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
 use crate::stream::Stream;
+use crate::weights::Weights;
+use crate::{Buffers, Frozen, LoraSettings};
 
 /// Network, weights, optimiser and lanes of a run.
 pub struct Trainer {
@@ -31,6 +33,8 @@ pub struct Trainer {
     lanes: Vec<Lane>,
     /// Step of the last state on disk.
     pub(super) kept: u64,
+    /// Tells the checkpoint that an adapter learns over from others.
+    pub(super) base: i64,
 }
 
 /// What a lane keeps between steps.
@@ -73,10 +77,35 @@ impl Trainer {
     /// Over parameters of `config`'s layout.
     pub fn new(settings: &Settings, config: &Config, parameters: Parameters) -> Self {
         let cpu = Cpu::new(None, settings.threads);
-        let precision = match settings.precision {
-            Width::Bf16 => Precision::Bf16,
-            Width::F32 => Precision::Exact,
+        let weights = Weights::new(parameters, cpu.isa, precision(settings));
+        Self::over(settings, config, cpu, weights)
+    }
+
+    /// Of an adapter that is at its start, over a checkpoint that stays as it is.
+    ///
+    /// # Errors
+    /// When the checkpoint's weights cannot be used.
+    pub fn tune(
+        settings: &Settings,
+        config: &Config,
+        checkpoint: &Checkpoint,
+        lora: &LoraSettings,
+    ) -> Result<Self, TrainError> {
+        let settings = &Settings {
+            lora: Some(lora.clone()),
+            ..settings.clone()
         };
+        let cpu = Cpu::new(None, settings.threads);
+        let frozen = Arc::new(Frozen::load(checkpoint, config, &cpu)?);
+        let additions = lora.begin(config, settings.seed);
+        let weights = Weights::over(frozen, additions, lora.scale(), cpu.isa, precision(settings));
+        let mut trainer = Self::over(settings, config, cpu, weights);
+        trainer.base = number(&checkpoint.fingerprint());
+        Ok(trainer)
+    }
+
+    fn over(settings: &Settings, config: &Config, cpu: Cpu, mut weights: Weights) -> Self {
+        let parameters = weights.parameters();
         let average = if settings.keep.average > 0.0 {
             parameters
                 .iter()
@@ -85,14 +114,13 @@ impl Trainer {
         } else {
             Vec::new()
         };
-        let optimiser = Optimiser::new(settings.optimiser, &parameters);
-        let mut weights = Weights::new(parameters, cpu.isa, precision);
+        let optimiser = Optimiser::new(settings.optimiser, parameters);
         let network = Network::new(config, &mut weights);
         weights.refresh(&cpu.pool);
         let lanes = (0..settings.lanes)
             .map(|_| Lane {
                 gradients: Gradients::zeros(weights.parameters()),
-                products: Products::new(cpu.isa, precision),
+                products: Products::new(cpu.isa, weights.precision()),
                 buffers: Buffers::default(),
             })
             .collect();
@@ -106,6 +134,7 @@ impl Trainer {
             seen: 0,
             lanes,
             kept: 0,
+            base: 0,
         }
     }
 
@@ -122,6 +151,17 @@ impl Trainer {
     /// The parameters.
     pub fn parameters(&self) -> &Parameters {
         self.weights.parameters()
+    }
+
+    /// What stays as it is, if an adapter learns.
+    pub fn frozen(&self) -> Option<&Arc<Frozen>> {
+        self.weights.frozen()
+    }
+
+    /// What is kept of an adapter that learns, and what it says of itself.
+    pub fn adapter(&self) -> Option<(Adapter, AdapterConfig)> {
+        let lora = self.settings.lora.as_ref()?;
+        Some(lora.adapter(self.network.config(), &self.averaged(), &self.settings.start))
     }
 
     /// What a checkpoint holds: the parameters, or their running means.
@@ -411,6 +451,19 @@ impl Trainer {
             std::mem::swap(&mut parameter.values, average);
         }
         self.weights.refresh(&self.cpu.pool);
+    }
+}
+
+/// The first digits of a fingerprint in hexadecimal.
+fn number(fingerprint: &str) -> i64 {
+    let digits = fingerprint.get(..15).unwrap_or_default();
+    i64::from_str_radix(digits, 16).unwrap_or(0)
+}
+
+fn precision(settings: &Settings) -> Precision {
+    match settings.precision {
+        Width::Bf16 => Precision::Bf16,
+        Width::F32 => Precision::Exact,
     }
 }
 

@@ -7,6 +7,8 @@ mod forward;
 #[cfg(test)]
 mod gradients;
 #[cfg(test)]
+mod lora;
+#[cfg(test)]
 mod packing;
 #[cfg(test)]
 mod runs;

@@ -7,7 +7,8 @@ use crate::Buffer;
 use crate::blocks::layer_norm::{self, LayerNorm};
 use crate::blocks::softmax_attention::{Operands, Shape, Slopes};
 use crate::ops::rows;
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::Weights;
 
 /// D: head width; inner: the MLP's.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,8 @@ use super::{Biased, norm};
 use crate::Buffer;
 use crate::blocks::layer_norm::{self, LayerNorm};
 use crate::ops::rows;
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::Weights;
 
 /// Norm and two linear layers with an exact GELU between them.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,8 @@ use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::rotary::Angles;
 use crate::ops::rows;
 use crate::parameters::ParameterId;
-use crate::pass::{Matrix, Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::{Matrix, Weights};
 
 /// The whole tower.
 #[derive(Clone, Debug)]
@@ -87,18 +88,19 @@ impl Tower {
         }
     }
 
-    /// Gives the features, `[P / 4, H]`.
+    /// Gives the features, `[P / 4, H]`; with `keep`, what the way back needs of the blocks.
     pub(crate) fn forward(
         &self,
         pass: &mut Pass<'_>,
         images: &[ImagePatches],
         places: &Places,
+        keep: bool,
     ) -> (Buffer, Saved) {
         let mut x = self.embedding.forward(pass, images, &places.taps);
         let blocks = self
             .blocks
             .iter()
-            .map(|block| block.forward(pass, places, &mut x))
+            .filter_map(|block| Some(block.forward(pass, places, &mut x)).filter(|_| keep))
             .collect();
         let (features, merger) = self.merger.forward(pass, &x);
         (features, Saved { blocks, merger })

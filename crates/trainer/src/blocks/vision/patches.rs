@@ -8,7 +8,8 @@ use super::Biased;
 use crate::Buffer;
 use crate::ops::vectorised;
 use crate::parameters::ParameterId;
-use crate::pass::{Pass, Weights};
+use crate::pass::Pass;
+use crate::weights::Weights;
 
 /// `[W, patch]` and `[positions, W]`.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use aurore_checkpoint::{CheckpointError, Dtype, Expert, Tensor, Weights};
 use crate::parameters::{Parameter, Parameters};
 
 /// What a checkpoint is written from.
-pub(super) struct Official<'a>(pub(super) &'a Parameters);
+pub(crate) struct Official<'a>(pub(crate) &'a Parameters);
 
 impl Official<'_> {
     fn find(&self, name: &str) -> Result<&Parameter, CheckpointError> {
@@ -55,7 +55,8 @@ impl Weights for Official<'_> {
     }
 }
 
-fn dtype(name: &str) -> Dtype {
+/// The data type in which the family keeps a tensor.
+pub(crate) fn dtype(name: &str) -> Dtype {
     if name.ends_with(".A_log") || name.ends_with(".linear_attn.norm.weight") {
         Dtype::F32
     } else {
@@ -63,7 +64,8 @@ fn dtype(name: &str) -> Dtype {
     }
 }
 
-fn encode(name: &str, shape: &[usize], values: &[f32]) -> Tensor<'static> {
+/// A tensor in that data type.
+pub(crate) fn encode(name: &str, shape: &[usize], values: &[f32]) -> Tensor<'static> {
     let dtype = dtype(name);
     let bytes: Vec<u8> = match dtype {
         Dtype::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
