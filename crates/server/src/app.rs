@@ -1,10 +1,11 @@
 //! What is served, and how.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aurore_chat::Chat;
-use aurore_engine::Scheduler;
+use aurore_engine::{LoadedAdapter, Scheduler};
 use aurore_policy::Rules;
 
 use crate::Keys;
@@ -44,6 +45,17 @@ pub struct Options {
     pub responses: Option<Responses>,
     /// Where pictures that requests name by address are fetched from; nothing is fetched if `None`.
     pub pictures: Option<PictureHosts>,
+    /// Adapters over the model: each is a model of its own to clients.
+    pub adapters: Vec<NamedAdapter>,
+}
+
+/// An adapter and what clients call the model with it.
+#[derive(Debug, Clone)]
+pub struct NamedAdapter {
+    /// What clients call it.
+    pub name: String,
+    /// Loaded for the network that is served.
+    pub adapter: Arc<LoadedAdapter>,
 }
 
 impl Default for Options {
@@ -63,6 +75,7 @@ impl Default for Options {
             pulse: Duration::from_secs(10),
             responses: None,
             pictures: None,
+            adapters: Vec::new(),
         }
     }
 }
@@ -73,8 +86,12 @@ pub struct Served {
     pub(crate) app: App,
 }
 
-/// What every handler is given.
-pub(crate) type App = Arc<Parts>;
+/// What every handler is given: the parts, and the adapter that a request has chosen by its name.
+#[derive(Clone)]
+pub(crate) struct App {
+    parts: Arc<Parts>,
+    chosen: Option<NamedAdapter>,
+}
 
 /// The parts of [`Served`].
 pub(crate) struct Parts {
@@ -108,7 +125,11 @@ impl Served {
             fetcher,
             rules: Arc::new(Rules::builtin()),
         };
-        Self { app: Arc::new(parts) }
+        let app = App {
+            parts: Arc::new(parts),
+            chosen: None,
+        };
+        Self { app }
     }
 
     /// A path below the server's address that lets one browser see the page, once.
@@ -121,29 +142,58 @@ impl Served {
 }
 
 impl Parts {
-    /// All names of the model, its own first.
+    /// All names of the model, its own first, then those of its adapters.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let aliases = self.options.aliases.iter();
+        let adapters = self.options.adapters.iter().map(|adapter| &adapter.name);
         std::iter::once(&self.options.name)
             .chain(aliases)
+            .chain(adapters)
             .map(String::as_str)
     }
+}
 
+impl App {
+    /// The same for a request that names a model, or none.
+    ///
     /// # Errors
-    /// When a request names a model that is not served.
-    pub(crate) fn check_model(&self, name: Option<&str>) -> Result<(), Problem> {
-        match name {
-            Some(name) if !self.names().any(|known| known == name) => {
-                let names: Vec<&str> = self.names().collect();
-                let message = format!("there is no model {name:?} here, but: {}", names.join(", "));
-                let problem = Problem {
-                    param: Some("model".to_owned()),
-                    ..Problem::new(Kind::NotFound, message)
-                };
-                Err(problem.coded("model_not_found"))
-            }
-            _ => Ok(()),
+    /// When it names one that is not served.
+    pub(crate) fn of_model(&self, name: Option<&str>) -> Result<Self, Problem> {
+        let Some(name) = name else { return Ok(self.clone()) };
+        if !self.names().any(|known| known == name) {
+            let names: Vec<&str> = self.names().collect();
+            let message = format!("there is no model {name:?} here, but: {}", names.join(", "));
+            let problem = Problem {
+                param: Some("model".to_owned()),
+                ..Problem::new(Kind::NotFound, message)
+            };
+            return Err(problem.coded("model_not_found"));
         }
+        let mut adapters = self.options.adapters.iter();
+        Ok(Self {
+            parts: Arc::clone(&self.parts),
+            chosen: adapters.find(|adapter| adapter.name == name).cloned(),
+        })
+    }
+
+    /// What answers.
+    pub(crate) fn name(&self) -> &str {
+        self.chosen
+            .as_ref()
+            .map_or(self.options.name.as_str(), |chosen| &chosen.name)
+    }
+
+    /// What prompts are read with beside the model's weights.
+    pub(crate) fn adapter(&self) -> Option<Arc<LoadedAdapter>> {
+        self.chosen.as_ref().map(|chosen| Arc::clone(&chosen.adapter))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
 

@@ -107,7 +107,10 @@ impl Ask {
     /// The conversation as tokens. Takes a while where there are pictures: not for a thread that others wait for.
     pub(crate) fn prompt(&self, served: &App) -> Result<Prompt, Problem> {
         if let Some(ids) = &self.plain {
-            return Ok(Prompt::text(ids.clone()));
+            return Ok(Prompt {
+                adapter: served.adapter(),
+                ..Prompt::text(ids.clone())
+            });
         }
         let options = PromptOptions {
             thinking: self.thinking,
@@ -120,9 +123,13 @@ impl Ask {
                 "there is no message: send at least one",
             ));
         }
-        Ok(served
+        let prompt = served
             .chat
-            .prompt(&arranged(&self.messages), &self.tools, &options)?)
+            .prompt(&arranged(&self.messages), &self.tools, &options)?;
+        Ok(Prompt {
+            adapter: served.adapter(),
+            ..prompt
+        })
     }
 
     /// Tokens of the prompt of a request that could be answered.

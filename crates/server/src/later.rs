@@ -63,6 +63,7 @@ impl Later {
             ..PromptOptions::default()
         };
         let mut prompt = self.app.chat.prompt(&messages, &self.ask.tools, &options)?;
+        prompt.adapter = self.app.adapter();
         let Some([.., end, _]) = prompt.marks.get(..) else {
             return Ok(None);
         };

@@ -36,7 +36,7 @@ mod tokens;
 mod watch;
 mod work;
 
-pub use app::{Options, Served};
+pub use app::{NamedAdapter, Options, Served};
 pub use fetch::{BadHost, PictureHosts};
 pub use keys::{KeyRecord, KeyStore, KeyStoreError, Keys, NewKey, Scope, UnknownScope};
 pub use listen::Server;

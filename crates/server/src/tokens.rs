@@ -57,7 +57,7 @@ pub(crate) async fn detokenize(State(served): State<App>, request: Request) -> R
 
 async fn cut(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Tokenize = fetch::read(request, served).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let spellings = request.return_token_strs.unwrap_or(false);
     let owned = served.clone();
     let ids = work::apart(move || ids(&owned, request)).await?;
@@ -108,7 +108,7 @@ fn ids(served: &App, request: Tokenize) -> Result<Vec<u32>, Problem> {
 
 async fn spell(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Detokenize = read_json(request, &served.options).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let vocabulary = served.chat.vocabulary();
     if let Some(place) = request
         .tokens

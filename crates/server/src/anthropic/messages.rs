@@ -29,14 +29,14 @@ pub(crate) async fn count_tokens(State(served): State<App>, request: Request) ->
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Create = fetch::read(request, served).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let is_stream = request.stream.unwrap_or(false);
     let owned = served.clone();
     let screen = convert::screen(&request)?;
     let readings = work::apart(move || convert::ask(request)?.begin(&owned, 1)).await?;
     let prompt = readings.first().map_or(0, crate::reading::Reading::prompt_tokens);
     let mut answers = Answers::new(readings);
-    let model = served.options.name.clone();
+    let model = served.name().to_owned();
     if is_stream {
         return Ok(stream(
             answers,
@@ -53,7 +53,7 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
 
 async fn count(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Create = fetch::read(request, served).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let owned = served.clone();
     let tokens = work::apart(move || convert::ask(request)?.count(&owned)).await?;
     Ok(json_response(&json!({"input_tokens": tokens})))

@@ -22,7 +22,7 @@ pub(crate) async fn chat(State(served): State<App>, request: Request) -> Respons
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Chat = fetch::read(request, served).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let count = convert::count(request.n)?;
     let is_stream = request.stream.unwrap_or(false);
     let include_usage = StreamOptions::wants_usage(request.stream_options.as_ref());
@@ -36,7 +36,7 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let head = Head {
         id: ids::fresh("chatcmpl-"),
         created: now(),
-        model: served.options.name.clone(),
+        model: served.name().to_owned(),
     };
     if is_stream {
         let encoder = Chunks::new(head, count, include_usage, has_logprobs);

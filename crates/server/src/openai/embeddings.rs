@@ -65,7 +65,7 @@ pub(crate) async fn embeddings(State(served): State<App>, request: Request) -> R
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Embeddings = read_json(request, &served.options).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     let numbers = served.scheduler.engine().model().config().text.hidden_size;
     let dimensions = request.dimensions.unwrap_or(numbers);
     if dimensions == 0 || dimensions > numbers {
@@ -103,7 +103,7 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     Ok(json_response(&json!({
         "object": "list",
         "data": data.collect::<Vec<Value>>(),
-        "model": served.options.name,
+        "model": served.name(),
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     })))
 }
@@ -112,9 +112,13 @@ fn begin(served: &App, ids: Vec<u32>, pooling: Pooling) -> Result<UnboundedRecei
     let (sender, events) = mpsc::unbounded_channel();
     let tokens = ids.len();
     let listener = Box::new(Sender(sender));
+    let prompt = Prompt {
+        adapter: served.adapter(),
+        ..Prompt::text(ids)
+    };
     let begun = served
         .scheduler
-        .pool_to(Prompt::text(ids), pooling, Priority::Normal, listener);
+        .pool_to(prompt, pooling, Priority::Normal, listener);
     begun.map_err(|error| Problem::from(error).renamed("messages", "input"))?;
     caller::meter().spend(tokens);
     Ok(events)

@@ -8,13 +8,18 @@ use crate::app::App;
 use crate::dialect::{Dialect, json_response};
 
 fn model(served: &App, name: &str) -> Value {
-    json!({
+    let mut model = json!({
         "id": name,
         "object": "model",
         "created": served.since,
         "owned_by": "local",
         "max_model_len": served.scheduler.engine().context(),
-    })
+    });
+    if served.options.adapters.iter().any(|adapter| adapter.name == name) {
+        // What it is an adapter over.
+        model["parent"] = served.options.name.as_str().into();
+    }
+    model
 }
 
 pub(crate) async fn list(State(served): State<App>) -> Response {
@@ -23,8 +28,8 @@ pub(crate) async fn list(State(served): State<App>) -> Response {
 }
 
 pub(crate) async fn one(State(served): State<App>, Path(name): Path<String>) -> Response {
-    match served.check_model(Some(&name)) {
-        Ok(()) => json_response(&model(&served, &name)),
+    match served.of_model(Some(&name)) {
+        Ok(_) => json_response(&model(&served, &name)),
         Err(problem) => Dialect::OpenAi.refuse(&problem),
     }
 }

@@ -32,7 +32,7 @@ async fn answer(app: &App, request: Request) -> Result<Response, Problem> {
     let body: Value = fetch::read(request, app).await?;
     let input = items::named(&body["input"]);
     let request: Create = typed(body)?;
-    app.check_model(request.model.as_deref())?;
+    let app = &app.of_model(request.model.as_deref())?;
     let is_stream = request.stream.unwrap_or(false);
     let is_background = request.background.unwrap_or(false);
     let is_kept = request.store.unwrap_or(true);
@@ -121,7 +121,7 @@ fn begin(app: &App, mut request: Create) -> Result<Begun, Problem> {
         screen,
         frame: crate::screen::frame(screen.declared, &ask.messages),
         safety,
-        model: app.options.name.clone(),
+        model: app.name().to_owned(),
         rules: app.rules.clone(),
     });
     Ok((ask.begin(app, 1)?, desk))
@@ -163,7 +163,7 @@ fn skeleton(app: &App, request: &Create) -> Value {
         "incomplete_details": null,
         "instructions": request.instructions,
         "max_output_tokens": request.max_output_tokens,
-        "model": app.options.name,
+        "model": app.name(),
         "output": [],
         "parallel_tool_calls": request.parallel_tool_calls.unwrap_or(true),
         "previous_response_id": request.previous_response_id,

@@ -1,7 +1,5 @@
 //! A response as an object that grows, is kept, and is told of in events.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::output::Output;
@@ -40,7 +38,7 @@ pub(super) struct Keep {
 impl Growing {
     pub(super) fn new(app: &App, object: Value, keep: Option<Keep>) -> Self {
         Self {
-            app: Arc::clone(app),
+            app: app.clone(),
             object,
             keep,
             output: Output::default(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use aurore_chat::Chat;
 use aurore_checkpoint::Checkpoint;
-use aurore_engine::{Engine, Limits, Scheduler};
+use aurore_engine::{Engine, Limits, LoadedAdapter, Scheduler};
 use aurore_model::{LoadOptions, Model};
 use aurore_server::{Options, Served, Server};
 use serde_json::Value;
@@ -24,6 +24,13 @@ static NANO: LazyLock<(Arc<Chat>, Engine)> = LazyLock::new(|| {
 /// Nano's conversation.
 pub(crate) fn nano() -> &'static Chat {
     &NANO.0
+}
+
+/// An adapter of random numbers over nano.
+pub(crate) fn adapter(seed: u64) -> Arc<LoadedAdapter> {
+    let model = NANO.1.model();
+    let adapter = aurore_checkpoint::Adapter::random(model.config(), 4, seed);
+    Arc::new(model.load_adapter(&adapter).unwrap())
 }
 
 /// The ids that end nano's answers.

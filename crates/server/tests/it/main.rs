@@ -11,6 +11,7 @@
     reason = "tests write values where they need them"
 )]
 
+mod adapters;
 mod anthropic;
 mod client;
 mod clients;

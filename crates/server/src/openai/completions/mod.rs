@@ -33,7 +33,7 @@ pub(crate) async fn completions(State(served): State<App>, request: Request) -> 
 
 async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let request: Completions = read_json(request, &served.options).await?;
-    served.check_model(request.model.as_deref())?;
+    let served = &served.of_model(request.model.as_deref())?;
     check(&request)?;
     let each = convert::count(request.n)?;
     let count = each * request.prompt.len();
@@ -59,7 +59,7 @@ async fn answer(served: &App, request: Request) -> Result<Response, Problem> {
     let head = Head {
         id: ids::fresh("cmpl-"),
         created: now(),
-        model: served.options.name.clone(),
+        model: served.name().to_owned(),
     };
     if is_stream {
         let encoder = Chunks::new(head, count, each, include_usage, has_logprobs);
