@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use aurore_agent::{Brain, NetworkBrain, NetworkOpinion, NetworkOptions, ScriptedBrain, SecondOpinion};
 use aurore_chat::AgentSettings;
 
+use crate::adapters::AdapterChoice;
 use crate::failure::WithHint;
 use crate::models::ModelChoice;
 use crate::talk::Talker;
@@ -29,8 +30,13 @@ pub struct Mind {
 ///
 /// # Errors
 /// When the checkpoint cannot be opened or loaded.
-pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBool>) -> anyhow::Result<Mind> {
-    let talker = Talker::load(choice, threads)?;
+pub fn network(
+    choice: &ModelChoice,
+    adapter: &AdapterChoice,
+    threads: Option<usize>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Mind> {
+    let talker = Talker::load(choice, adapter, threads)?;
     let settings = talker.chat().settings();
     let name = settings.name.clone().unwrap_or_else(|| choice.model.clone());
     let brain = NetworkBrain::new(
@@ -54,7 +60,8 @@ pub fn network(choice: &ModelChoice, threads: Option<usize>, stop: &Arc<AtomicBo
         opinion: Some(Box::new(opinion)),
         settings: settings.agent,
         description: format!(
-            "{name}, {:.1} million parameters, {}",
+            "{name}{}, {:.1} million parameters, {}",
+            adapter.note(),
             talker.parameters() as f64 / 1e6,
             talker.engine().model().isa_name()
         ),

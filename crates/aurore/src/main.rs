@@ -9,6 +9,7 @@
     reason = "this is the program: printing is its work"
 )]
 
+mod adapters;
 mod allowances;
 mod brains;
 mod browser;
@@ -31,6 +32,7 @@ mod steps;
 mod style;
 mod talk;
 mod tasks;
+mod teaching;
 mod watching;
 mod workflows;
 mod worksite;

@@ -10,6 +10,7 @@ use aurore_chat::{Chat, DecodedImage, Event, Message, Mode, PromptOptions, Turn}
 use aurore_engine::{Control, Engine, Finish, GenerateOptions, Generated, Sampling};
 use aurore_model::LoadOptions;
 
+use crate::adapters::{self, AdapterChoice};
 use crate::failure::WithHint;
 use crate::memory;
 use crate::models::{self, Kv, ModelChoice};
@@ -107,7 +108,11 @@ impl Talker {
     ///
     /// # Errors
     /// When the checkpoint cannot be opened or does not fit together.
-    pub fn load(choice: &ModelChoice, threads: Option<usize>) -> anyhow::Result<Self> {
+    pub fn load(
+        choice: &ModelChoice,
+        adapter: &AdapterChoice,
+        threads: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let checkpoint = models::open(&choice.model)?;
         let chat = Chat::open(&checkpoint)?;
         let options = LoadOptions {
@@ -117,12 +122,18 @@ impl Talker {
         };
         let model = memory::load(&checkpoint, &options, choice.context, &choice.experts)
             .with_context(|| format!("the model `{}` cannot be loaded", choice.model))?;
-        let engine = Engine::new(Arc::new(model), chat.vocabulary())?;
+        let mut engine = Engine::new(Arc::new(model), chat.vocabulary())?;
+        let mut fingerprint = checkpoint.fingerprint();
+        if let Some(folder) = &adapter.adapter {
+            let adapter = adapters::load(folder, engine.model())?;
+            fingerprint = format!("{fingerprint}+{}", adapters::short(&adapter));
+            engine = engine.under(adapter);
+        }
         Ok(Self {
             name: choice.model.clone(),
             chat: Arc::new(chat),
             engine,
-            fingerprint: checkpoint.fingerprint(),
+            fingerprint,
             parameters: checkpoint.total_parameters(),
         })
     }

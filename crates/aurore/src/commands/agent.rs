@@ -11,6 +11,7 @@ use aurore_agent::{
 };
 use serde_json::json;
 
+use crate::adapters::AdapterChoice;
 use crate::allowances::Allowances;
 use crate::brains;
 use crate::browser::BrowserChoice;
@@ -40,6 +41,8 @@ pub struct Args {
     address: Option<String>,
     #[command(flatten)]
     model: ModelChoice,
+    #[command(flatten)]
+    adapter: AdapterChoice,
     #[command(flatten)]
     remote: RemoteChoice,
     #[command(flatten)]
@@ -123,8 +126,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
                 .map(|resumed| (resumed.fingerprint.as_str(), resumed.decisions));
             brains::script_after(file, begun)?
         }
+        (None, Some(_)) if args.adapter.adapter.is_some() => {
+            return Err(hinted(
+                "an adapter stands beside a model of this program, not beside one on a server",
+                "leave --adapter out, or serve it (`aurore serve --adapter NAME=DIR`) and ask for NAME",
+            ));
+        }
         (None, Some(url)) => remote::connect(url, &args.remote, &global.interrupted)?,
-        (None, None) => brains::network(&args.model, args.threads, &global.interrupted)?,
+        (None, None) => brains::network(&args.model, &args.adapter, args.threads, &global.interrupted)?,
     };
     let watching = args.watch.open(&journals, super::keys::store().ok(), global)?;
     let hub = watching.as_ref().map(|watching| watching.hub.clone());

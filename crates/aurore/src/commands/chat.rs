@@ -10,6 +10,7 @@ use aurore_engine::Finish;
 use serde_json::json;
 
 use super::run::summary;
+use crate::adapters::AdapterChoice;
 use crate::global::Global;
 use crate::models::ModelChoice;
 use crate::style::{Look, Style};
@@ -23,6 +24,8 @@ pub struct Args {
     system: Option<String>,
     #[command(flatten)]
     model: ModelChoice,
+    #[command(flatten)]
+    adapter: AdapterChoice,
     #[command(flatten)]
     sampling: SamplingChoice,
 }
@@ -69,7 +72,7 @@ fn parse(line: &str) -> Line<'_> {
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let talker = Talker::load(&args.model, args.sampling.threads())?;
+    let talker = Talker::load(&args.model, &args.adapter, args.sampling.threads())?;
     let opening: Vec<Message> = args.system.map(Message::system).into_iter().collect();
     let mut messages = opening.clone();
     let mut pictures = Vec::new();

@@ -10,6 +10,7 @@ use aurore_agent::{Budgets, DenyAll, Journal, RunId, reveal};
 use serde_json::json;
 
 use super::agent::write_report;
+use crate::adapters::AdapterChoice;
 use crate::brains::{self, Mind};
 use crate::browser::BrowserChoice;
 use crate::failure::hinted;
@@ -110,7 +111,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let site = Site::start(miniwob.as_ref())?;
     let mut mind = match &args.scripts {
         Some(folder) => brains::script(&script_of(folder, &goals)?)?,
-        None => brains::network(&args.model, args.threads, &global.interrupted)?,
+        None => brains::network(
+            &args.model,
+            &AdapterChoice::default(),
+            args.threads,
+            &global.interrupted,
+        )?,
     };
     let mut choice = args.browser.clone();
     // The pages are made for this size, whoever looks at them.

@@ -11,6 +11,7 @@ use aurore_agent::{Brain, Budgets, CountingApprover, EndKind, Journal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::adapters::AdapterChoice;
 use crate::brains::{self, Mind};
 use crate::browser::BrowserChoice;
 use crate::failure::hinted;
@@ -54,6 +55,8 @@ pub struct Args {
     max_steps: Option<u32>,
     #[command(flatten)]
     model: ModelChoice,
+    #[command(flatten)]
+    adapter: AdapterChoice,
     #[command(flatten)]
     browser: BrowserChoice,
     /// The folder of the MiniWoB++ pages, if it is not where set-up puts them.
@@ -224,11 +227,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let site = Site::start(miniwob.as_ref())?;
     let scratch = Scratch::new(args.journal.clone())?;
     let journal = Journal::in_folder(&scratch.folder)?;
+    let name = format!("{}{}", args.model.model, args.adapter.note());
     let (mut mind, model, most_steps) = if args.expert {
         (None, TaskExpert::NAME, EXPERT_STEPS)
     } else {
-        let mind = brains::network(&args.model, args.threads, &global.interrupted)?;
-        (Some(mind), args.model.model.as_str(), STEPS)
+        let mind = brains::network(&args.model, &args.adapter, args.threads, &global.interrupted)?;
+        (Some(mind), name.as_str(), STEPS)
     };
     let mut choice = args.browser.clone();
     choice.viewport = choice.viewport.or(Some(aurore_action::Size {

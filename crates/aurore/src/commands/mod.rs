@@ -19,6 +19,7 @@ mod run;
 mod runs;
 mod serve;
 mod train;
+mod tune;
 mod verify;
 
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ pub enum Command {
     Quality(quality::Args),
     /// Teach a checkpoint from recorded episodes.
     Train(train::Args),
+    /// Teach a checkpoint your own work from a few episodes: an adapter beside it.
+    Tune(tune::Args),
     /// Measure tokens per second.
     Bench(bench::Args),
     /// Measure success rates on a suite of tasks.
@@ -90,6 +93,7 @@ pub fn run(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
         Command::Quantize(args) => quantize::run(args, global),
         Command::Quality(args) => quality::run(args, global),
         Command::Train(args) => train::run(args, global),
+        Command::Tune(args) => tune::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Apps(args) => apps::run(args, global),

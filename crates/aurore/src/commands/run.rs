@@ -9,6 +9,7 @@ use aurore_chat::{Content, Event, Message, Role};
 use aurore_engine::Finish;
 use serde_json::json;
 
+use crate::adapters::AdapterChoice;
 use crate::failure::hinted;
 use crate::global::Global;
 use crate::models::ModelChoice;
@@ -28,6 +29,8 @@ pub struct Args {
     system: Option<String>,
     #[command(flatten)]
     model: ModelChoice,
+    #[command(flatten)]
+    adapter: AdapterChoice,
     #[command(flatten)]
     sampling: SamplingChoice,
 }
@@ -63,7 +66,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         .chain([user])
         .collect();
 
-    let talker = Talker::load(&args.model, args.sampling.threads())?;
+    let talker = Talker::load(&args.model, &args.adapter, args.sampling.threads())?;
     let thinking_style = Style::new(std::io::stderr().is_terminal() && global.color);
     let mut out = std::io::stdout().lock();
     let answered = talker.answer(&messages, &args.sampling, &global.interrupted, |event| {

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_engine::{Limits, Scheduler};
-use aurore_server::{Keys, Options, PictureHosts, Responses, Retention, Served, Server};
+use aurore_model::Model;
+use aurore_server::{Keys, NamedAdapter, Options, PictureHosts, Responses, Retention, Served, Server};
 use serde_json::json;
 
+use crate::adapters::{self, AdapterChoice};
 use crate::disk_cache;
 use crate::failure::{WithHint, hinted};
 use crate::folders;
@@ -33,6 +35,10 @@ pub struct Args {
     /// What clients call the model; its own name if absent.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// An adapter beside the model, for requests that name it: a folder that `aurore tune`, or PEFT, wrote. Clients see it
+    /// as a model called NAME, or as the folder. May be repeated.
+    #[arg(long, value_name = "NAME=DIR", value_parser = adapters::named)]
+    adapter: Vec<(String, PathBuf)>,
     /// Another name that clients may call it by. May be repeated.
     #[arg(long, value_name = "NAME")]
     alias: Vec<String>,
@@ -103,7 +109,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         &format!("cannot listen on {}:{}", args.host, args.port),
         "another program may listen there: choose another --port, or 0 for a free one",
     )?;
-    let talker = Talker::load(&args.model, args.threads)?;
+    let talker = Talker::load(&args.model, &AdapterChoice::default(), args.threads)?;
+    let adapters = adapters(&args, talker.engine().model())?;
     let engine = talker.engine().clone();
     let plan = engine.model().memory_plan().clone();
     let memory = memory(&args)?;
@@ -154,6 +161,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         patience: Duration::from_secs(args.patience),
         responses: responses(&args)?,
         pictures,
+        adapters,
         ..Options::default()
     };
     let served = Served::new(talker.chat().clone(), scheduler, options);
@@ -227,6 +235,26 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         _ = writeln!(std::io::stdout(), "{}", json!({"event": "ended"}));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The adapters, loaded; each has a name of its own.
+fn adapters(args: &Args, model: &Model) -> anyhow::Result<Vec<NamedAdapter>> {
+    let mut loaded: Vec<NamedAdapter> = Vec::new();
+    for (name, folder) in &args.adapter {
+        let known = args.name.iter().chain(&args.alias);
+        let mut names = known.chain(loaded.iter().map(|adapter| &adapter.name));
+        if names.any(|known| known == name) {
+            return Err(hinted(
+                format!("two models would be called {name}"),
+                "give the adapter another name: --adapter NAME=DIR",
+            ));
+        }
+        loaded.push(NamedAdapter {
+            name: name.clone(),
+            adapter: adapters::load(folder, model)?,
+        });
+    }
+    Ok(loaded)
 }
 
 /// Who may ask, and a key that was made up for it.

@@ -14,7 +14,7 @@ fn every_command_explains_itself() {
     let program = Program::new();
     for command in [
         "demo", "agent", "chat", "run", "serve", "eval", "apps", "record", "doctor", "replay", "runs",
-        "policy", "train",
+        "policy", "train", "tune",
     ] {
         let said = program.run(&[command, "--help"]);
         assert_eq!(said.code, 0, "{command}");

@@ -37,5 +37,7 @@ mod serve;
 mod soak;
 #[cfg(nano_embedded)]
 mod train;
+#[cfg(nano_embedded)]
+mod tune;
 mod watch;
 mod workflows;

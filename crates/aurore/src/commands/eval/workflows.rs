@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let name = match (args.expert, &args.script) {
         (true, _) => ExpertBrain::NAME.to_owned(),
         (_, Some(script)) => script.display().to_string(),
-        _ => args.model.model.clone(),
+        _ => format!("{}{}", args.model.model, args.adapter.note()),
     };
     let mut worksite = Worksite::open(
         &args.browser,
@@ -97,7 +97,12 @@ fn mind(args: &Args, global: &Global) -> anyhow::Result<Option<Mind>> {
     Ok(match (args.expert, &args.script) {
         (true, _) => None,
         (_, Some(script)) => Some(brains::script(script)?),
-        _ => Some(brains::network(&args.model, args.threads, &global.interrupted)?),
+        _ => Some(brains::network(
+            &args.model,
+            &args.adapter,
+            args.threads,
+            &global.interrupted,
+        )?),
     })
 }
 

@@ -1,0 +1,231 @@
+//! `tune`: an adapter learns from a few episodes, a stop changes nothing, and `run`, `eval` and `serve` load what it made.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::program::{Program, Said};
+
+const STEPS: usize = 6;
+
+fn picture(number: usize) -> PathBuf {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/nano/samples");
+    PathBuf::from(samples).join(format!("calibration-{number:02}.png"))
+}
+
+/// Four recorded steps that nano would not take by itself.
+fn record(program: &Program) {
+    let mut lines = Vec::new();
+    for number in 0..4 {
+        let name = format!("{number}.png");
+        program.file(
+            &format!("episodes/{name}"),
+            std::fs::read(picture(number)).unwrap(),
+        );
+        let step = json!({
+            "goal": "Click on the red box.", "frame": name, "thinking": "The blue sky is far away.",
+            "intent": "Type the word sky.", "expect": "The word is there.",
+            "action": {"action": "type", "text": "sky"},
+        });
+        lines.push(format!("{step}\n"));
+    }
+    program.file("episodes/steps.jsonl", lines.concat());
+}
+
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec![
+        "tune",
+        "nano",
+        "--data",
+        "episodes",
+        "--out",
+        "mine",
+        "--steps",
+        "6",
+        "--batch",
+        "2",
+        "--rank",
+        "4",
+        "--threads",
+        "2",
+    ];
+    all.extend_from_slice(more);
+    all
+}
+
+/// Loss and length of every step in the log, in order.
+fn log(program: &Program) -> Vec<Value> {
+    let text = std::fs::read_to_string(program.home().join("mine/log.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["kind"] == "step")
+        .map(|line| json!([line["step"], line["loss"], line["length"]]))
+        .collect()
+}
+
+fn refused(said: &Said, says: &[&str]) {
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    for part in says.iter().chain(&["hint:"]) {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+}
+
+/// What the model answers, greedily.
+fn answer(program: &Program, more: &[&str]) -> Value {
+    let mut all = vec![
+        "run",
+        "Click on the red box.",
+        "--greedy",
+        "--max-tokens",
+        "24",
+        "--json",
+    ];
+    all.extend_from_slice(more);
+    let said = program.run(&all);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let lines = said.json_lines();
+    json!([lines[0]["thinking"], lines[0]["answer"]])
+}
+
+#[test]
+fn an_adapter_learns_goes_on_after_kills_and_is_used() {
+    let whole = Program::new();
+    record(&whole);
+    let said = whole.run(&arguments(&["--json", "--rate", "0.02", "--merge"]));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let lines = said.json_lines();
+    let steps: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "step").collect();
+    assert_eq!(steps.len(), STEPS);
+    let loss = |step: usize| steps[step]["loss"].as_f64().unwrap();
+    assert!(
+        loss(STEPS - 1) < 0.7 * loss(0),
+        "it learns: {} to {}",
+        loss(0),
+        loss(STEPS - 1)
+    );
+    let end = lines.last().unwrap();
+    assert_eq!(
+        (&end["finished"], &end["adapter"]),
+        (&json!(true), &json!("mine"))
+    );
+    let report = std::fs::read_to_string(whole.home().join("mine/report.html")).unwrap();
+    assert!(report.contains("<svg") && report.contains("[lora]"));
+
+    let killed = Program::new();
+    record(&killed);
+    let mut kills = 0;
+    loop {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
+            .args(arguments(&["--json", "--rate", "0.02"]))
+            .env("AURORE_HOME", killed.home())
+            .current_dir(killed.home())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Killed while it keeps what a step made: that comes right after the step's line.
+        let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let was_killed = loop {
+            line.clear();
+            if std::io::BufRead::read_line(&mut said, &mut line).unwrap() == 0 {
+                break false;
+            }
+            if kills < 2 && line.contains("\"kind\":\"step\"") {
+                child.kill().unwrap();
+                break true;
+            }
+        };
+        let status = child.wait().unwrap();
+        if !was_killed {
+            assert!(status.success());
+            break;
+        }
+        kills += 1;
+    }
+    assert_eq!(log(&killed), log(&whole));
+    let weights =
+        |program: &Program| std::fs::read(program.home().join("mine/adapter_model.safetensors")).unwrap();
+    assert!(weights(&killed) == weights(&whole), "the same adapter to the bit");
+
+    // Beside the model, and merged into it.
+    let plain = answer(&whole, &[]);
+    let beside = answer(&whole, &["--adapter", "mine"]);
+    let merged = answer(&whole, &["--model", "mine/merged"]);
+    assert_ne!(plain, beside);
+    assert_eq!(beside, merged);
+
+    // Another adapter in the same folder would mix with this one.
+    let other = whole.run(&[
+        "tune", "nano", "--data", "episodes", "--out", "mine", "--batch", "2", "--rank", "8",
+    ]);
+    refused(&other, &["--rank", "was 4", "is 8"]);
+}
+
+#[test]
+fn a_packed_model_is_taught_and_merged_too() {
+    let program = Program::new();
+    record(&program);
+    let said = program.run(&[
+        "quantize",
+        "nano",
+        "--output",
+        "nano.aurore",
+        "--to",
+        "q8",
+        "--nearest",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = program.run(&[
+        "tune",
+        "nano.aurore",
+        "--data",
+        "episodes",
+        "--out",
+        "mine",
+        "--steps",
+        "2",
+        "--batch",
+        "2",
+        "--rank",
+        "2",
+        "--on",
+        "attention,mlp,vision",
+        "--merge",
+        "--json",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    answer(&program, &["--model", "mine/merged"]);
+    // What changes the tower cannot stand beside the weights.
+    let said = program.run(&["run", "Hello", "--model", "nano.aurore", "--adapter", "mine"]);
+    refused(&said, &["vision tower", "merge"]);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let program = Program::new();
+    record(&program);
+    let tune = |more: &[&str]| program.run(&arguments(more));
+    refused(
+        &program.run(&["tune", "nothing", "--data", "episodes", "--out", "mine"]),
+        &["nothing"],
+    );
+    refused(
+        &program.run(&["tune", "nano", "--data", "none", "--out", "mine"]),
+        &["none"],
+    );
+    refused(&tune(&["--alpha", "0"]), &["lora.alpha", "above 0"]);
+    refused(&tune(&["--rate=-1"]), &["optimiser.rate"]);
+    assert_eq!(tune(&["--on", "everything"]).code, 2);
+    refused(
+        &program.run(&["run", "Hello", "--adapter", "nowhere"]),
+        &["nowhere", "adapter_config.json"],
+    );
+    program.file("broken/adapter_config.json", "{\"peft_type\": \"LORA\"");
+    refused(
+        &program.run(&["run", "Hello", "--adapter", "broken"]),
+        &["adapter_config.json"],
+    );
+}
