@@ -44,6 +44,7 @@ pub struct RemoteChoice {
 pub enum MemoryForm {
     Conversation,
     Frame,
+    Intents,
 }
 
 /// Finds the model on its server.
@@ -95,6 +96,7 @@ pub fn connect(url: &str, choice: &RemoteChoice, stop: &Arc<AtomicBool>) -> anyh
         memory: match choice.model_memory {
             MemoryForm::Conversation => Memory::Conversation,
             MemoryForm::Frame => Memory::Frame,
+            MemoryForm::Intents => Memory::Intents,
         },
         max_new_tokens: None,
     };

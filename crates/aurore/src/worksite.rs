@@ -8,12 +8,13 @@ use aurore_agent::{
     RunOptions, SecondOpinion, StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
+use aurore_drawn::Widget;
 use aurore_policy::{Decision, Rules};
 use aurore_screen::browser::Browser;
 use serde::Serialize;
 
 use crate::browser::BrowserChoice;
-use crate::tasks::{Site, Task};
+use crate::tasks::{Looks, Site, Task};
 
 /// A browser and what stands around it. Used for many goals, one after the other.
 pub struct Worksite {
@@ -27,6 +28,7 @@ pub struct Worksite {
     controls: Vec<String>,
     stop: Arc<AtomicBool>,
     beside: Beside,
+    looks: Option<Looks>,
 }
 
 /// What stands beside the rules.
@@ -129,7 +131,25 @@ impl Worksite {
             controls: Vec::new(),
             stop: Arc::clone(stop),
             beside: Beside::default(),
+            looks: None,
         })
+    }
+
+    /// From now on experts keep what stood on the page at each of their decisions.
+    pub fn keep_looks(&mut self) {
+        self.looks = Some(Looks::default());
+    }
+
+    /// Where they keep it, emptied for a new run; `None` if nobody wants it.
+    pub fn looks(&self) -> Option<Looks> {
+        let looks = self.looks.clone()?;
+        looks.take();
+        Some(looks)
+    }
+
+    /// What stood on the page at each decision of the last run's expert.
+    pub fn take_looks(&self) -> Vec<Vec<Widget>> {
+        self.looks.as_ref().map_or_else(Vec::new, Looks::take)
     }
 
     /// What stands beside the rules from now on.

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub enum Memory {
     /// One user turn per step: the frame, the goal, the names of the deeds so far.
     Frame,
+    /// The same, with what was meant by the last deeds instead of their names.
+    Intents,
     /// The whole conversation, older screenshots folded.
     #[default]
     Conversation,

@@ -85,11 +85,24 @@ pub fn answer(plan: Option<&[Item]>, notes: &[String], intent: &str, expect: &st
     answer
 }
 
+/// Deeds whose intents stand in a turn of [`crate::Memory::Intents`].
+const REMEMBERED: usize = 8;
+
 /// What stands beside the frame in a user turn that holds all there is to know: the goal, and the names of what was done.
 pub fn frame_text(goal: &str, done: &[&str]) -> String {
     if done.is_empty() {
         goal.to_owned()
     } else {
         format!("{goal}\nDone: {}", done.join(" "))
+    }
+}
+
+/// The same with the intents of what was done, a line each; of many, the last ones.
+pub fn intents_text(goal: &str, did: &[&str]) -> String {
+    let recent = &did[did.len().saturating_sub(REMEMBERED)..];
+    if recent.is_empty() {
+        goal.to_owned()
+    } else {
+        format!("{goal}\nDone: {}", recent.join("\n"))
     }
 }

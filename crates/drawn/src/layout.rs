@@ -20,10 +20,27 @@ pub(crate) fn compose(dice: &mut Dice, theme: &Theme, words: &Words, size: Size)
         y: margin,
         widgets: Vec::new(),
     };
-    if dice.one_in(2) {
+    // Some screens are nearly empty: what is on them can be learnt before many things have to be told apart.
+    let rows = match dice.between(0, 9) {
+        0..=2 => 1,
+        3..=4 => 2,
+        _ => usize::MAX,
+    };
+    let end = size.height as f32 - margin;
+    if rows < 3 {
+        page.y += dice.between(0, (end * 0.7) as i32) as f32;
+    } else if dice.one_in(2) {
         page.heading(dice);
     }
-    while page.row(dice, size.height as f32 - margin) {}
+    let mut drawn = 0;
+    while drawn < rows && page.row(dice, end) {
+        drawn += 1;
+    }
+    // The chosen row was too high for the room that is left: something always fits at the top.
+    while page.widgets.is_empty() {
+        page.y = margin;
+        page.row(dice, end);
+    }
     (page.canvas.finish(), page.widgets)
 }
 

@@ -143,7 +143,7 @@ fn state(widget: &Widget, size: Size) -> Option<Lesson> {
     })
 }
 
-fn middle(bounds: Rect) -> Point {
+pub(crate) fn middle(bounds: Rect) -> Point {
     Point::new(
         bounds.x + bounds.width as i32 / 2,
         bounds.y + bounds.height as i32 / 2,
@@ -172,7 +172,7 @@ fn ordinal(number: usize) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters
         .next()

@@ -11,6 +11,7 @@ mod fonts;
 mod layout;
 mod lessons;
 mod paint;
+mod questions;
 mod theme;
 mod widget;
 mod words;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use fonts::Fonts;
 pub use lessons::{Answer, Lesson};
+pub use questions::{Question, questions};
 pub use widget::{Role, Widget};
 pub use words::LANGUAGES;
 

@@ -83,7 +83,7 @@ fn a_question_has_one_answer() {
 #[test]
 fn every_language_is_drawn_and_sizes_are_checked() {
     let fonts = Fonts::bundled();
-    let languages: HashSet<_> = (0..90)
+    let languages: HashSet<_> = (0..200)
         .map(|seed| Drawing::new(seed, SMALL, &fonts).unwrap().language)
         .collect();
     assert_eq!(languages.len(), LANGUAGES.len());
@@ -97,4 +97,33 @@ fn every_language_is_drawn_and_sizes_are_checked() {
             .to_string()
             .contains("64 to 4096")
     );
+}
+
+#[test]
+fn questions_are_answered_by_the_screen() {
+    let mut asked = HashSet::new();
+    for seed in 0..60 {
+        let drawing = draw(seed);
+        let questions = questions(seed, &drawing.widgets, SMALL);
+        assert_eq!(questions, super::questions(seed, &drawing.widgets, SMALL));
+        for Question { ask, answer } in &questions {
+            asked.insert(ask.split(' ').next().unwrap().to_owned());
+            if let Some(names) = ask.strip_prefix("Where are ") {
+                let names: Vec<&str> = names.trim_end_matches('?').split("; ").collect();
+                assert_eq!(answer.lines().count(), names.len(), "{seed}: {ask}");
+                for (name, line) in names.iter().zip(answer.lines()) {
+                    let (text, place) = line.rsplit_once(" [").unwrap();
+                    assert_eq!(text, *name);
+                    let (x, y) = place.trim_end_matches(']').split_once(", ").unwrap();
+                    let at = aurore_action::from_grid(x.parse().unwrap(), y.parse().unwrap(), SMALL);
+                    let there = drawing.widgets.iter().any(|widget| {
+                        widget.bounds.contains(at)
+                            && (widget.label == text || widget.value.as_deref() == Some(text))
+                    });
+                    assert!(there, "{seed}: {line}");
+                }
+            }
+        }
+    }
+    assert_eq!(asked.len(), 3, "{asked:?}");
 }

@@ -27,6 +27,8 @@ pub enum Role {
     Heading,
     /// A coloured square; its label is the colour.
     Swatch,
+    /// Words that do nothing.
+    Text,
 }
 
 impl Role {
@@ -43,12 +45,13 @@ impl Role {
             Self::Cell => "cell",
             Self::Heading => "heading",
             Self::Swatch => "square",
+            Self::Text => "text",
         }
     }
 
     /// Whether one clicks it.
     pub(crate) fn is_clicked(self) -> bool {
-        !matches!(self, Self::Heading | Self::Cell)
+        !matches!(self, Self::Heading | Self::Cell | Self::Text)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::dice::Dice;
+use crate::lessons::capital;
 
 /// Labels of one language.
 #[derive(Debug, Deserialize)]
@@ -47,10 +48,14 @@ static ALL: LazyLock<Vec<Words>> = LazyLock::new(|| {
     FILES.iter().zip(LANGUAGES).map(read).collect()
 });
 
-/// English as often as all others together.
+/// English four times of five.
 pub(crate) fn choose(dice: &mut Dice) -> &'static Words {
     let all = &*ALL;
-    if dice.one_in(2) { &all[0] } else { dice.pick(all) }
+    if dice.one_in(5) {
+        dice.pick(&all[1..])
+    } else {
+        &all[0]
+    }
 }
 
 impl Words {
@@ -62,12 +67,40 @@ impl Words {
             .collect()
     }
 
-    /// A word of a list, now and then one without a meaning.
+    /// Words of syllables, as long and as mixed as those of any page: reading them takes their letters.
+    pub(crate) fn invented(dice: &mut Dice) -> String {
+        const STARTS: [&str; 24] = [
+            "b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "st",
+            "tr", "br", "pl", "ch", "",
+        ];
+        const MIDDLES: [&str; 12] = ["a", "e", "i", "o", "u", "ia", "ea", "ou", "y", "a", "e", "i"];
+        const ENDS: [&str; 14] = [
+            "", "", "", "n", "r", "s", "t", "l", "m", "x", "nd", "st", "rk", "c",
+        ];
+        let words = if dice.one_in(3) { 2 } else { 1 };
+        let word = |dice: &mut Dice| -> String {
+            (0..dice.between(1, 3))
+                .map(|_| [*dice.pick(&STARTS), *dice.pick(&MIDDLES), *dice.pick(&ENDS)].concat())
+                .collect()
+        };
+        let mut text = (0..words).map(|_| word(dice)).collect::<Vec<_>>().join(" ");
+        if dice.one_in(2) {
+            text = capital(&text);
+        } else if dice.one_in(6) {
+            text = text.to_uppercase();
+        }
+        if dice.one_in(8) {
+            text = format!("{text} {}", dice.between(1, 99));
+        }
+        text
+    }
+
+    /// A word of a list, as often an invented one, now and then one without a meaning.
     pub(crate) fn label(dice: &mut Dice, list: &[String]) -> String {
-        if dice.one_in(4) {
-            Self::nonsense(dice)
-        } else {
-            dice.pick(list).clone()
+        match dice.between(0, 9) {
+            0..=3 => dice.pick(list).clone(),
+            4..=7 => Self::invented(dice),
+            _ => Self::nonsense(dice),
         }
     }
 }

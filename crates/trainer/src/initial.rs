@@ -13,6 +13,24 @@ pub fn initialise(parameters: &mut Parameters, layers: usize, seed: u64) {
     }
 }
 
+/// Places of a square grid, `[rows * columns, width]`, as waves along both axes, from one over the whole side to four
+/// places long: neighbours are alike, and where a place lies can be read off from the first step on.
+fn waves(values: &mut [f32], width: usize) {
+    const AMPLITUDE: f32 = 0.5;
+    let side = (values.len() / width.max(1)).isqrt().max(1);
+    let lengths = (width / 4).max(1);
+    for (place, row) in values.chunks_mut(width).enumerate() {
+        let at = [place / side, place % side].map(|index| (index as f32 + 0.5) / side as f32);
+        for (number, value) in row.iter_mut().enumerate() {
+            let (axis, cosine, length) = (number % 2, number / 2 % 2, number / 4);
+            // Half a period over the side at first, so that no two places are alike.
+            let periods = 0.5 * (side as f32 / 2.0).powf(length as f32 / lengths as f32);
+            let angle = std::f32::consts::TAU * periods * at[axis];
+            *value = AMPLITUDE * if cosine == 1 { angle.cos() } else { angle.sin() };
+        }
+    }
+}
+
 fn fill(parameter: &mut Parameter, residual: f32, numbers: &mut Numbers) {
     let (name, shape) = (parameter.name.as_str(), &parameter.shape);
     let visual = name.starts_with("model.visual.");
@@ -24,7 +42,8 @@ fn fill(parameter: &mut Parameter, residual: f32, numbers: &mut Numbers) {
     if name.ends_with("embed_tokens.weight") {
         each(&mut |n| 0.05 * n.normal());
     } else if name.ends_with("pos_embed.weight") {
-        each(&mut |n| 0.1 * n.normal());
+        let width = shape.last().copied().unwrap_or(1);
+        waves(&mut parameter.values, width);
     } else if name.ends_with("dt_bias") {
         // softplus of it is a step of 0.001 to 0.1.
         each(&mut |n| {

@@ -85,6 +85,7 @@ impl NetworkBrain {
         loop {
             let turns = match self.memory() {
                 Memory::Frame => memory::frame(observation),
+                Memory::Intents => memory::intents(observation),
                 Memory::Conversation => memory::conversation(observation, &mut self.window),
             };
             let messages = turns
@@ -94,7 +95,7 @@ impl NetworkBrain {
             let options = PromptOptions::thinking(self.options.thinking);
             let prompt = self.chat.prompt(&messages, tools, &options)?;
             // The tokeniser has the last word; what does not fit even so is the engine's to refuse.
-            let fits = prompt.ids.len() <= room || self.memory() == Memory::Frame;
+            let fits = prompt.ids.len() <= room || self.memory() != Memory::Conversation;
             if fits || !self.window.tighten(observation) {
                 return Ok(prompt);
             }

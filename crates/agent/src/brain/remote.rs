@@ -51,6 +51,7 @@ impl RemoteBrain {
     fn request(&mut self, observation: &Observation<'_>) -> Request {
         let turns = match self.options.memory {
             Memory::Frame => memory::frame(observation),
+            Memory::Intents => memory::intents(observation),
             Memory::Conversation => memory::conversation(observation, &mut self.window),
         };
         let step = self.options.max_new_tokens.unwrap_or(STEP_TOKENS);

@@ -317,7 +317,8 @@ pub(super) fn episode(
         let brain: &mut dyn Brain = match &mut mind {
             Some(mind) => mind.brain.as_mut(),
             None => {
-                expert = TaskExpert::new(task, worksite.browser()?);
+                let looks = worksite.looks();
+                expert = TaskExpert::new(task, worksite.browser()?, looks);
                 &mut expert
             }
         };

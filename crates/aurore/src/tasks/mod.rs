@@ -1,6 +1,7 @@
 //! Small tasks that pages set and judge themselves: the bundled pages, and MiniWoB++.
 
 mod experts;
+mod looks;
 mod miniwob;
 mod site;
 
@@ -11,6 +12,7 @@ use aurore_agent::GoalState;
 use aurore_screen::browser::Browser;
 
 pub use experts::TaskExpert;
+pub use looks::{Looks, SEEN};
 pub use miniwob::MiniWob;
 pub use site::Site;
 

@@ -9,6 +9,7 @@ use aurore_action::{Action, Size};
 use aurore_agent::{DecisionRecord, Event, Journal, RunId, StepOutcome};
 use aurore_apps::Goal;
 use aurore_chat::computer_use;
+use aurore_drawn::{Widget, questions};
 use aurore_policy::Decision;
 use serde_json::{Map, Value, json};
 
@@ -73,12 +74,27 @@ impl<'a> Episode<'a> {
         self.file().is_file()
     }
 
-    /// Writes a run out of its journal. The file appears when all is there; gives the number of steps.
+    /// Writes a run out of its journal, with questions about what its expert saw. The file appears when all is there;
+    /// gives the number of steps.
     ///
     /// # Errors
     /// When the journal cannot be read or the files not be written.
-    pub fn write(&self, journal: &Journal, run: &RunId) -> anyhow::Result<usize> {
-        self.write_steps(&self.steps(journal, run)?)
+    pub fn write(&self, journal: &Journal, run: &RunId, looks: &[Vec<Widget>]) -> anyhow::Result<usize> {
+        let mut steps = self.steps(journal, run)?;
+        // A run that was begun anew has more looks than steps: which belongs to which is not known then.
+        if steps.len() == looks.len() {
+            let seed = self.about["seed"].as_u64().unwrap_or_default();
+            for (number, (step, widgets)) in steps.iter_mut().zip(looks).enumerate() {
+                let side = |index: usize| step["size"][index].as_u64().unwrap_or(0) as u32;
+                let size = Size {
+                    width: side(0),
+                    height: side(1),
+                };
+                let asked = questions(seed.wrapping_add((number as u64) << 32), widgets, size);
+                step.insert("questions".to_owned(), json!(asked));
+            }
+        }
+        self.write_steps(&steps)
     }
 
     /// Puts a picture into the folder of frames; gives its name as steps say it.
@@ -119,6 +135,8 @@ impl<'a> Episode<'a> {
         let mut steps: Vec<Map<String, Value>> = Vec::new();
         // Names of the actions that were carried out.
         let mut done: Vec<String> = Vec::new();
+        // What was meant by them.
+        let mut did: Vec<String> = Vec::new();
         for record in journal.records(run)? {
             match record.event {
                 Event::Decision(decision) => {
@@ -128,7 +146,7 @@ impl<'a> Episode<'a> {
                         .frame(&decision.frame)?
                         .with_context(|| format!("the journal misses the frame of step {number}"))?;
                     let frame = self.write_frame(&format!("{number:03}"), &png)?;
-                    if let Value::Object(step) = decided(&decision, action, number, &frame, &done) {
+                    if let Value::Object(step) = decided(&decision, action, number, &frame, [&done, &did]) {
                         steps.push(step);
                     }
                 }
@@ -140,6 +158,7 @@ impl<'a> Episode<'a> {
                     );
                     if carried_out && let Some(name) = step["action"]["action"].as_str() {
                         done.push(name.to_owned());
+                        did.push(step["intent"].as_str().unwrap_or_default().to_owned());
                     }
                     step.insert("result".to_owned(), json!(result.result));
                     step.insert("carried_out".to_owned(), json!(carried_out));
@@ -152,7 +171,13 @@ impl<'a> Episode<'a> {
 }
 
 /// What is known of a step when it is decided.
-fn decided(decision: &DecisionRecord, action: &Action, number: usize, frame: &str, done: &[String]) -> Value {
+fn decided(
+    decision: &DecisionRecord,
+    action: &Action,
+    number: usize,
+    frame: &str,
+    [done, did]: [&[String]; 2],
+) -> Value {
     let call = computer_use::render(action, decision.size);
     let target = decision.target.as_ref().map(|target| {
         let bounds = target
@@ -164,6 +189,7 @@ fn decided(decision: &DecisionRecord, action: &Action, number: usize, frame: &st
     json!({
         "step": number,
         "done": done,
+        "did": did,
         "frame": frame,
         "size": side(decision.size),
         "title": decision.title,

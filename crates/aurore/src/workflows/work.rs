@@ -9,6 +9,7 @@ use aurore_apps::{Difference, Goal, SELECTOR, Site, Suite};
 use aurore_policy::{Decision, Tier};
 
 use super::ExpertBrain;
+use crate::tasks::SEEN;
 use crate::worksite::{Hands, Outcome, Worksite};
 
 /// The apps of both suites, started when they are first needed.
@@ -104,6 +105,7 @@ impl Workshop {
         site.begin(goal)?;
         // The person knows their own apps: they are where the run starts from.
         worksite.start_from(site.origins().iter().map(|(_, origin)| origin.clone()).collect());
+        let looks = worksite.looks();
         let browser = worksite.browser()?;
         browser
             .open(&site.address(goal.start))
@@ -112,7 +114,8 @@ impl Workshop {
         let brain = match brain {
             Some(brain) => brain,
             None => {
-                expert = ExpertBrain::new(goal, browser.keep_outline(SELECTOR));
+                let looks = looks.map(|looks| (looks, browser.keep_told(SEEN.to_owned())));
+                expert = ExpertBrain::new(goal, browser.keep_outline(SELECTOR), looks);
                 &mut expert
             }
         };

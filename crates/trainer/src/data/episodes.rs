@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurore_chat::computer_use::{self, TOOL};
-use aurore_chat::{Chat, Content, Message, PromptOptions, Role, ToolCall, image, step};
+use aurore_chat::{Chat, Content, Memory, Message, PromptOptions, Role, ToolCall, image, step};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -43,6 +43,9 @@ struct Step {
     /// Names of the actions done before.
     #[serde(default)]
     done: Vec<String>,
+    /// What was meant by them.
+    #[serde(default)]
+    did: Vec<String>,
     /// The picture's file, beside this one.
     frame: String,
     thinking: String,
@@ -50,6 +53,15 @@ struct Step {
     expect: String,
     /// Arguments of `computer_use`, coordinates on the grid of 0 to 1000.
     action: Map<String, Value>,
+    /// What else is asked about the picture, in turns of their own after the step.
+    #[serde(default)]
+    questions: Vec<Question>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Question {
+    ask: String,
+    answer: String,
 }
 
 impl Episodes {
@@ -166,6 +178,68 @@ impl Episodes {
         image::decode(&bytes, &image::Limits::default()).map_err(|source| error(source.to_string()))
     }
 
+    /// The step as one turn of each side, and a turn of each for every question.
+    fn messages(&self, step: Step, picture: aurore_chat::DecodedImage) -> Vec<Message> {
+        fn borrowed(texts: &[String]) -> Vec<&str> {
+            texts.iter().map(String::as_str).collect()
+        }
+        let text = match self.chat.settings().agent.memory {
+            Memory::Intents => step::intents_text(&step.goal, &borrowed(&step.did)),
+            Memory::Frame | Memory::Conversation => step::frame_text(&step.goal, &borrowed(&step.done)),
+        };
+        let call = ToolCall {
+            name: TOOL.to_owned(),
+            arguments: step.action,
+        };
+        let mut messages = vec![
+            Message {
+                content: vec![Content::Image(picture), Content::Text(text)],
+                ..Message::text(Role::User, "")
+            },
+            Message::assistant(
+                Some(step.thinking),
+                step::answer(None, &[], &step.intent, &step.expect),
+                vec![call],
+            ),
+        ];
+        for question in step.questions {
+            messages.push(Message::text(Role::User, question.ask));
+            messages.push(Message::assistant(None, question.answer, Vec::new()));
+        }
+        messages
+    }
+
+    /// How much each token counts, up to the end of the last answer: those of answers, their ends included.
+    fn answers(&self, ids: &[u32]) -> Result<Vec<f32>, String> {
+        let control = |name: &str| self.chat.tokenizer().control(name);
+        let (turn, end) = (control("<|im_start|>"), control("<|im_end|>"));
+        let think = self.chat.tags().think;
+        let mut weights = Vec::new();
+        // Where the turn began, and where its answer does.
+        let (mut begun, mut start) = (None, None);
+        for (place, id) in ids.iter().enumerate() {
+            if Some(*id) == turn {
+                (begun, start) = (Some(place), None);
+            } else if *id == think && begun.is_some() && start.is_none() {
+                // The opening tag and the end of its line are in the prompt already.
+                start = Some(place + 2);
+            } else if Some(*id) == end
+                && let Some(start) = start.take()
+            {
+                if start >= place {
+                    return Err("the template opens no thinking in the assistant's turn".to_owned());
+                }
+                weights.resize(start, 0.0);
+                self.weigh(&ids[start..=place], &mut weights);
+                begun = None;
+            }
+        }
+        if weights.is_empty() {
+            return Err("the template makes no turn that thinks and ends".to_owned());
+        }
+        Ok(weights)
+    }
+
     /// Weights of the answer's tokens: 1, and what the digits of its coordinate count.
     fn weigh(&self, answer: &[u32], weights: &mut Vec<f32>) {
         let tokens = self.chat.tokenizer().tokens();
@@ -206,25 +280,6 @@ impl Samples for Episodes {
             message,
         };
         let picture = self.picture(place, &step.frame)?;
-        let done: Vec<&str> = step.done.iter().map(String::as_str).collect();
-        let call = ToolCall {
-            name: TOOL.to_owned(),
-            arguments: step.action,
-        };
-        let messages = [
-            Message {
-                content: vec![
-                    Content::Image(picture),
-                    Content::Text(step::frame_text(&step.goal, &done)),
-                ],
-                ..Message::text(Role::User, "")
-            },
-            Message::assistant(
-                Some(step.thinking),
-                step::answer(None, &[], &step.intent, &step.expect),
-                vec![call],
-            ),
-        ];
         let options = PromptOptions {
             open_answer: false,
             ..PromptOptions::thinking(true)
@@ -232,25 +287,10 @@ impl Samples for Episodes {
         let tools = [computer_use::schema(false)];
         let prompt = self
             .chat
-            .prompt(&messages, &tools, &options)
+            .prompt(&self.messages(step, picture), &tools, &options)
             .map_err(|source| error(source.to_string()))?;
-        let control = |name: &str| self.chat.tokenizer().control(name);
-        let last = |id: Option<u32>| prompt.ids.iter().rposition(|other| Some(*other) == id);
-        let (turn, end) = (last(control("<|im_start|>")), last(control("<|im_end|>")));
-        let think = last(Some(self.chat.tags().think));
-        let (Some(turn), Some(think), Some(end)) = (turn, think, end) else {
-            return Err(error("the template makes no turn that ends of it".to_owned()));
-        };
-        // The opening tag and the end of its line are in the prompt already.
-        let start = think + 2;
-        if !(turn < think && start < end) {
-            return Err(error(
-                "the template opens no thinking in the assistant's turn".to_owned(),
-            ));
-        }
-        let ids = prompt.ids[..=end].to_vec();
-        let mut weights = vec![0.0; start];
-        self.weigh(&ids[start..], &mut weights);
+        let weights = self.answers(&prompt.ids).map_err(error)?;
+        let ids = prompt.ids[..weights.len()].to_vec();
         Ok(Sample {
             name: format!("{}, line {}", self.name(place), place.line),
             ids,

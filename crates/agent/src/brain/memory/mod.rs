@@ -31,14 +31,27 @@ way or terminate with failure. When the goal is met, terminate with success; if 
 
 /// One user turn: the frame, the goal, and the names of what was done so far.
 pub(super) fn frame(observation: &Observation<'_>) -> Vec<Turn> {
-    let done: Vec<&str> = observation
+    let done: Vec<&str> = done(observation).map(|decision| decision.action.name()).collect();
+    alone(observation, step::frame_text(observation.goal, &done))
+}
+
+/// One user turn: the frame, the goal, and what was meant by the last deeds.
+pub(super) fn intents(observation: &Observation<'_>) -> Vec<Turn> {
+    let did: Vec<&str> = done(observation)
+        .map(|decision| decision.intent.as_str())
+        .collect();
+    alone(observation, step::intents_text(observation.goal, &did))
+}
+
+fn done<'a>(observation: &Observation<'a>) -> impl Iterator<Item = &'a Decision> {
+    observation
         .history
         .iter()
         .filter(|past| past.done)
         .filter_map(|past| past.decision.as_ref())
-        .map(|decision| decision.action.name())
-        .collect();
-    let text = step::frame_text(observation.goal, &done);
+}
+
+fn alone(observation: &Observation<'_>, text: String) -> Vec<Turn> {
     vec![Turn {
         parts: vec![Part::Picture(observation.frame.clone()), Part::Text(text)],
         ..Turn::text(Role::User, "")

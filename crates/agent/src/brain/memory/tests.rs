@@ -124,3 +124,22 @@ fn the_model_is_told_which_tabs_are_open() {
         "{text}"
     );
 }
+
+#[test]
+fn a_memory_of_intents_says_what_was_meant_by_the_last_deeds() {
+    let (frame, plan) = (seen(20), Plan::default());
+    let mut history = past(12);
+    history[11].done = false;
+    let turns = intents(&observe(&history, &frame, &plan));
+    assert_eq!(turns.len(), 1);
+    let meant: Vec<&str> = history[3..11]
+        .iter()
+        .map(|past| past.decision.as_ref().unwrap().intent.as_str())
+        .collect();
+    assert!(
+        spelled(&turns).contains(&format!("\nDone: {}", meant.join("\n"))),
+        "{}",
+        spelled(&turns)
+    );
+    assert!(!spelled(&intents(&observe(&[], &frame, &plan))).contains("Done:"));
+}

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use anyhow::Context;
 use aurore_action::{Action, Button, Size};
 use aurore_chat::computer_use;
-use aurore_drawn::{Answer, Drawing, Fonts, Lesson};
+use aurore_drawn::{Answer, Drawing, Fonts, Lesson, questions};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,8 @@ use crate::workflows::Episode;
 
 /// Screens of one file.
 const BLOCK: usize = 500;
+/// Steps of one screen, each with other questions.
+const LESSONS: usize = 2;
 
 /// Draws a screen for each seed.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorded>> {
@@ -41,8 +43,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
             }
             let drawing = Drawing::new(seed, size, &fonts)?;
             let frame = block.write_frame(&seed.to_string(), &png(&drawing)?)?;
-            let lessons = drawing.lessons.iter();
-            steps.extend(lessons.filter_map(|lesson| step(&drawing, seed, lesson, &frame)));
+            let lessons = drawing.lessons.iter().take(LESSONS).enumerate();
+            steps.extend(lessons.filter_map(|(number, lesson)| step(&drawing, seed, number, lesson, &frame)));
             bar.inc(1);
         }
         recorded.steps += block.write_steps(&steps)?;
@@ -52,7 +54,13 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
     Ok(Some(recorded))
 }
 
-fn step(drawing: &Drawing, seed: u64, lesson: &Lesson, frame: &str) -> Option<Map<String, Value>> {
+fn step(
+    drawing: &Drawing,
+    seed: u64,
+    number: usize,
+    lesson: &Lesson,
+    frame: &str,
+) -> Option<Map<String, Value>> {
     let size = drawing.size;
     let (action, intent) = match &lesson.answer {
         Answer::Click(at) => {
@@ -70,12 +78,14 @@ fn step(drawing: &Drawing, seed: u64, lesson: &Lesson, frame: &str) -> Option<Ma
         ),
     };
     let target = lesson.target;
+    let asked = questions(seed ^ ((number as u64) << 48), &drawing.widgets, size);
     let step = json!({
         "seed": seed,
         "language": drawing.language,
         "step": 1,
         "goal": lesson.goal,
         "done": [],
+        "did": [],
         "frame": frame,
         "size": [size.width, size.height],
         "thinking": lesson.thinking,
@@ -84,6 +94,7 @@ fn step(drawing: &Drawing, seed: u64, lesson: &Lesson, frame: &str) -> Option<Ma
         "action": computer_use::render(&action, size).arguments,
         "point": action.point().map(|point| json!([point.x, point.y])),
         "target": {"box": [target.x, target.y, target.width, target.height]},
+        "questions": asked,
     });
     step.as_object().cloned()
 }

@@ -67,6 +67,8 @@ struct Recorded {
     steps: usize,
     /// Episodes that did not meet their goal; they are not kept.
     failed: u64,
+    /// Episodes after one another that could not even be played.
+    lost: u32,
 }
 
 /// Runs the command. It fails if an episode did not meet its goal; that one is not kept.
@@ -81,6 +83,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         episodes,
         steps,
         failed,
+        ..
     }) = recorded
     else {
         eprintln!("stopped; what was recorded is whole, and the same command goes on from here");

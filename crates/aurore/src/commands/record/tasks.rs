@@ -12,6 +12,9 @@ use crate::tasks::{MiniWob, Site};
 use crate::workflows::Episode;
 use crate::worksite::Worksite;
 
+/// So many episodes after one another that cannot be played end a recording.
+const MOST_LOST: u32 = 3;
+
 /// Records small pages. Some goals are worded so that even the expert errs: those episodes are not kept.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorded>> {
     let miniwob = match args.what {
@@ -34,6 +37,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
         rules::load(&[])?,
         &global.interrupted,
     )?;
+    worksite.keep_looks();
     let mut recorded = Recorded::default();
     for task in &tasks {
         let bar = progress(args.seeds.count(), &task.name);
@@ -53,10 +57,22 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
                 bar.finish_and_clear();
                 return Ok(None);
             }
-            let outcome = outcome?;
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                // One page that hangs does not end a long recording; a machine on which all of them do, does.
+                Err(error) if recorded.lost + 1 < MOST_LOST => {
+                    recorded.lost += 1;
+                    recorded.failed += 1;
+                    bar.suspend(|| eprintln!("{task} {seed} could not be recorded: {error:#}"));
+                    worksite.forget_browser();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            recorded.lost = 0;
             if outcome.end.kind == EndKind::Reached {
                 kept.set_goal(&outcome.goal);
-                recorded.steps += kept.write(worksite.journal(), &outcome.run)?;
+                recorded.steps += kept.write(worksite.journal(), &outcome.run, &worksite.take_looks())?;
                 recorded.episodes += 1;
             } else {
                 recorded.failed += 1;

@@ -28,6 +28,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
         &global.interrupted,
     )?;
     let mut workshop = Workshop::default();
+    worksite.keep_looks();
     let mut recorded = Recorded::default();
     for family in families {
         let bar = progress(args.seeds.count(), family.name());
@@ -52,7 +53,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
             }
             let verdict = verdict?;
             if verdict.is_met() {
-                recorded.steps += episode.write(worksite.journal(), &verdict.outcome.run)?;
+                recorded.steps +=
+                    episode.write(worksite.journal(), &verdict.outcome.run, &worksite.take_looks())?;
                 recorded.episodes += 1;
             } else {
                 recorded.failed += 1;

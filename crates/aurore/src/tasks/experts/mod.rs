@@ -6,9 +6,9 @@ use aurore_agent::{Brain, BrainError, Decision, Observation};
 use aurore_policy::Principal;
 use aurore_screen::browser::{Browser, Told};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Suite, Task};
+use super::{Looks, SEEN, Suite, Task};
 
 const WORDS: &str = include_str!("words.js");
 const MINIWOB: &str = include_str!("miniwob.js");
@@ -21,6 +21,8 @@ pub struct TaskExpert {
     told: Told,
     /// What the expert told itself to remember.
     notes: Vec<String>,
+    /// Where what stands on the page is kept, if anybody wants it.
+    looks: Option<Looks>,
 }
 
 /// What the page's side says.
@@ -30,6 +32,7 @@ struct Said {
     width: f64,
     #[serde(rename = "move")]
     next: Option<Move>,
+    seen: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,11 +58,12 @@ impl TaskExpert {
     pub const NAME: &str = "expert";
 
     /// An expert for an episode that has begun in this browser, or begins in it.
-    pub fn new(task: &Task, browser: &mut Browser) -> Self {
+    pub fn new(task: &Task, browser: &mut Browser, looks: Option<Looks>) -> Self {
         let mut expert = Self {
             task: task.clone(),
             told: Told::default(),
             notes: Vec::new(),
+            looks,
         };
         expert.told = browser.keep_told(expert.script());
         expert
@@ -80,8 +84,11 @@ impl TaskExpert {
             Suite::Bundled => (BUNDLED, "aurore.goal"),
         };
         let (task, notes) = (json!(self.task.name), json!(self.notes));
+        let seen = if self.looks.is_some() { SEEN } else { "null" };
+        // Before the move: an expert may scroll what it looks for into sight.
         format!(
-            "({{width: innerWidth, move: (() => {{ {WORDS} {source} }})()({task}, {goal}, {notes}) ?? null}})"
+            "({{width: innerWidth, seen: {seen}, \
+             move: (() => {{ {WORDS} {source} }})()({task}, {goal}, {notes}) ?? null}})"
         )
     }
 }
@@ -101,6 +108,7 @@ impl Brain for TaskExpert {
         let Some(Said {
             width,
             next: Some(next),
+            seen,
         }) = said
         else {
             return Err(lost(format!("the expert of `{}` knows no next move", self.task)));
@@ -108,6 +116,9 @@ impl Brain for TaskExpert {
         let action = next
             .action(observation.frame, width)
             .ok_or_else(|| lost(format!("the expert of `{}` made an unusable move", self.task)))?;
+        if let Some(looks) = &self.looks {
+            looks.push(seen, observation.frame.size);
+        }
         self.notes.extend(next.note);
         self.told.ask(self.script());
         Ok(Decision {

@@ -1,0 +1,83 @@
+"""The folder that nano's training starts from: a tokenizer made from episodes, the shape, the template, random weights.
+
+    python reference/nano/start.py OUT EPISODES...
+
+The weights are only there so that the folder is a checkpoint: `aurore train` with `fresh = true` begins with its own.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from tokenizer import FAMILY, FORM, VOCABULARY, build  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
+VIEWPORT = (160, 210)  # CSS pixels
+
+
+def shape(ids):
+    """The configuration in the form of the family's published files."""
+    config = json.loads((HERE / "shape.json").read_text())
+    for name, token in [("image_token_id", "<|image_pad|>"), ("video_token_id", "<|video_pad|>"),
+                        ("vision_start_token_id", "<|vision_start|>"), ("vision_end_token_id", "<|vision_end|>")]:
+        config[name] = ids[token]
+    config["text_config"].update(eos_token_id=ids["<|endoftext|>"], vocab_size=VOCABULARY)
+    return config
+
+
+def write(folder, name, value):
+    (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("episodes", nargs="+")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = build(args.episodes)
+    tokenizer.save(str(args.out / "tokenizer.json"))
+    ids = tokenizer.get_vocab()
+    write(args.out, "tokenizer_config.json", {
+        "add_bos_token": False, "add_prefix_space": False,
+        "added_tokens_decoder": {
+            str(ids[text]): {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+                             "special": special}
+            for text, special in [*FAMILY, *((text, False) for text in FORM)]},
+        "additional_special_tokens": [text for text, special in FAMILY if special and text != "<|endoftext|>"],
+        "bos_token": None, "clean_up_tokenization_spaces": False, "eos_token": "<|im_end|>", "errors": "replace",
+        "model_max_length": 8192, "pad_token": "<|endoftext|>", "split_special_tokens": False,
+        "tokenizer_class": "Qwen2Tokenizer", "unk_token": None,
+    })
+    write(args.out, "generation_config.json", {
+        "bos_token_id": ids["<|endoftext|>"], "do_sample": False,
+        "eos_token_id": [ids["<|im_end|>"], ids["<|endoftext|>"]], "pad_token_id": ids["<|endoftext|>"],
+    })
+    # Frames are enlarged to 70 tokens: small letters spread over more of them.
+    write(args.out, "preprocessor_config.json", {
+        "size": {"shortest_edge": 224 * 320, "longest_edge": 512 * 512},
+        "patch_size": 16, "temporal_patch_size": 2, "merge_size": 2,
+        "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+        "processor_class": "Qwen3VLProcessor", "image_processor_type": "Qwen2VLImageProcessorFast",
+    })
+    write(args.out, "aurore.json", {
+        "name": "nano", "version": 1, "agent": {"memory": "intents", "viewport": VIEWPORT, "max_new_tokens": 200},
+    })
+    template = HERE.parent.parent / "models/nano/chat_template.jinja"
+    (args.out / "chat_template.jinja").write_text(template.read_text())
+    write(args.out, "config.json", shape(ids))
+    torch.manual_seed(0)
+    model = Qwen3_5MoeForConditionalGeneration(Qwen3_5MoeConfig.from_pretrained(args.out)).bfloat16()
+    weights = {name: value.contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"}
+    save_file(weights, args.out / "model.safetensors", metadata={"format": "pt"})
+    print(f"{len(ids)} tokens, {sum(p.numel() for p in weights.values()) / 1e6:.2f} million parameters")
+
+
+if __name__ == "__main__":
+    main()
