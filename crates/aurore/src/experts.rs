@@ -12,7 +12,7 @@ const CONTEXT: u64 = 16_384;
 const PROGRAM: u64 = 128 << 20;
 
 /// The option, the same in every command that loads a model.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ExpertMemory {
     /// Memory for the experts of a packed file, such as 8G: the most used are kept, the others read while the
     /// model runs. If absent: what is free, where the weights do not fit.

@@ -33,6 +33,18 @@ pub struct ModelChoice {
     pub experts: ExpertMemory,
 }
 
+impl ModelChoice {
+    /// A model with nothing else said about it.
+    pub fn named(name: &str) -> Self {
+        Self {
+            model: name.to_owned(),
+            context: None,
+            kv: None,
+            experts: ExpertMemory::default(),
+        }
+    }
+}
+
 /// How keys and values are kept. (A line of its own for each value would make every command's help twice as long.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kv {

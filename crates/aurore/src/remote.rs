@@ -27,8 +27,8 @@ pub struct RemoteChoice {
     /// The model's context, where the server does not tell it: older steps are folded to stay within.
     #[arg(long, value_name = "TOKENS", requires = "model_url", value_parser = clap::value_parser!(u32).range(2048..))]
     pub model_context: Option<u32>,
-    /// What the model is shown of the past: the conversation, or one frame with the names of the deeds so far, which
-    /// `nano` was trained on.
+    /// What the model is shown of the past: the conversation, or one frame with the names or with the intents of the
+    /// deeds so far.
     #[arg(
         long,
         value_enum,

@@ -2,6 +2,7 @@
 
 use aurore_action::{Rect, Size};
 
+use crate::Density;
 use crate::dice::Dice;
 use crate::paint::{Anchor, Canvas};
 use crate::theme::Theme;
@@ -9,7 +10,13 @@ use crate::widget::{Role, Widget};
 use crate::words::Words;
 
 /// The screen as SVG, and its widgets.
-pub(crate) fn compose(dice: &mut Dice, theme: &Theme, words: &Words, size: Size) -> (String, Vec<Widget>) {
+pub(crate) fn compose(
+    dice: &mut Dice,
+    theme: &Theme,
+    words: &Words,
+    size: Size,
+    density: Density,
+) -> (String, Vec<Widget>) {
     let margin = dice.between(2, 10) as f32;
     let mut page = Page {
         canvas: Canvas::new(size, theme),
@@ -20,10 +27,9 @@ pub(crate) fn compose(dice: &mut Dice, theme: &Theme, words: &Words, size: Size)
         y: margin,
         widgets: Vec::new(),
     };
-    // Some screens are nearly empty: what is on them can be learnt before many things have to be told apart.
-    let rows = match dice.between(0, 9) {
-        0..=2 => 1,
-        3..=4 => 2,
+    let rows = match (dice.between(0, 9), density) {
+        (0..=2, _) | (5..=7, Density::Sparse) => 1,
+        (3..=4, _) | (_, Density::Sparse) => 2,
         _ => usize::MAX,
     };
     let end = size.height as f32 - margin;

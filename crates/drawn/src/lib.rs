@@ -56,12 +56,22 @@ pub struct Drawing {
     pub lessons: Vec<Lesson>,
 }
 
+/// How much stands on a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Density {
+    /// One or two rows: what is there can be learnt before many things have to be told apart.
+    Sparse,
+    /// Half of the screens are sparse, the others full.
+    #[default]
+    Mixed,
+}
+
 impl Drawing {
     /// Draws the screen of a seed.
     ///
     /// # Errors
     /// When the size cannot be drawn.
-    pub fn new(seed: u64, size: Size, fonts: &Fonts) -> Result<Self, DrawnError> {
+    pub fn new(seed: u64, size: Size, density: Density, fonts: &Fonts) -> Result<Self, DrawnError> {
         if ![size.width, size.height]
             .iter()
             .all(|side| (64..=4096).contains(side))
@@ -71,7 +81,7 @@ impl Drawing {
         let mut dice = dice::Dice::new(seed);
         let words = words::choose(&mut dice);
         let theme = theme::Theme::choose(&mut dice, fonts, size);
-        let (svg, widgets) = layout::compose(&mut dice, &theme, words, size);
+        let (svg, widgets) = layout::compose(&mut dice, &theme, words, size, density);
         let rgb = paint::paint(&svg, size, fonts).map_err(|message| DrawnError::Picture { seed, message })?;
         let lessons = lessons::of(&mut dice, &widgets, size);
         Ok(Self {

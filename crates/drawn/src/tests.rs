@@ -10,7 +10,7 @@ const SMALL: Size = Size {
 };
 
 fn draw(seed: u64) -> Drawing {
-    Drawing::new(seed, SMALL, &Fonts::bundled()).unwrap()
+    Drawing::new(seed, SMALL, Density::Mixed, &Fonts::bundled()).unwrap()
 }
 
 #[test]
@@ -84,7 +84,11 @@ fn a_question_has_one_answer() {
 fn every_language_is_drawn_and_sizes_are_checked() {
     let fonts = Fonts::bundled();
     let languages: HashSet<_> = (0..200)
-        .map(|seed| Drawing::new(seed, SMALL, &fonts).unwrap().language)
+        .map(|seed| {
+            Drawing::new(seed, SMALL, Density::Mixed, &fonts)
+                .unwrap()
+                .language
+        })
         .collect();
     assert_eq!(languages.len(), LANGUAGES.len());
     let size = Size {
@@ -92,7 +96,7 @@ fn every_language_is_drawn_and_sizes_are_checked() {
         height: 5000,
     };
     assert!(
-        Drawing::new(1, size, &fonts)
+        Drawing::new(1, size, Density::Mixed, &fonts)
             .unwrap_err()
             .to_string()
             .contains("64 to 4096")
@@ -126,4 +130,15 @@ fn questions_are_answered_by_the_screen() {
         }
     }
     assert_eq!(asked.len(), 3, "{asked:?}");
+}
+
+#[test]
+fn sparse_screens_have_little_on_them() {
+    let fonts = Fonts::bundled();
+    let count = |density| -> usize {
+        (0..40)
+            .map(|seed| Drawing::new(seed, SMALL, density, &fonts).unwrap().widgets.len())
+            .sum()
+    };
+    assert!(2 * count(Density::Sparse) < count(Density::Mixed));
 }

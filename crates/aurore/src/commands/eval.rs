@@ -1,18 +1,18 @@
 //! `aurore eval`: success rates on a suite of tasks.
 
+mod episode;
 mod workflows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
 
-use aurore_agent::{Brain, Budgets, CountingApprover, EndKind, Journal};
+use aurore_agent::{EndKind, Journal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::adapters::AdapterChoice;
-use crate::brains::{self, Mind};
+use crate::brains;
 use crate::browser::BrowserChoice;
 use crate::failure::hinted;
 use crate::folders;
@@ -22,7 +22,9 @@ use crate::rules;
 use crate::style::{Look, Style};
 use crate::tasks::{BUNDLED, MiniWob, Site, Task, TaskExpert};
 use crate::workflows::SuiteChoice;
-use crate::worksite::{Hands, Outcome, Worksite};
+use crate::worksite::{Outcome, Worksite};
+
+pub(super) use episode::{corrected, episode};
 
 /// Options of `aurore eval`.
 #[derive(clap::Args)]
@@ -299,53 +301,6 @@ fn print_line(global: &Global, line: &Line<'_>) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// One episode, by the expert if there is no model. A browser that died gets one more chance: its death says nothing
-/// about who decides.
-pub(super) fn episode(
-    worksite: &mut Worksite,
-    site: &Site,
-    task: &Task,
-    seed: u64,
-    mut mind: Option<&mut Mind>,
-    max_steps: u32,
-) -> anyhow::Result<Outcome> {
-    let mut attempt = || {
-        let mut approver = CountingApprover::yes();
-        let mut expert;
-        let brain: &mut dyn Brain = match &mut mind {
-            Some(mind) => mind.brain.as_mut(),
-            None => {
-                let looks = worksite.looks();
-                expert = TaskExpert::new(task, worksite.browser()?, looks);
-                &mut expert
-            }
-        };
-        let mut hands = Hands {
-            brain,
-            approver: &mut approver,
-            budgets: Budgets {
-                steps: max_steps,
-                time: Duration::from_mins(5),
-                ..Budgets::default()
-            },
-        };
-        worksite
-            .work(site, task, seed, &mut hands, &mut |_| (), &mut |_| ())
-            .inspect_err(|_| worksite.forget_browser())
-    };
-    match attempt() {
-        Ok(outcome) if outcome.end.kind != EndKind::Failed => Ok(outcome),
-        Ok(outcome) => {
-            tracing::warn!(%task, seed, message = %outcome.end.message, "the episode failed and is tried again");
-            attempt()
-        }
-        Err(error) => {
-            tracing::warn!(%task, seed, %error, "the episode failed and is tried again");
-            attempt()
-        }
-    }
 }
 
 /// Tasks by name; with `expert` only those that it knows.

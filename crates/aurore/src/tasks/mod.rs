@@ -1,5 +1,6 @@
 //! Small tasks that pages set and judge themselves: the bundled pages, and MiniWoB++.
 
+mod corrected;
 mod experts;
 mod looks;
 mod miniwob;
@@ -11,6 +12,7 @@ use anyhow::Context;
 use aurore_agent::GoalState;
 use aurore_screen::browser::Browser;
 
+pub use corrected::{Corrected, Label};
 pub use experts::TaskExpert;
 pub use looks::{Looks, SEEN};
 pub use miniwob::MiniWob;

@@ -13,6 +13,8 @@ use aurore_drawn::{Widget, questions};
 use aurore_policy::Decision;
 use serde_json::{Map, Value, json};
 
+use crate::tasks::Label;
+
 /// The version of the format. It grows with every change that a reader has to know.
 const VERSION: u32 = 1;
 
@@ -128,6 +130,43 @@ impl<'a> Episode<'a> {
             .with_context(cannot)?;
         fs::rename(&unfinished, self.file()).with_context(cannot)?;
         Ok(steps.len())
+    }
+
+    /// Writes what an expert would have done in the states that a model got into.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn write_labels(&self, labels: &[Label]) -> anyhow::Result<usize> {
+        let seed = self.about["seed"].as_u64().unwrap_or_default();
+        let mut steps = Vec::new();
+        for (number, label) in labels.iter().enumerate() {
+            let frame = self.write_frame(&format!("{:03}", number + 1), &label.frame.png)?;
+            let (decision, size) = (&label.decision, label.frame.size);
+            // Not the questions of the expert's own episode of this seed.
+            let asked = questions(
+                seed.wrapping_add((number as u64 + 64) << 32),
+                &label.widgets,
+                size,
+            );
+            let step = json!({
+                "step": number + 1,
+                "done": label.done,
+                "did": label.did,
+                "frame": frame,
+                "size": side(size),
+                "title": label.frame.title,
+                "page": label.frame.url.as_deref().map(page),
+                "thinking": decision.thinking,
+                "intent": decision.intent,
+                "expect": decision.expect,
+                "action": computer_use::render(&decision.action, size).arguments,
+                "point": decision.action.point().map(|point| json!([point.x, point.y])),
+                "carried_out": false,
+                "questions": asked,
+            });
+            steps.extend(step.as_object().cloned());
+        }
+        self.write_steps(&steps)
     }
 
     /// The steps, whose frames are written already.

@@ -36,10 +36,42 @@ fn the_expert_of_the_bundled_pages_reaches_every_goal() {
             "{step}"
         );
     }
+    // Beside the step, questions about what else is to be read there.
+    let checkout = steps(&program.home().join("episodes/checkout-0.jsonl"));
+    let asked = checkout[0]["questions"].as_array().unwrap();
+    assert!(
+        asked
+            .iter()
+            .any(|question| question["ask"].as_str().unwrap().starts_with("Where are ")),
+        "{asked:?}"
+    );
     let again = program.run(&[
         "record", "bundled", "--out", "episodes", "--seeds", "0..2", "--json",
     ]);
     assert_eq!(again.json_lines()[0]["episodes"], 0);
+}
+
+#[test]
+fn an_expert_says_what_should_be_done_where_a_model_gets_to() {
+    let program = Program::new();
+    let record = |out: &str, more: &[&str]| {
+        let pages = [
+            "record", "bundled", "--tasks", "tabs", "--seeds", "0..4", "--json", "--out", out,
+        ];
+        program.run(&[&pages, more].concat())
+    };
+    let said = record("labels", &["--corrections-of", "nano"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    // Episodes that the model did not get right are kept too.
+    assert_eq!(said.json_lines()[0]["episodes"], 4);
+    assert_eq!(record("own", &[]).code, 0);
+    for seed in 0..4 {
+        let of = |folder: &str| steps(&program.home().join(format!("{folder}/tabs-{seed}.jsonl")));
+        let (labels, own) = (of("labels"), of("own"));
+        for field in ["goal", "done", "did", "thinking", "intent", "expect", "action"] {
+            assert_eq!(labels[0][field], own[0][field], "{field}");
+        }
+    }
 }
 
 #[test]

@@ -83,6 +83,12 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
         }
     }
     assert_eq!(*actions.last().unwrap(), "terminate");
+    let asked = |step: &&Value| {
+        step["questions"]
+            .as_array()
+            .is_some_and(|asked| !asked.is_empty())
+    };
+    assert_eq!(steps.iter().filter(asked).count(), steps.len());
 
     let again = program.run(&record);
     assert_eq!(again.json_lines()[0]["episodes"], 0);

@@ -4,7 +4,7 @@ mod adamw;
 mod muon;
 mod schedule;
 
-use aurore_kernels::{Isa, Pool};
+use aurore_kernels::{Isa, Pool, Precision};
 
 use crate::parameters::{Gradients, Parameter, Parameters};
 
@@ -62,6 +62,8 @@ impl Default for OptimiserSettings {
 #[derive(Clone, Debug)]
 pub struct Optimiser {
     settings: OptimiserSettings,
+    /// Of Muon's products.
+    precision: Precision,
     /// Mean of gradients, or momentum.
     pub(crate) first: Vec<Vec<f32>>,
     /// Mean of their squares; empty where Muon steps.
@@ -79,8 +81,8 @@ struct Job<'a> {
 }
 
 impl Optimiser {
-    /// One that has seen nothing.
-    pub fn new(settings: OptimiserSettings, parameters: &Parameters) -> Self {
+    /// One that has seen nothing; Muon's products are made in `precision`.
+    pub fn new(settings: OptimiserSettings, parameters: &Parameters, precision: Precision) -> Self {
         let zeros = |parameter: &Parameter| vec![0.0; parameter.values.len()];
         let second = |parameter: &Parameter| {
             if uses_muon(settings.method, parameter) {
@@ -91,6 +93,7 @@ impl Optimiser {
         };
         Self {
             settings,
+            precision,
             first: parameters.iter().map(zeros).collect(),
             second: parameters.iter().map(second).collect(),
             steps: 0,
@@ -108,7 +111,7 @@ impl Optimiser {
         clip: f32,
     ) {
         self.steps += 1;
-        let (settings, steps) = (self.settings, self.steps);
+        let (settings, steps, precision) = (self.settings, self.steps, self.precision);
         let states = self.first.iter_mut().zip(&mut self.second);
         let mut jobs: Vec<Job<'_>> = parameters
             .list_mut()
@@ -126,14 +129,21 @@ impl Optimiser {
         jobs.sort_by_key(|job| std::cmp::Reverse(job.gradient.len()));
         pool.pieces(&mut jobs, 1, |_, jobs| {
             for job in jobs {
-                job.step(isa, &settings, steps, factor, clip);
+                job.step(isa, precision, &settings, steps, [factor, clip]);
             }
         });
     }
 }
 
 impl Job<'_> {
-    fn step(&mut self, isa: Isa, settings: &OptimiserSettings, steps: u64, factor: f32, clip: f32) {
+    fn step(
+        &mut self,
+        isa: Isa,
+        precision: Precision,
+        settings: &OptimiserSettings,
+        steps: u64,
+        [factor, clip]: [f32; 2],
+    ) {
         let decay = if self.parameter.shape.len() > 1 {
             settings.weight_decay
         } else {
@@ -154,6 +164,7 @@ impl Job<'_> {
                     decay,
                     momentum: settings.momentum,
                     clip,
+                    precision,
                 },
             );
         } else {

@@ -14,6 +14,8 @@ pub(super) struct Numbers {
     pub(super) decay: f32,
     pub(super) momentum: f32,
     pub(super) clip: f32,
+    /// Of the iterations' products: the quintic forgives bf16.
+    pub(super) precision: Precision,
 }
 
 /// The quintic `a·x + b·x³ + c·x⁵` that drives singular values toward 1.
@@ -30,7 +32,7 @@ pub(super) fn step(
     numbers: Numbers,
 ) {
     let size = rows * columns;
-    let mut products = Products::new(isa, Precision::Exact);
+    let mut products = Products::new(isa, numbers.precision);
     let mut scratch = Scratch::default();
     let scale = (rows as f32 / columns as f32).max(1.0).sqrt();
     let matrices = values.chunks_exact_mut(size).zip(gradient.chunks_exact(size));
@@ -75,14 +77,14 @@ impl Scratch {
             let plain = View::rows(&self.update, columns);
             let across = View::transposed(&self.update, columns);
             let (x, xt) = if tall { (across, plain) } else { (plain, across) };
-            products.product([small, large, small], x, xt, &mut self.square, small, false);
+            products.rounded_product([small, large, small], x, xt, &mut self.square, small, false);
             let square = View::rows(&self.square, small);
-            products.product([small; 3], square, square, &mut self.fourth, small, false);
+            products.rounded_product([small; 3], square, square, &mut self.fourth, small, false);
             mix(isa, &mut self.square, &self.fourth);
             let mixed = View::rows(&self.square, small);
             if tall {
                 // The transpose of the same: S is symmetric.
-                products.product(
+                products.rounded_product(
                     [rows, small, columns],
                     plain,
                     mixed,
@@ -91,7 +93,7 @@ impl Scratch {
                     false,
                 );
             } else {
-                products.product(
+                products.rounded_product(
                     [rows, small, columns],
                     mixed,
                     plain,
@@ -150,8 +152,14 @@ mod tests {
 
     #[test]
     fn updates_are_about_orthogonal_whatever_the_sides() {
-        let mut products = Products::new(Isa::best(), Precision::Exact);
-        for [rows, columns] in [[6, 20], [20, 6], [9, 9]] {
+        for ([rows, columns], precision) in [
+            ([6, 20], Precision::Exact),
+            ([20, 6], Precision::Exact),
+            ([9, 9], Precision::Exact),
+            ([20, 6], Precision::Bf16),
+            ([48, 80], Precision::Bf16),
+        ] {
+            let mut products = Products::new(Isa::best(), precision);
             let mut scratch = Scratch {
                 update: (0..rows * columns)
                     .map(|i| ((i * i) as f32 * 0.37).sin())

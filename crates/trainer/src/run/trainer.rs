@@ -114,7 +114,7 @@ impl Trainer {
         } else {
             Vec::new()
         };
-        let optimiser = Optimiser::new(settings.optimiser, parameters);
+        let optimiser = Optimiser::new(settings.optimiser, parameters, weights.precision());
         let network = Network::new(config, &mut weights);
         weights.refresh(&cpu.pool);
         let lanes = (0..settings.lanes)

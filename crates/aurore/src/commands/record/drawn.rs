@@ -5,7 +5,7 @@ use std::io::Cursor;
 use anyhow::Context;
 use aurore_action::{Action, Button, Size};
 use aurore_chat::computer_use;
-use aurore_drawn::{Answer, Drawing, Fonts, Lesson, questions};
+use aurore_drawn::{Answer, Density, Drawing, Fonts, Lesson, questions};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +26,11 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
         width: 160,
         height: 210,
     });
+    let density = if args.sparse {
+        Density::Sparse
+    } else {
+        Density::Mixed
+    };
     let mut recorded = Recorded::default();
     let bar = progress(args.seeds.count(), "drawn");
     for first in args.seeds.all().step_by(BLOCK) {
@@ -41,7 +46,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
                 bar.finish_and_clear();
                 return Ok(None);
             }
-            let drawing = Drawing::new(seed, size, &fonts)?;
+            let drawing = Drawing::new(seed, size, density, &fonts)?;
             let frame = block.write_frame(&seed.to_string(), &png(&drawing)?)?;
             let lessons = drawing.lessons.iter().take(LESSONS).enumerate();
             steps.extend(lessons.filter_map(|(number, lesson)| step(&drawing, seed, number, lesson, &frame)));

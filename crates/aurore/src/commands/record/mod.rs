@@ -39,6 +39,12 @@ pub struct Args {
         hide_default_value = true
     )]
     tasks: Vec<String>,
+    /// Small pages: this model decides, and the expert says in each state that it gets into what should be done there.
+    #[arg(long, value_name = "NAME|PATH")]
+    corrections_of: Option<String>,
+    /// Drawn screens: little on each, for a beginning.
+    #[arg(long)]
+    sparse: bool,
     /// Seeds: `A..B` without B, or `A..=B` with it. Those from 2000000 on are kept for measuring.
     #[arg(long, value_name = "A..B", default_value = "0..10")]
     seeds: Seeds,

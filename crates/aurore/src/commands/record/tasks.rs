@@ -5,8 +5,11 @@ use aurore_agent::{EndKind, Journal};
 use aurore_chat::AgentSettings;
 
 use super::{Args, Recorded, What};
-use crate::commands::eval::{EXPERT_STEPS, Scratch, choose, episode, progress};
+use crate::adapters::AdapterChoice;
+use crate::brains;
+use crate::commands::eval::{EXPERT_STEPS, Scratch, choose, corrected, episode, progress};
 use crate::global::Global;
+use crate::models::ModelChoice;
 use crate::rules;
 use crate::tasks::{MiniWob, Site};
 use crate::workflows::Episode;
@@ -14,6 +17,8 @@ use crate::worksite::Worksite;
 
 /// So many episodes after one another that cannot be played end a recording.
 const MOST_LOST: u32 = 3;
+/// Steps of a model that is corrected: one that has lost its way learns nothing from going on.
+const MODEL_STEPS: u32 = 12;
 
 /// Records small pages. Some goals are worded so that even the expert errs: those episodes are not kept.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorded>> {
@@ -25,6 +30,14 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
     let tasks = choose(&args.tasks, miniwob.as_ref(), true)?;
     let site = Site::start(miniwob.as_ref())?;
     let scratch = Scratch::new(None)?;
+    let mut model = match &args.corrections_of {
+        Some(name) => Some(brains::network(
+            &ModelChoice::named(name),
+            None,
+            &global.interrupted,
+        )?),
+        None => None,
+    };
     let mut choice = args.browser.clone();
     choice.viewport = choice.viewport.or(Some(Size {
         width: 160,
@@ -51,14 +64,18 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
             if kept.exists() {
                 continue;
             }
-            let outcome = episode(&mut worksite, &site, task, seed, None, EXPERT_STEPS);
+            let played = match &mut model {
+                Some(mind) => corrected(&mut worksite, &site, task, seed, mind, MODEL_STEPS),
+                None => episode(&mut worksite, &site, task, seed, None, EXPERT_STEPS)
+                    .map(|outcome| (outcome, Vec::new())),
+            };
             if global.is_interrupted() {
                 // Whatever came of it, the stop is why.
                 bar.finish_and_clear();
                 return Ok(None);
             }
-            let outcome = match outcome {
-                Ok(outcome) => outcome,
+            let (outcome, labels) = match played {
+                Ok(played) => played,
                 // One page that hangs does not end a long recording; a machine on which all of them do, does.
                 Err(error) if recorded.lost + 1 < MOST_LOST => {
                     recorded.lost += 1;
@@ -70,7 +87,12 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
                 Err(error) => return Err(error),
             };
             recorded.lost = 0;
-            if outcome.end.kind == EndKind::Reached {
+            if model.is_some() {
+                // However it ended: the labels are the expert's.
+                kept.set_goal(&outcome.goal);
+                recorded.steps += kept.write_labels(&labels)?;
+                recorded.episodes += 1;
+            } else if outcome.end.kind == EndKind::Reached {
                 kept.set_goal(&outcome.goal);
                 recorded.steps += kept.write(worksite.journal(), &outcome.run, &worksite.take_looks())?;
                 recorded.episodes += 1;

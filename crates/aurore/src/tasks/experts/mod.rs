@@ -93,12 +93,20 @@ impl TaskExpert {
     }
 }
 
-impl Brain for TaskExpert {
-    fn principal(&self) -> Principal {
-        Principal::script(Self::NAME)
-    }
+/// What an expert would do, and what it would remember if that is done.
+pub struct Advice {
+    /// The decision.
+    pub decision: Decision,
+    /// For [`TaskExpert::go_on`].
+    pub note: Option<String>,
+}
 
-    fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
+impl TaskExpert {
+    /// What should be done now.
+    ///
+    /// # Errors
+    /// When the expert knows no next move.
+    pub fn advise(&mut self, observation: &Observation<'_>) -> Result<Advice, BrainError> {
         let lost = |message: String| BrainError::Diverged {
             step: observation.history.len() + 1,
             message,
@@ -119,14 +127,33 @@ impl Brain for TaskExpert {
         if let Some(looks) = &self.looks {
             looks.push(seen, observation.frame.size);
         }
-        self.notes.extend(next.note);
-        self.told.ask(self.script());
-        Ok(Decision {
-            thinking: next.see,
-            intent: next.intent,
-            expect: next.expect,
-            ..Decision::new(action)
+        Ok(Advice {
+            decision: Decision {
+                thinking: next.see,
+                intent: next.intent,
+                expect: next.expect,
+                ..Decision::new(action)
+            },
+            note: next.note,
         })
+    }
+
+    /// Remembers what was done, for the next move.
+    pub fn go_on(&mut self, note: Option<String>) {
+        self.notes.extend(note);
+        self.told.ask(self.script());
+    }
+}
+
+impl Brain for TaskExpert {
+    fn principal(&self) -> Principal {
+        Principal::script(Self::NAME)
+    }
+
+    fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
+        let Advice { decision, note } = self.advise(observation)?;
+        self.go_on(note);
+        Ok(decision)
     }
 }
 
