@@ -33,6 +33,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
     let mut model = match &args.corrections_of {
         Some(name) => Some(brains::network(
             &ModelChoice::named(name),
+            &AdapterChoice::default(),
             None,
             &global.interrupted,
         )?),
