@@ -110,7 +110,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         "another program may listen there: choose another --port, or 0 for a free one",
     )?;
     let talker = Talker::load(&args.model, &AdapterChoice::default(), args.threads)?;
-    let adapters = adapters(&args, talker.engine().model())?;
+    let name = args.name.clone().unwrap_or_else(|| own_name(&talker));
+    let adapters = adapters(&args, &name, talker.engine().model())?;
     let engine = talker.engine().clone();
     let plan = engine.model().memory_plan().clone();
     let memory = memory(&args)?;
@@ -143,7 +144,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             ..Limits::default()
         },
     )?;
-    let name = args.name.clone().unwrap_or_else(|| own_name(&talker));
     let mut hosts = args.allow_host.clone();
     if !args.host.is_loopback() && !args.host.is_unspecified() {
         hosts.push(match args.host {
@@ -237,13 +237,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The adapters, loaded; each has a name of its own.
-fn adapters(args: &Args, model: &Model) -> anyhow::Result<Vec<NamedAdapter>> {
+/// The adapters, loaded; each has a name of its own, beside the model's.
+fn adapters(args: &Args, own: &str, model: &Model) -> anyhow::Result<Vec<NamedAdapter>> {
     let mut loaded: Vec<NamedAdapter> = Vec::new();
     for (name, folder) in &args.adapter {
-        let known = args.name.iter().chain(&args.alias);
-        let mut names = known.chain(loaded.iter().map(|adapter| &adapter.name));
-        if names.any(|known| known == name) {
+        let mut names = args
+            .alias
+            .iter()
+            .chain(loaded.iter().map(|adapter| &adapter.name));
+        if name == own || names.any(|known| known == name) {
             return Err(hinted(
                 format!("two models would be called {name}"),
                 "give the adapter another name: --adapter NAME=DIR",

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::program::{Program, Said};
+use crate::serve::Serving;
 
 const STEPS: usize = 6;
 
@@ -156,6 +157,28 @@ fn an_adapter_learns_goes_on_after_kills_and_is_used() {
     let merged = answer(&whole, &["--model", "mine/merged"]);
     assert_ne!(plain, beside);
     assert_eq!(beside, merged);
+
+    // Behind a server, by its name.
+    let place = whole.home().join("mine");
+    let choice = format!("taught={}", place.display());
+    let serving = Serving::at(whole.home(), &["--no-auth", "--adapter", &choice]);
+    let ask = |model: &str| {
+        let request = json!({
+            "model": model, "temperature": 0, "max_tokens": 24,
+            "messages": [{"role": "user", "content": "Click on the red box."}],
+        });
+        let (status, body) = serving.send("POST", "/v1/chat/completions", &request);
+        assert_eq!(status, 200, "{body}");
+        let reply: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(reply["model"], model);
+        reply["choices"][0]["message"]["reasoning_content"].clone()
+    };
+    assert_ne!(ask("nano"), ask("taught"));
+    drop(serving);
+
+    // A server that would call two models by one name says so.
+    let said = whole.run(&["serve", "--port", "0", "--adapter", "nano=mine"]);
+    refused(&said, &["two models", "nano"]);
 
     // Another adapter in the same folder would mix with this one.
     let other = whole.run(&[
