@@ -4,10 +4,24 @@ use aurore_chat::{Malformed, ToolCall, ToolSchema, Turn, parser};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::exchange::message_in;
+
 /// More than this in one answer is no answer.
 const MOST_TEXT: usize = 4 << 20;
 /// More calls than this in one answer are no answer.
 const MOST_CALLS: usize = 64;
+
+/// Why an answer ends that is whole, as these servers say it.
+const WHOLE: &[&str] = &[
+    "stop",
+    "tool_calls",
+    "function_call",
+    "eos",
+    "eos_token",
+    "stop_sequence",
+    "end_turn",
+    "tool_use",
+];
 
 /// Something that came, for whoever watches. It is not yet an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +39,10 @@ pub enum Piece {
 pub struct Answer {
     /// Thinking, text and calls.
     pub turn: Turn,
-    /// Whether it ended by itself; otherwise the limit of tokens cut it off, and it calls nothing.
+    /// Whether it ended by itself; otherwise it was cut off, and it calls nothing.
     pub whole: bool,
+    /// What the server says of why it ended: `stop`, `tool_calls`, `length`, …
+    pub reason: String,
     /// Tokens generated, as the server counts them; `None` if it does not.
     pub tokens: Option<u32>,
     /// The model's name, as the server gives it.
@@ -37,18 +53,39 @@ pub struct Answer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Chunk {
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     usage: Option<Usage>,
     model: Option<String>,
-    pub(crate) error: Option<Value>,
+    error: Option<Value>,
+    /// `error` in place of a chunk, from servers that put no error into an object of its own.
+    object: Option<String>,
+    message: Option<String>,
+    code: Option<Value>,
+}
+
+impl Chunk {
+    /// What went wrong, if this is no piece of an answer but an error: its status, if it has one, and its words.
+    pub(crate) fn trouble(&self) -> Option<(Option<u64>, String)> {
+        if let Some(error) = self.error.as_ref().filter(|error| !error.is_null()) {
+            let status = error.get("code").and_then(Value::as_u64);
+            let words = message_in(&serde_json::json!({"error": error})).unwrap_or_default();
+            return Some((status, words));
+        }
+        if self.object.as_deref() == Some("error") {
+            let status = self.code.as_ref().and_then(Value::as_u64);
+            return Some((status, self.message.clone().unwrap_or_default()));
+        }
+        None
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice {
-    index: u32,
-    #[serde(alias = "message")]
-    delta: Delta,
+    index: Option<u32>,
+    delta: Option<Delta>,
+    /// Of an answer that was not streamed.
+    message: Option<Delta>,
     finish_reason: Option<String>,
 }
 
@@ -56,7 +93,8 @@ struct Choice {
 #[serde(default)]
 struct Delta {
     content: Option<String>,
-    #[serde(alias = "reasoning")]
+    /// Thinking, in the name that vLLM has given it since; for a while it sent both.
+    reasoning: Option<String>,
     reasoning_content: Option<String>,
     tool_calls: Option<Vec<Called>>,
 }
@@ -65,7 +103,7 @@ struct Delta {
 #[serde(default)]
 struct Called {
     index: Option<usize>,
-    function: Function,
+    function: Option<Function>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,24 +145,29 @@ impl Coming {
         if let Some(tokens) = chunk.usage.and_then(|usage| usage.completion_tokens) {
             self.tokens = Some(tokens);
         }
-        for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
-            if let Some(more) = choice.delta.reasoning_content.filter(|more| !more.is_empty()) {
+        let choices = chunk.choices.unwrap_or_default();
+        for choice in choices
+            .into_iter()
+            .filter(|choice| choice.index.unwrap_or(0) == 0)
+        {
+            let delta = choice.delta.or(choice.message).unwrap_or_default();
+            let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+            let thinking = if said(&delta.reasoning) {
+                delta.reasoning
+            } else {
+                delta.reasoning_content
+            };
+            if let Some(more) = thinking.filter(|more| !more.is_empty()) {
                 self.grow(more.len())?;
                 self.thinking += &more;
                 pieces.push(Piece::Thinking(more));
             }
-            if let Some(more) = choice.delta.content.filter(|more| !more.is_empty()) {
+            if let Some(more) = delta.content.filter(|more| !more.is_empty()) {
                 self.grow(more.len())?;
                 self.text += &more;
                 pieces.push(Piece::Text(more));
             }
-            for (place, called) in choice
-                .delta
-                .tool_calls
-                .unwrap_or_default()
-                .into_iter()
-                .enumerate()
-            {
+            for (place, called) in delta.tool_calls.unwrap_or_default().into_iter().enumerate() {
                 let index = called.index.unwrap_or(place);
                 if index >= MOST_CALLS {
                     return Err(format!("it calls more than {MOST_CALLS} tools"));
@@ -132,15 +175,19 @@ impl Coming {
                 if self.calls.len() <= index {
                     self.calls.resize_with(index + 1, Default::default);
                 }
-                let arguments = match called.function.arguments {
+                let function = called.function.unwrap_or_default();
+                let arguments = match function.arguments {
                     Value::String(text) => text,
                     Value::Null => String::new(),
                     object => object.to_string(),
                 };
-                let name = called.function.name.unwrap_or_default();
+                let name = function.name.unwrap_or_default();
                 self.grow(name.len() + arguments.len())?;
                 if let Some(call) = self.calls.get_mut(index) {
-                    call.0 += &name;
+                    // Some say it again with every piece.
+                    if call.0 != name {
+                        call.0 += &name;
+                    }
                     call.1 += &arguments;
                 }
             }
@@ -164,9 +211,20 @@ impl Coming {
         self.finish.is_some()
     }
 
+    /// Why the server itself broke the answer off, if it says that it did.
+    pub(crate) fn broken_off(&self) -> Option<&str> {
+        self.finish
+            .as_deref()
+            .filter(|reason| matches!(*reason, "abort" | "error" | "cancelled"))
+    }
+
     /// The answer, after its end. Tags that the server left in the text are read; the tools type their arguments.
     pub(crate) fn finish(self, tools: &[ToolSchema]) -> Answer {
-        let whole = self.finish.as_deref() != Some("length");
+        // A reason that is not known here may be one for breaking off.
+        let whole = self
+            .finish
+            .as_deref()
+            .is_some_and(|reason| WHOLE.contains(&reason));
         let mut turn = parser::raw(&self.text, tools, whole);
         if turn.thinking.is_empty() {
             self.thinking.trim().clone_into(&mut turn.thinking);
@@ -176,7 +234,7 @@ impl Coming {
             turn.calls.clear();
             turn.malformed.clear();
             for (name, arguments) in self.calls {
-                match read(&name, &arguments) {
+                match read(&name, &arguments, tools) {
                     Ok(call) => turn.calls.push(call),
                     Err(why) => turn.malformed.push(Malformed { text: arguments, why }),
                 }
@@ -187,31 +245,46 @@ impl Coming {
             turn.calls.clear();
             turn.malformed.push(Malformed {
                 text: String::new(),
-                why: "the answer was cut off by the limit of tokens; nothing was done".to_owned(),
+                why: "the answer was cut off before its end; nothing was done".to_owned(),
             });
         }
         Answer {
             turn,
             whole,
+            reason: self.finish.unwrap_or_default(),
             tokens: self.tokens,
             model: self.model,
         }
     }
 }
 
-fn read(name: &str, arguments: &str) -> Result<ToolCall, String> {
+fn read(name: &str, arguments: &str, tools: &[ToolSchema]) -> Result<ToolCall, String> {
     if name.is_empty() {
         return Err("a call has no name".to_owned());
     }
-    let arguments = if arguments.trim().is_empty() {
-        Map::new()
-    } else {
-        serde_json::from_str(arguments)
-            .map_err(|error| format!("its arguments are no JSON object: {error}"))?
+    let wrong = |error: String| format!("its arguments are no JSON object: {error}");
+    let parse = |text: &str| -> Result<Value, String> {
+        if text.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))
+    };
+    let arguments = match parse(arguments)? {
+        // Spelled twice.
+        Value::String(inner) => parse(&inner)?,
+        value => value,
+    };
+    let arguments = match arguments {
+        Value::Object(arguments) => arguments,
+        Value::Null => Map::new(),
+        other => return Err(wrong(other.to_string().chars().take(80).collect())),
     };
     Ok(ToolCall {
         name: name.to_owned(),
-        arguments,
+        arguments: match tools.iter().find(|tool| tool.name == name) {
+            Some(tool) => parser::retyped(arguments, tool),
+            None => arguments,
+        },
     })
 }
 

@@ -14,7 +14,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use crate::{
     Address, Answer, Patience, Piece, RemoteError, Request, Served,
     answer::{Chunk, Coming},
-    exchange::{Came, Post, message_in, run},
+    exchange::{Came, Post, run},
     models::List,
 };
 
@@ -202,14 +202,18 @@ impl Server {
             }
             let chunk: Chunk = serde_json::from_str(&data)
                 .map_err(|error| Failed::Final(self.not_the_protocol(error.to_string())))?;
-            if let Some(error) = &chunk.error
-                && !error.is_null()
-            {
-                let words = message_in(&serde_json::json!({"error": error})).unwrap_or_default();
-                return Err(Failed::Passing(
-                    format!("the server failed while it answered: {words}"),
-                    None,
-                ));
+            match chunk.trouble() {
+                // The head of the answer said 200 before the request was understood.
+                Some((Some(status @ 400..500), words)) => {
+                    return Err(self.refused(status as u16, words, None));
+                }
+                Some((_, words)) => {
+                    return Err(Failed::Passing(
+                        format!("the server failed while it answered: {words}"),
+                        None,
+                    ));
+                }
+                None => {}
             }
             let pieces = coming
                 .push(chunk)
@@ -228,6 +232,12 @@ impl Server {
                 ));
             }
             Ok(()) => {}
+        }
+        if let Some(reason) = coming.broken_off() {
+            return Err(Failed::Passing(
+                format!("the server broke the answer off: {reason:?}"),
+                None,
+            ));
         }
         Ok(coming.finish(&request.tools))
     }
@@ -292,8 +302,14 @@ impl Server {
             408 | 409 | 425 | 429 | 500..=599 => {
                 return Failed::Passing(format!("the server answers {status}: {message}"), wait);
             }
-            400 | 413 | 422 if is_about_length(&message) => {
+            400 | 413 | 422 if is_about_length(&message) && !takes_no_pictures(&message) => {
                 return Failed::Final(RemoteError::TooLong { address, message });
+            }
+            400 | 422 if message.contains("tool-call-parser") => {
+                "Start that server so that it reads calls itself: vllm serve … --enable-auto-tool-choice --tool-call-parser qwen3_coder --reasoning-parser qwen3"
+            }
+            400 | 413 | 422 if takes_no_pictures(&message) => {
+                "Its model reads no pictures, and the agent works by screenshots: serve one that does, with pictures allowed (vLLM: --limit-mm-per-prompt)"
             }
             401 | 403 => "It wants a key: name the environment variable that holds it, --model-key-env VAR",
             404 => "Check the model's name (--model-name) and the address, which usually ends in /v1",
@@ -358,7 +374,14 @@ impl Server {
     }
 }
 
-/// Whether a refusal speaks of the context's length, in the words of the servers that are known.
+/// Whether a refusal says that no picture at all is taken.
+fn takes_no_pictures(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("at most 0 image") || message.contains("not a multimodal model")
+}
+
+/// Whether a refusal speaks of the context's length, or of more pictures than may be in it, in the words of the servers
+/// that are known: with older steps folded there is less of both.
 fn is_about_length(message: &str) -> bool {
     let message = message.to_lowercase();
     [
@@ -369,6 +392,7 @@ fn is_about_length(message: &str) -> bool {
         "max_model_len",
         "context window",
         "context ends",
+        "image(s) may be provided",
     ]
     .iter()
     .any(|words| message.contains(words))

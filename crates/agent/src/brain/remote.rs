@@ -111,9 +111,16 @@ impl Brain for RemoteBrain {
         };
         if !answer.whole {
             let tokens = heard.tokens;
-            return Err(heard.unusable(format!(
-                "the answer was cut off after {tokens} tokens and nothing was done: think less and end the step with one call of computer_use"
-            )));
+            return Err(heard.unusable(if answer.reason == "length" {
+                format!(
+                    "the answer was cut off after {tokens} tokens and nothing was done: think less and end the step with one call of computer_use"
+                )
+            } else {
+                format!(
+                    "the server ended the answer with {:?} before its end and nothing was done: end the step with one call of computer_use",
+                    answer.reason
+                )
+            }));
         }
         heard.decision(observation.frame.size)
     }

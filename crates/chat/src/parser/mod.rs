@@ -22,6 +22,7 @@ use aurore_engine::Vocabulary;
 pub use call::Malformed;
 pub use raw::raw;
 pub use turn::Turn;
+pub use values::retyped;
 
 use crate::{ChatError, Tokenizer, ToolCall, ToolSchema};
 use call::Outcome;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::ToolSchema;
+
 /// Schemas (parts of unions, targets of references) that are looked at for one argument: they may refer to themselves.
 const MOST_SCHEMAS: usize = 200;
 /// Literals nested deeper than this stay text.
@@ -89,6 +91,21 @@ pub(super) fn typed(raw: &str, key: &str, schema: Option<&Value>) -> Value {
     // What fits nowhere is left for the tool to refuse.
     let left = literal.filter(|_| !types.has(Types::STRING));
     fitting.or(left).unwrap_or_else(text)
+}
+
+/// Arguments that a server has read already, typed by the tool's schema: some of them leave every value text.
+pub fn retyped(arguments: Map<String, Value>, tool: &ToolSchema) -> Map<String, Value> {
+    let typed = |key: &str, value: Value| match value {
+        Value::String(text) => typed(&text, key, Some(&tool.parameters)),
+        other => other,
+    };
+    arguments
+        .into_iter()
+        .map(|(key, value)| {
+            let value = typed(&key, value);
+            (key, value)
+        })
+        .collect()
 }
 
 /// 5.0 as 5.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod forms;
 mod stand_in;
 
 use std::{
