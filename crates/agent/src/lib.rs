@@ -23,7 +23,7 @@ mod words;
 
 pub use approver::{
     Answer, Approver, CountingApprover, DenyAll, HIDDEN, ProgramApprover, Question, Scope, TerminalApprover,
-    UpFront, reveal,
+    UpFront, UpFrontItem, reveal,
 };
 pub use aurore_chat::step::{Item as PlanItem, State as PlanState};
 pub use brain::{
@@ -44,7 +44,7 @@ pub use run::{
     StepOutcome, StepReport,
 };
 pub use watch::{
-    AnswerRefused, Asked, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
+    AnswerRefused, Asked, AskedUpFront, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
     OrderRefused, WatchApprover,
 };
 pub use words::describe_action;

@@ -14,6 +14,8 @@ pub struct ScopeRule {
     pub words: String,
     /// The rule for the run's layer.
     pub rule: Rule,
+    /// The text of that rule.
+    pub text: String,
     /// What to write into the person's own rules, if the answer is to outlive the run.
     pub kept: Option<Allowance>,
 }
@@ -160,7 +162,12 @@ fn spelled_out(offers: &[(String, Allowance, bool)], step: u32, principal: &Prin
         .filter_map(|(index, (words, allowance, kept))| {
             let name = format!("answer-at-step-{step}-{}", index + 1);
             let rule = allowance.rule(Layer::Run, &name, REASON).ok()?;
-            Some(ScopeRule { words, rule, kept })
+            Some(ScopeRule {
+                words,
+                rule,
+                text: allowance.text(&name, REASON),
+                kept,
+            })
         })
         .collect()
 }

@@ -79,8 +79,12 @@ pub struct UpFront {
     pub goal: String,
     /// Address of the page that the run starts on.
     pub url: Option<String>,
-    /// What a yes allows for this run, in words.
-    pub items: Vec<String>,
+    /// Who would be allowed it, and nobody else.
+    pub principal: String,
+    /// What a yes allows for this run; an answer may choose among them.
+    pub items: Vec<UpFrontItem>,
+    /// The frame that the run starts on.
+    pub frame: FrameId,
     /// The frame, PNG.
     #[serde(skip)]
     pub png: Arc<[u8]>,
@@ -89,13 +93,60 @@ pub struct UpFront {
     pub wait: Duration,
 }
 
-/// An answer to a [`Question`].
+/// One of the things that a goal calls for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpFrontItem {
+    /// All of it in words.
+    pub words: String,
+    /// What would be done, in words.
+    pub what: String,
+    /// With what: addresses that the goal holds, names of secrets.
+    pub with: Vec<String>,
+    /// The origins that it is bound to.
+    pub places: Vec<String>,
+    /// The rule that a yes puts in force, as it would stand in a file: exactly what is allowed.
+    pub rule: String,
+}
+
+impl UpFront {
+    /// What an answer allows, in their order: all of the items, those that it chose, or none.
+    pub fn allowed_by(&self, answer: &Answer) -> Vec<usize> {
+        let all = 0..self.items.len();
+        match answer {
+            Answer::Yes => all.collect(),
+            Answer::Only(chosen) => all.filter(|index| chosen.contains(index)).collect(),
+            Answer::FromNowOn(_) | Answer::No(_) | Answer::Stop => Vec::new(),
+        }
+    }
+
+    /// An answer in words, for the journal and for whoever watches.
+    pub(crate) fn note(&self, answer: &Answer) -> String {
+        match answer {
+            Answer::Yes => "for this run".to_owned(),
+            Answer::Only(_) => {
+                let allowed = self.allowed_by(answer);
+                let words: Vec<&str> = allowed
+                    .iter()
+                    .filter_map(|index| Some(self.items.get(*index)?.words.as_str()))
+                    .collect();
+                format!("for this run: {}", words.join("; "))
+            }
+            Answer::FromNowOn(_) => "the answer names nothing that was offered".to_owned(),
+            Answer::No(why) => why.clone(),
+            Answer::Stop => "and the run ends".to_owned(),
+        }
+    }
+}
+
+/// An answer to a [`Question`] or to what is asked [`UpFront`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// This once.
     Yes,
     /// This and what the scope with this index covers, for the rest of the run.
     FromNowOn(usize),
+    /// Of what is asked up front, the items with these indices.
+    Only(Vec<usize>),
     /// No, with a word for the model.
     No(String),
     /// No, and the run ends.

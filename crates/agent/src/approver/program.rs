@@ -11,8 +11,8 @@ use crate::talk;
 
 /// Runs a command for each question: the question is a JSON object on its standard input, its answer one on its
 /// standard output: `{"answer": "yes"}`, `{"answer": "yes", "scope": 0}`, `{"answer": "no", "reason": "…"}` or
-/// `{"answer": "stop"}`. A question before the first step has `items` and no `action`. Anything else, an exit
-/// code other than 0, or no answer in time is a no.
+/// `{"answer": "stop"}`. A question before the first step has `items` and no `action`, and is also answered by
+/// `{"answer": "yes", "items": [0]}`. Anything else, an exit code other than 0, or no answer in time is a no.
 #[derive(Debug, Clone)]
 pub struct ProgramApprover {
     command: String,
@@ -25,6 +25,8 @@ struct Reply {
     #[serde(default)]
     scope: Option<usize>,
     #[serde(default)]
+    items: Option<Vec<usize>>,
+    #[serde(default)]
     reason: String,
 }
 
@@ -36,13 +38,14 @@ impl ProgramApprover {
         }
     }
 
-    /// `scopes` is how many there are to choose from.
+    /// `scopes` and `items` are how many there are to choose from.
     fn run(
         &self,
         question: &impl Serialize,
         png: &[u8],
         wait: Duration,
         scopes: usize,
+        items: usize,
     ) -> Result<Answer, String> {
         let mut body = serde_json::to_value(question).map_err(|error| error.to_string())?;
         body["frame_png_base64"] = json!(base64::engine::general_purpose::STANDARD.encode(png));
@@ -50,11 +53,14 @@ impl ProgramApprover {
         let answer = talk::ask(&self.command, &body, wait)?;
         let reply: Reply = serde_json::from_str(answer.trim())
             .map_err(|error| format!("{:?} answered what is no answer: {error}", self.command))?;
-        match (reply.answer.as_str(), reply.scope) {
-            ("yes", None) => Ok(Answer::Yes),
-            ("yes", Some(index)) if index < scopes => Ok(Answer::FromNowOn(index)),
-            ("no", _) => Ok(Answer::No(reply.reason)),
-            ("stop", _) => Ok(Answer::Stop),
+        match (reply.answer.as_str(), reply.scope, reply.items) {
+            ("yes", None, None) => Ok(Answer::Yes),
+            ("yes", Some(index), None) if index < scopes => Ok(Answer::FromNowOn(index)),
+            ("yes", None, Some(chosen)) if !chosen.is_empty() && chosen.iter().all(|index| *index < items) => {
+                Ok(Answer::Only(chosen))
+            }
+            ("no", ..) => Ok(Answer::No(reply.reason)),
+            ("stop", ..) => Ok(Answer::Stop),
             _ => Err(format!(
                 "{:?} answered {:?}, which is no answer",
                 self.command, reply.answer
@@ -77,10 +83,10 @@ impl Approver for ProgramApprover {
     }
 
     fn ask(&mut self, question: &Question) -> Answer {
-        or_no(self.run(question, &question.png, question.wait, question.scopes.len()))
+        or_no(self.run(question, &question.png, question.wait, question.scopes.len(), 0))
     }
 
     fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
-        Some(or_no(self.run(question, &question.png, question.wait, 0)))
+        Some(or_no(self.run(question, &question.png, question.wait, 0, question.items.len())))
     }
 }

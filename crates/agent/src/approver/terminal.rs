@@ -60,7 +60,24 @@ impl TerminalApprover {
         if self.show(question).is_err() {
             return Some(Answer::No("the question could not be shown".to_owned()));
         }
-        self.answer_until(question.wait, question.scopes.len(), turn, elsewhere)
+        let scopes = question.scopes.len();
+        self.answer_until(question.wait, turn, elsewhere, &|line| parse(line, scopes))
+    }
+
+    /// The same for what is asked before the first step.
+    pub(crate) fn ask_up_front_until(
+        &mut self,
+        question: &UpFront,
+        turn: Duration,
+        elsewhere: &mut dyn FnMut() -> Option<String>,
+    ) -> Option<Answer> {
+        if self.show_up_front(question).is_err() {
+            return Some(Answer::No("the question could not be shown".to_owned()));
+        }
+        let items = question.items.len();
+        self.answer_until(question.wait, turn, elsewhere, &|line| {
+            parse_up_front(line, items)
+        })
     }
 
     /// Waits for the answer to what was just shown. Lines that were there before count for nothing: not those typed
@@ -68,9 +85,9 @@ impl TerminalApprover {
     fn answer_until(
         &mut self,
         wait: Duration,
-        scopes: usize,
         turn: Duration,
         elsewhere: &mut dyn FnMut() -> Option<String>,
+        parse: &dyn Fn(&str) -> Option<Answer>,
     ) -> Option<Answer> {
         let shown = Instant::now();
         while self.lines.try_recv().is_ok() {}
@@ -96,7 +113,7 @@ impl TerminalApprover {
                 let _ = self.output.flush();
                 continue;
             }
-            if let Some(answer) = parse(&line, scopes) {
+            if let Some(answer) = parse(&line) {
                 return Some(answer);
             }
             let _ = write!(self.output, "please type yes, no or stop: ");
@@ -192,9 +209,26 @@ impl TerminalApprover {
             "│ Page       {}",
             reveal(question.url.as_deref().unwrap_or_default(), false)
         )?;
-        writeln!(out, "├─ yes   allows for this run, up to tier 2:")?;
-        for item in &question.items {
-            writeln!(out, "│         {}", reveal(item, false))?;
+        writeln!(
+            out,
+            "├─ yes   allows {} for this run, up to tier 2:",
+            reveal(&question.principal, false)
+        )?;
+        for (index, item) in question.items.iter().enumerate() {
+            let with = match item.with.as_slice() {
+                [] => String::new(),
+                with => format!(" ({})", with.join(", ")),
+            };
+            writeln!(
+                out,
+                "│      {}  {}{}",
+                index + 1,
+                reveal(&item.words, false),
+                reveal(&with, false)
+            )?;
+        }
+        if question.items.len() > 1 {
+            writeln!(out, "│  yes 1 … allows that one alone (several: yes 1 2)")?;
         }
         writeln!(out, "│  no    each is asked about when it comes")?;
         writeln!(out, "│  stop  ends the run")?;
@@ -218,10 +252,7 @@ impl Approver for TerminalApprover {
     }
 
     fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
-        if self.show_up_front(question).is_err() {
-            return Some(Answer::No("the question could not be shown".to_owned()));
-        }
-        let answer = self.answer_until(question.wait, 0, question.wait, &mut || None);
+        let answer = self.ask_up_front_until(question, question.wait, &mut || None);
         Some(answer.unwrap_or_else(|| Answer::No("nobody answered in time".to_owned())))
     }
 }
@@ -244,6 +275,25 @@ fn parse(line: &str, scopes: usize) -> Option<Answer> {
     }
 }
 
+/// An answer to what is asked before the first step: a yes may choose.
+fn parse_up_front(line: &str, items: usize) -> Option<Answer> {
+    let chosen = line.trim().to_lowercase();
+    match chosen.strip_prefix("yes ") {
+        Some(chosen) => {
+            let chosen: Option<Vec<usize>> = chosen
+                .split([' ', ','])
+                .filter(|number| !number.is_empty())
+                .map(|number| {
+                    let number: usize = number.parse().ok()?;
+                    (1..=items).contains(&number).then(|| number - 1)
+                })
+                .collect();
+            chosen.filter(|chosen| !chosen.is_empty()).map(Answer::Only)
+        }
+        None => parse(line, 0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,5 +310,11 @@ mod tests {
             Some(Answer::No("use the other one".into()))
         );
         assert_eq!(parse("stop", 0), Some(Answer::Stop));
+        assert_eq!(parse_up_front("yes", 2), Some(Answer::Yes));
+        assert_eq!(parse_up_front("Yes 2, 1", 2), Some(Answer::Only(vec![1, 0])));
+        assert_eq!(parse_up_front("yes 3", 2), None);
+        assert_eq!(parse_up_front("yes 0", 2), None);
+        assert_eq!(parse_up_front("yes one", 2), None);
+        assert_eq!(parse_up_front("no", 2), Some(Answer::No(String::new())));
     }
 }

@@ -154,6 +154,11 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     None,
                 ),
             },
+            Answer::Only(_) => (
+                false,
+                "the answer names nothing that was offered".to_owned(),
+                None,
+            ),
             Answer::No(why) => (false, why.clone(), None),
             Answer::Stop => (false, "and the run ends".to_owned(), None),
         };

@@ -98,6 +98,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             goal: self.options.goal.clone(),
             principal: self.options.brain.principal().0,
             budgets: self.options.budgets,
+            plan: (!self.plan.is_empty()).then(|| self.plan.clone()),
         });
         self.options.watch.look(&self.frame);
     }

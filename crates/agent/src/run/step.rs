@@ -54,12 +54,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         if let Some(end) = &self.end {
             return Err(AgentError::Over(end.message.clone()));
         }
-        let held = self.hold()?;
-        if held == Held::Touched {
-            self.notes.push(
-                "The person had the screen in their own hands since your last action: look at what is there now.".to_owned(),
-            );
-        }
+        self.wait_for_my_turn()?;
         let began = Instant::now();
         self.parts = Parts::default();
         let mut report = self.empty_report();
@@ -71,6 +66,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             report.end = Some(self.finish(kind, message)?);
             return Ok(report);
         }
+        // Instead of an answer the person may have paused the run, or taken over.
+        self.wait_for_my_turn()?;
         self.steps += 1;
         report.number = self.steps;
         let notes: Vec<String> = self
@@ -116,6 +113,16 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             .watch
             .publish(Happening::Step(Box::new(report.clone())));
         Ok(report)
+    }
+
+    /// Waits while the run is held; tells the model if the screen was in somebody's hands meanwhile.
+    fn wait_for_my_turn(&mut self) -> Result<(), AgentError> {
+        if self.hold()? == Held::Touched {
+            self.notes.push(
+                "The person had the screen in their own hands since your last action: look at what is there now.".to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn decided(

@@ -4,7 +4,7 @@ use aurore_policy::{Context, called_for};
 use aurore_screen::Screen;
 
 use super::{EndKind, Run, state::stopped_message};
-use crate::{AgentError, Answer, Approval, Event, UpFront, UpFrontRecord, clock};
+use crate::{AgentError, Answer, Approval, Event, UpFront, UpFrontItem, UpFrontRecord, clock};
 
 impl<S: Screen + ?Sized> Run<'_, S> {
     /// Asks, if there is something to ask and somebody to answer. A no is no denial: each thing is then asked about
@@ -30,7 +30,18 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             run: self.id.0.clone(),
             goal: self.options.goal.clone(),
             url: self.frame.url.clone(),
-            items: items.iter().map(|item| item.words.clone()).collect(),
+            principal: principal.0.clone(),
+            items: items
+                .iter()
+                .map(|item| UpFrontItem {
+                    words: item.words.clone(),
+                    what: item.what.clone(),
+                    with: item.with.clone(),
+                    places: item.places.clone(),
+                    rule: item.text.clone(),
+                })
+                .collect(),
+            frame: self.frame_id(),
             png: self.frame.png.clone(),
             wait: self.answer_time(),
         };
@@ -41,22 +52,16 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             return Ok(None);
         };
         self.questions += 1;
-        let (allowed, note) = match &answer {
-            Answer::Yes => (true, "for this run".to_owned()),
-            Answer::FromNowOn(_) => (false, "the answer names nothing that was offered".to_owned()),
-            Answer::No(why) => (false, why.clone()),
-            Answer::Stop => (false, "and the run ends".to_owned()),
-        };
-        if allowed {
-            for item in items {
-                self.options.rules.push(item.rule);
-            }
+        let chosen = question.allowed_by(&answer);
+        for item in chosen.iter().filter_map(|index| items.get(*index)) {
+            self.options.rules.push(item.rule.clone());
         }
+        let note = question.note(&answer);
         self.append(
             &Event::UpFront(UpFrontRecord {
-                items: question.items,
+                items: question.items.into_iter().map(|item| item.words).collect(),
                 approval: Approval {
-                    allowed,
+                    allowed: !chosen.is_empty(),
                     by: self.options.approver.answered_by(),
                     note,
                     at_ms: clock::now_ms(),

@@ -24,39 +24,30 @@ impl WatchApprover {
             by: String::new(),
         }
     }
-}
 
-impl Approver for WatchApprover {
-    fn name(&self) -> String {
-        "whoever watches".to_owned()
-    }
-
-    fn answered_by(&self) -> String {
-        self.by.clone()
-    }
-
-    /// At the terminal, if there is one: those who watch are asked about each thing when it comes.
-    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
-        let terminal = self.terminal.as_mut()?;
-        self.by = terminal.name();
-        terminal.ask_up_front(question)
-    }
-
-    fn ask(&mut self, question: &Question) -> Answer {
-        self.hub.open(question);
+    /// Waits for the answer to what the hub has open; `at_the_terminal` puts it there too, until it is answered
+    /// elsewhere. At most `wait`.
+    fn wait(
+        &mut self,
+        wait: Duration,
+        at_the_terminal: impl FnOnce(
+            &mut TerminalApprover,
+            &mut dyn FnMut() -> Option<String>,
+        ) -> Option<Answer>,
+    ) -> Answer {
         let Some(terminal) = &mut self.terminal else {
             loop {
-                if let Some((answer, by)) = self.hub.wait_for_answer(question.wait) {
+                if let Some((answer, by)) = self.hub.wait_for_answer(wait) {
                     self.by = by;
                     return answer;
                 }
             }
         };
         let mut elsewhere = None;
-        let said = terminal.ask_until(question, TURN, &mut || {
+        let said = at_the_terminal(terminal, &mut || {
             elsewhere = self.hub.wait_for_answer(Duration::ZERO);
             elsewhere.as_ref().map(|(answer, by)| match answer {
-                Answer::Yes | Answer::FromNowOn(_) => format!("{by} said yes"),
+                Answer::Yes | Answer::FromNowOn(_) | Answer::Only(_) => format!("{by} said yes"),
                 Answer::No(_) | Answer::Stop => format!("{by} said no"),
             })
         });
@@ -68,9 +59,33 @@ impl Approver for WatchApprover {
             (None, said) => {
                 self.by = terminal.name();
                 let answer = said.unwrap_or_else(|| Answer::No("nobody answered in time".to_owned()));
-                self.hub.answered_elsewhere(answer.clone(), &self.by);
+                self.hub.answered_elsewhere(&answer, &self.by);
                 answer
             }
         }
+    }
+}
+
+impl Approver for WatchApprover {
+    fn name(&self) -> String {
+        "whoever watches".to_owned()
+    }
+
+    fn answered_by(&self) -> String {
+        self.by.clone()
+    }
+
+    fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
+        self.hub.open_up_front(question);
+        Some(self.wait(question.wait, |terminal, elsewhere| {
+            terminal.ask_up_front_until(question, TURN, elsewhere)
+        }))
+    }
+
+    fn ask(&mut self, question: &Question) -> Answer {
+        self.hub.open(question);
+        self.wait(question.wait, |terminal, elsewhere| {
+            terminal.ask_until(question, TURN, elsewhere)
+        })
     }
 }

@@ -7,7 +7,7 @@ use aurore_policy::VerdictRecord;
 use serde::Serialize;
 
 use super::{ByHand, Mode};
-use crate::{Approval, Budgets, End, Question, StepReport};
+use crate::{Approval, Budgets, End, Plan, Question, StepReport, UpFront};
 
 /// Something that happened, with its place in the log.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +35,9 @@ pub enum Happening {
         principal: String,
         /// What may be used up.
         budgets: Budgets,
+        /// The plan and the notes of a run that goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plan: Option<Plan>,
     },
     /// The screen was looked at.
     Looked(Look),
@@ -51,11 +54,13 @@ pub enum Happening {
     Decided(Box<Decided>),
     /// The rules ask.
     Asked(Box<Asked>),
+    /// It is asked once, before the first step, for what the goal calls for.
+    AskedUpFront(Box<AskedUpFront>),
     /// A question is no longer open.
     Answered {
         /// Which.
         id: String,
-        /// Number of the step.
+        /// Number of the step; 0 before the first.
         step: u32,
         /// The answer.
         #[serde(flatten)]
@@ -121,6 +126,9 @@ pub struct Decided {
     pub frame: FrameId,
     /// All of the thinking.
     pub thinking: String,
+    /// The plan and the notes, where this decision changes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// The intent, one line.
     pub intent: String,
     /// The expected effect, one line.
@@ -153,6 +161,20 @@ pub struct Asked {
     pub question: Question,
 }
 
+/// The open question before the first step.
+#[derive(Debug, Clone, Serialize)]
+pub struct AskedUpFront {
+    /// Its name.
+    pub id: String,
+    /// An answer must name it: whoever does has seen this question and no other.
+    pub nonce: String,
+    /// How long it waits, in milliseconds; then it is a no.
+    pub wait_ms: u64,
+    /// What is asked.
+    #[serde(flatten)]
+    pub question: UpFront,
+}
+
 impl Look {
     pub(crate) fn of(frame: &Frame) -> Self {
         Self {
@@ -174,6 +196,7 @@ impl Decided {
             step: report.number,
             frame: report.frame.clone()?,
             thinking: report.thinking.clone(),
+            plan: report.plan.clone(),
             intent: report.intent.clone(),
             expect: report.expect.clone(),
             words: report.words.clone(),

@@ -13,11 +13,11 @@ use std::{
 use aurore_action::{Action, Frame, FrameId};
 
 use super::{
-    AnswerRefused, Asked, Entry, Happening, Look, Mode, Order, OrderRefused,
+    AnswerRefused, Asked, AskedUpFront, Entry, Happening, Look, Mode, Order, OrderRefused,
     hands::{Hand, HandRefused, MOST, is_for_hands},
     question::{Closed, Open},
 };
-use crate::{Answer, Approval, Journal, Question, clock};
+use crate::{Answer, Journal, Question, UpFront, clock};
 
 /// Frames that are kept at hand; older ones are read from the journal.
 const FRAMES: usize = 24;
@@ -326,6 +326,25 @@ impl Hub {
         self.news();
     }
 
+    /// Opens the question before the first step.
+    pub(super) fn open_up_front(&self, question: &UpFront) {
+        let mut state = self.state();
+        let open = Open::up_front(question);
+        let asked = AskedUpFront {
+            id: open.id.clone(),
+            nonce: open.nonce.clone(),
+            wait_ms: question.wait.as_millis() as u64,
+            question: UpFront {
+                png: Arc::from([]),
+                ..question.clone()
+            },
+        };
+        state.open = Some(open);
+        state.log(Happening::AskedUpFront(Box::new(asked)));
+        drop(state);
+        self.news();
+    }
+
     /// Waits for the answer to the open question at most this long, and closes it if there is one, or if its time is
     /// over.
     pub(super) fn wait_for_answer(&self, most: Duration) -> Option<(Answer, String)> {
@@ -347,39 +366,29 @@ impl Hub {
             None if self.0.stop.load(Ordering::SeqCst) => (Answer::Stop, "the kill switch".to_owned()),
             None => return None,
         };
-        self.conclude(state, answered.0.clone(), &answered.1);
+        self.conclude(state, &answered.0, &answered.1);
         Some(answered)
     }
 
     /// The open question was answered elsewhere.
-    pub(super) fn answered_elsewhere(&self, answer: Answer, by: &str) {
+    pub(super) fn answered_elsewhere(&self, answer: &Answer, by: &str) {
         let state = self.state();
         self.conclude(state, answer, by);
     }
 
-    fn conclude(&self, mut state: MutexGuard<'_, State>, answer: Answer, by: &str) {
+    fn conclude(&self, mut state: MutexGuard<'_, State>, answer: &Answer, by: &str) {
         if let Some(open) = state.open.take() {
-            let allowed = matches!(answer, Answer::Yes | Answer::FromNowOn(_));
+            let approval = open.approval(answer, by);
             let refused = match by {
                 "the clock" => AnswerRefused::Late,
-                _ if allowed => AnswerRefused::Closed(format!("{by} has said yes")),
+                _ if approval.allowed => AnswerRefused::Closed(format!("{by} has said yes")),
                 _ => AnswerRefused::Closed(format!("{by} has said no")),
             };
             state.closed.remember(open.id.clone(), refused);
             state.log(Happening::Answered {
-                id: open.id,
                 step: open.step,
-                approval: Approval {
-                    allowed,
-                    by: by.to_owned(),
-                    note: match answer {
-                        Answer::No(why) => why,
-                        Answer::Yes => "this once".to_owned(),
-                        Answer::FromNowOn(_) => "from now on".to_owned(),
-                        Answer::Stop => "and the run ends".to_owned(),
-                    },
-                    at_ms: clock::now_ms(),
-                },
+                id: open.id,
+                approval,
             });
         }
         drop(state);

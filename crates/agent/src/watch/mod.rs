@@ -12,7 +12,7 @@ mod order;
 mod question;
 
 pub use approver::WatchApprover;
-pub use entry::{Asked, Decided, Entry, Happening, Look};
+pub use entry::{Asked, AskedUpFront, Decided, Entry, Happening, Look};
 pub(crate) use hands::Hand;
 pub use hands::{ByHand, HandRefused};
 pub use hub::Hub;

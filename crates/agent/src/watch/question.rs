@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{Answer, Question, journal::hex};
+use crate::{Answer, Approval, Question, UpFront, clock, journal::hex};
 
 /// Closed questions that are remembered, so that a late answer is told what happened.
 const REMEMBERED: usize = 64;
@@ -16,12 +16,21 @@ const REMEMBERED: usize = 64;
 pub(super) struct Open {
     pub(super) id: String,
     pub(super) nonce: String,
+    /// Number of the step; 0 before the first.
     pub(super) step: u32,
-    scopes: usize,
+    asks: Asks,
     asked: Instant,
     deadline: Instant,
     /// The answer that counts, and who gave it.
     pub(super) answer: Option<(Answer, String)>,
+}
+
+/// What may be chosen.
+enum Asks {
+    /// About a step: so many scopes.
+    Step(usize),
+    /// Before the first step.
+    UpFront(Box<UpFront>),
 }
 
 /// Why an answer does not count.
@@ -45,19 +54,50 @@ pub enum AnswerRefused {
     /// The scope was not offered.
     #[error("scope {0} was not offered")]
     Scope(usize),
+    /// These items were not offered.
+    #[error("choose among the items that were offered, by their places from 0, and at least one")]
+    Items,
 }
 
 impl Open {
     pub(super) fn new(question: &Question) -> Self {
+        Self::asking(question.step, Asks::Step(question.scopes.len()), question.wait)
+    }
+
+    pub(super) fn up_front(question: &UpFront) -> Self {
+        Self::asking(0, Asks::UpFront(Box::new(question.clone())), question.wait)
+    }
+
+    fn asking(step: u32, asks: Asks, wait: Duration) -> Self {
         let asked = Instant::now();
         Self {
             id: random(),
             nonce: random(),
-            step: question.step,
-            scopes: question.scopes.len(),
+            step,
+            asks,
             asked,
-            deadline: asked + question.wait,
+            deadline: asked + wait,
             answer: None,
+        }
+    }
+
+    /// The answer as those who watch are told it.
+    pub(super) fn approval(&self, answer: &Answer, by: &str) -> Approval {
+        let (allowed, note) = match (&self.asks, answer) {
+            (Asks::UpFront(question), answer) => {
+                (!question.allowed_by(answer).is_empty(), question.note(answer))
+            }
+            (Asks::Step(_), Answer::Yes) => (true, "this once".to_owned()),
+            (Asks::Step(_), Answer::FromNowOn(_)) => (true, "from now on".to_owned()),
+            (Asks::Step(_), Answer::Only(_)) => (false, String::new()),
+            (Asks::Step(_), Answer::No(why)) => (false, why.clone()),
+            (Asks::Step(_), Answer::Stop) => (false, "and the run ends".to_owned()),
+        };
+        Approval {
+            allowed,
+            by: by.to_owned(),
+            note,
+            at_ms: clock::now_ms(),
         }
     }
 
@@ -82,8 +122,15 @@ impl Open {
         if since < least {
             return Err(AnswerRefused::Soon(since));
         }
-        match answer {
-            Answer::FromNowOn(index) if *index >= self.scopes => Err(AnswerRefused::Scope(*index)),
+        match (&self.asks, answer) {
+            (Asks::Step(scopes), Answer::FromNowOn(index)) if index < scopes => Ok(()),
+            (_, Answer::FromNowOn(index)) => Err(AnswerRefused::Scope(*index)),
+            (Asks::UpFront(question), Answer::Only(chosen))
+                if !chosen.is_empty() && chosen.iter().all(|index| *index < question.items.len()) =>
+            {
+                Ok(())
+            }
+            (_, Answer::Only(_)) => Err(AnswerRefused::Items),
             _ => Ok(()),
         }
     }

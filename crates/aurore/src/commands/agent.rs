@@ -22,6 +22,7 @@ use crate::models::ModelChoice;
 use crate::remote::{self, RemoteChoice};
 use crate::rules;
 use crate::secrets::Keyring;
+use crate::site;
 use crate::steps::StepPrinter;
 use crate::style::{Look, Style};
 use crate::watching::WatchChoice;
@@ -39,6 +40,10 @@ pub struct Args {
     /// Open this address in a browser of its own and work there.
     #[arg(long = "browser", value_name = "ADDRESS", required_unless_present = "resume")]
     address: Option<String>,
+    /// Another site that the goal is about, such as https://hotels.example; may be given several times. Going to a site
+    /// that neither you nor the goal named is asked about.
+    #[arg(long = "site", value_name = "ORIGIN", value_parser = site::origin)]
+    sites: Vec<String>,
     #[command(flatten)]
     model: ModelChoice,
     #[command(flatten)]
@@ -154,6 +159,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         secrets: Keyring::open(args.browser.secrets.as_deref())?.names(),
     });
     site.keep_away_from(&mind.controls);
+    site.start_from(args.sites.clone());
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",

@@ -8,6 +8,7 @@ use aurore_apps::{Goal, Site};
 use serde_json::{Map, Value, json};
 
 use crate::global::Global;
+use crate::site::quoted;
 use crate::style::{Look, Style};
 use crate::workflows::families;
 
@@ -74,7 +75,10 @@ fn say(site: &Site, goal: &Goal, global: &Global) {
         let start = site.address(goal.start);
         println!(
             "{}",
-            json!({"family": goal.family.name(), "seed": goal.seed, "goal": goal.text, "start": start, "apps": apps})
+            json!({
+                "family": goal.family.name(), "seed": goal.seed, "goal": goal.text, "start": start, "apps": apps,
+                "command": command(site, goal),
+            })
         );
         return;
     }
@@ -93,5 +97,27 @@ fn say(site: &Site, goal: &Goal, global: &Global) {
             style.paint(Look::Dim, mark)
         );
     }
+    let line: Vec<String> = command(site, goal).iter().map(|word| quoted(word)).collect();
+    println!();
+    println!("{}", style.paint(Look::Dim, "for an agent, with whatever else it needs (--model …, --watch, --show):"));
+    println!("{}", reveal(&line.join(" "), false));
+    println!();
     println!("Ctrl-C ends, and says what is different from the goal.");
+}
+
+/// The command line that sets the agent to work on the goal: it knows all of the apps, not only the first page's.
+fn command(site: &Site, goal: &Goal) -> Vec<String> {
+    let mut line = vec![
+        "aurore".to_owned(),
+        "agent".to_owned(),
+        goal.text.clone(),
+        "--browser".to_owned(),
+        site.address(goal.start),
+    ];
+    for (app, origin) in site.origins() {
+        if *app != goal.start {
+            line.extend(["--site".to_owned(), origin.clone()]);
+        }
+    }
+    line
 }

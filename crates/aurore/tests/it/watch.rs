@@ -46,6 +46,11 @@ fn a_workflow_with_every_kind_of_answer_and_its_replay() {
 }
 
 #[test]
+fn what_is_asked_up_front_is_chosen_from_and_the_plan_is_shown() {
+    run("beforehand.py");
+}
+
+#[test]
 fn a_run_is_paused_taken_over_given_back_and_killed() {
     run("hold.py");
 }

@@ -27,6 +27,9 @@ struct Reply {
     /// Which of the scopes that were offered, from 0, is allowed from now on.
     #[serde(default)]
     scope: Option<usize>,
+    /// Which of the items that are asked up front are allowed, from 0; all of them if absent.
+    #[serde(default)]
+    items: Option<Vec<usize>>,
     /// A word to the model.
     #[serde(default)]
     reason: String,
@@ -46,14 +49,14 @@ impl Reply {
             let message = format!("at most {LONGEST} characters are passed on");
             return Err(Problem::invalid("reason", message));
         }
-        let answer = match (self.answer, self.scope) {
-            (Word::Yes, None) => Answer::Yes,
-            (Word::Yes, Some(index)) => Answer::FromNowOn(index),
-            (Word::No, None) => Answer::No(self.reason),
-            (Word::Stop, None) => Answer::Stop,
-            (Word::No | Word::Stop, Some(_)) => {
-                return Err(Problem::invalid("scope", "only a yes has a scope"));
-            }
+        let answer = match (self.answer, self.scope, self.items) {
+            (Word::Yes, None, None) => Answer::Yes,
+            (Word::Yes, Some(index), None) => Answer::FromNowOn(index),
+            (Word::Yes, None, Some(chosen)) => Answer::Only(chosen),
+            (Word::No, None, None) => Answer::No(self.reason),
+            (Word::Stop, None, None) => Answer::Stop,
+            (_, Some(_), _) => return Err(Problem::invalid("scope", "only a yes has a scope, and no items")),
+            (_, None, Some(_)) => return Err(Problem::invalid("items", "only a yes has items")),
         };
         Ok((self.nonce, answer))
     }
@@ -85,6 +88,7 @@ fn problem(refused: &AnswerRefused) -> Problem {
         AnswerRefused::Late => (Kind::Conflict, "too_late"),
         AnswerRefused::Soon(_) => (Kind::Conflict, "too_soon"),
         AnswerRefused::Scope(_) => (Kind::Invalid, "unknown_scope"),
+        AnswerRefused::Items => (Kind::Invalid, "unknown_items"),
     };
     Problem::new(kind, refused.to_string()).coded(code)
 }

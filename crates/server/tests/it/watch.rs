@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aurore_action::{Action, FrameId};
-use aurore_agent::{Answer, Approver, Hub, Question, WatchApprover};
+use aurore_agent::{Answer, Approver, Hub, Question, UpFront, UpFrontItem, WatchApprover};
 use aurore_policy::{Decision, Layer, RuleRef, Tier, VerdictRecord};
 use aurore_server::{KeyStore, Keys, NewKey, Scope, Watch};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ impl Site {
             };
             let event: Value = serde_json::from_str(data).unwrap();
             match event["event"].as_str().unwrap() {
-                "asked" => newest = event,
+                "asked" | "asked_up_front" => newest = event,
                 "answered" => newest = Value::Null,
                 _ => {}
             }
@@ -284,6 +284,88 @@ fn an_answer_counts_once_by_name_and_nonce() {
         200
     );
     assert_eq!(waiting.join().unwrap().0, Answer::Yes);
+}
+
+#[test]
+fn what_is_asked_up_front_is_answered_item_by_item() {
+    let site = Site::new();
+    let item = |words: &str| UpFrontItem {
+        words: words.into(),
+        what: "carry text between places".into(),
+        with: Vec::new(),
+        places: vec!["https://shop.example".into(), "https://post.example".into()],
+        rule: "[[rule]]\ndecision = \"allow\"\n".into(),
+    };
+    let put = |items: &[&str]| {
+        let question = UpFront {
+            run: "run".into(),
+            goal: "buy tea".into(),
+            url: None,
+            principal: "model:test".into(),
+            items: items.iter().map(|words| item(words)).collect(),
+            frame: FrameId("0".into()),
+            png: Arc::from([1]),
+            wait: MINUTE,
+        };
+        let mut approver = WatchApprover::new(site.hub.clone(), None);
+        std::thread::spawn(move || {
+            let answer = approver.ask_up_front(&question).unwrap();
+            (answer, approver.answered_by())
+        })
+    };
+    let waiting = put(&["carry", "log in"]);
+    let asked = site.asked();
+    assert_eq!(asked["event"], "asked_up_front");
+    assert_eq!(asked["principal"], "model:test");
+    assert_eq!(asked["items"][1]["words"], "log in");
+    assert_eq!(asked["items"][0]["places"][1], "https://post.example");
+    assert!(
+        asked["items"][0]["rule"].as_str().unwrap().contains("allow"),
+        "{asked}"
+    );
+    assert!(asked.get("png").is_none() && asked["wait_ms"] == 60_000, "{asked}");
+    let path = format!("/questions/{}", asked["id"].as_str().unwrap());
+    let say = |body: &Value| {
+        let reply = site.ask("POST", &path, body);
+        (reply.status, reply.json()["error"]["code"].clone())
+    };
+    let nonce = &asked["nonce"];
+    let refused = |code: &str| (400, json!(code));
+    for items in [json!([]), json!([2]), json!([0, 7])] {
+        let body = json!({"nonce": nonce, "answer": "yes", "items": items});
+        assert_eq!(say(&body), refused("unknown_items"), "{items}");
+    }
+    let scoped = json!({"nonce": nonce, "answer": "yes", "scope": 0});
+    assert_eq!(say(&scoped), refused("unknown_scope"));
+    for (answer, more) in [("no", "items"), ("stop", "items"), ("yes", "scope")] {
+        let mut body = json!({"nonce": nonce, "answer": answer, "items": [0]});
+        if more == "scope" {
+            body["scope"] = json!(0);
+        }
+        assert_eq!(say(&body).0, 400, "{body}");
+    }
+    let body = json!({"nonce": nonce, "answer": "yes", "items": [1]});
+    assert_eq!(say(&body).0, 200);
+    let (answer, by) = waiting.join().unwrap();
+    assert_eq!((answer, by.as_str()), (Answer::Only(vec![1]), "the key \"phone\""));
+    let told = site.ask("GET", "/runs/current", &Value::Null).json()["entries"][1].clone();
+    assert_eq!((&told["event"], &told["step"]), (&json!("answered"), &json!(0)));
+    assert_eq!(
+        (&told["allowed"], &told["note"]),
+        (&json!(true), &json!("for this run: log in"))
+    );
+    // A question about a step has no items.
+    let waiting = site.question(MINUTE);
+    let asked = site.asked();
+    let path = format!("/questions/{}", asked["id"].as_str().unwrap());
+    let items = json!({"nonce": asked["nonce"], "answer": "yes", "items": [0]});
+    assert_eq!(
+        site.ask("POST", &path, &items).json()["error"]["code"],
+        "unknown_items"
+    );
+    let stop = json!({"nonce": asked["nonce"], "answer": "stop"});
+    assert_eq!(site.ask("POST", &path, &stop).status, 200);
+    assert_eq!(waiting.join().unwrap().0, Answer::Stop);
 }
 
 #[test]

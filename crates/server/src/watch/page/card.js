@@ -1,14 +1,13 @@
 // The question: what would be done, why the rules ask, and exactly what each answer allows.
 
-import { arm } from "./arm.js";
-import { send } from "./api.js";
+import { build as buildBeforehand } from "./beforehand.js";
+import { WAITING, answering, countdown } from "./reply.js";
 import { draw } from "./screen.js";
-import { byId, capital, clock, el, reveal, svg } from "./text.js";
+import { byId, capital, el, reveal, svg } from "./text.js";
 
 const card = byId("answer");
 let shown = null;
-let armed = null;
-let ticking = null;
+let under = null;
 
 const TIERS = { 1: "tier 1: free", 2: "tier 2: asked once", 3: "tier 3: asked each time, right before", 4: "tier 4: the person's own hands" };
 
@@ -61,7 +60,7 @@ function build(question, size) {
   const stop = el("button", { type: "button", class: "no" }, "Deny and end the run");
   const [list, more] = scopes(question);
   const wait = el("span", { class: "wait" });
-  const ready = el("p", { class: "ready" }, "The buttons wait until you have seen this.");
+  const ready = el("p", { class: "ready" }, WAITING);
   const actions = el("div", { class: "yes-row" }, once, ready);
   const why = el("p", { class: "why" }, `${capital(reveal(verdict.why))}. ${capital(reveal(verdict.rule.reason))}. `,
     el("code", {}, reveal(`${verdict.rule.layer}/${verdict.rule.name}`)), ` ${TIERS[verdict.tier] ?? ""}`);
@@ -85,50 +84,28 @@ function build(question, size) {
     actions,
     ...(more.length ? [list] : []),
     el("div", { class: "no-row" }, word, el("div", {}, deny, stop)));
-  const buttons = [once, deny, stop, ...more];
-  armed = arm(actions, buttons, (is) => {
-    card.classList.toggle("armed", is);
-    ready.textContent = is ? "" : "The buttons wait until you have seen this.";
-  });
-  const reply = (button, body) => button.addEventListener("click", async (event) => {
-    if (!armed?.counts(event, button)) return;
-    for (const other of buttons) other.disabled = true;
-    armed.end();
-    try {
-      await send(`/questions/${question.id}`, { nonce: question.nonce, ...body() });
-      notice("");
-    } catch (error) {
-      notice(error.message);
-    }
-  });
-  reply(once, () => ({ answer: "yes" }));
-  reply(deny, () => ({ answer: "no", reason: word.value.trim() }));
-  reply(stop, () => ({ answer: "stop" }));
-  more.forEach((button, index) => reply(button, () => ({ answer: "yes", scope: index })));
-  const tick = () => { wait.textContent = `${clock((question.at_ms + question.wait_ms - Date.now()) / 1000)} left, then it is a no`; };
-  tick();
-  ticking = setInterval(tick, 500);
-}
-
-// Says what went wrong, until something else is said.
-export function notice(text) {
-  const place = byId("notice");
-  place.textContent = text ? capital(reveal(text)) : "";
-  place.hidden = !text;
+  const armed = answering(card, question, actions, ready, [
+    [once, () => ({ answer: "yes" })],
+    [deny, () => ({ answer: "no", reason: word.value.trim() })],
+    [stop, () => ({ answer: "stop" })],
+    ...more.map((button, index) => [button, () => ({ answer: "yes", scope: index })]),
+  ]);
+  return { armed, ticking: countdown(wait, question, "it is a no") };
 }
 
 // Shows the open question, or none. A question that is shown is not built again: what is typed in it stays.
-export function showQuestion(question, size) {
+export function showQuestion(question, size, budgets) {
   if ((question?.id ?? null) === shown) return;
   shown = question?.id ?? null;
-  armed?.end();
-  armed = null;
-  clearInterval(ticking);
+  under?.armed.end();
+  clearInterval(under?.ticking);
+  under = null;
   card.hidden = !question;
   card.classList.remove("armed");
   if (question) {
-    build(question, size);
-    byId("urgent").textContent = `The rules ask: ${reveal(question.words)}?`;
+    const beforehand = Boolean(question.items);
+    under = beforehand ? buildBeforehand(card, question, budgets) : build(question, size);
+    byId("urgent").textContent = beforehand ? "It is asked once what this run may do." : `The rules ask: ${reveal(question.words)}?`;
   } else {
     card.replaceChildren();
     byId("urgent").textContent = "";

@@ -2,7 +2,7 @@
 // the same without a pointer. Everything is judged, written down and bound like what the model does.
 
 import { send } from "./api.js";
-import { notice } from "./card.js";
+import { notice } from "./reply.js";
 import { byId, el, reveal } from "./text.js";
 
 const AGAIN = 260;

@@ -1,11 +1,12 @@
 // Joins the parts: events in, one state, everything drawn from it.
 
 import { listen, send } from "./api.js";
-import { notice, showQuestion } from "./card.js";
+import { showQuestion } from "./card.js";
 import { hands } from "./hands.js";
-import { showPlan, showStep } from "./now.js";
+import { showAllowed, showPlan, showStep } from "./now.js";
+import { notice } from "./reply.js";
 import { place, show } from "./screen.js";
-import { doing, fresh, take as fold } from "./state.js";
+import { doing, fresh, planAt, take as fold } from "./state.js";
 import { byId, capital, reveal, seconds } from "./text.js";
 import { pick, pickedStep, showTimeline } from "./timeline.js";
 
@@ -60,11 +61,12 @@ function draw() {
   const picked = pickedStep();
   const live = picked === null;
   const step = state.steps.get(picked ?? state.current);
-  showQuestion(state.question, state.look?.size);
+  showQuestion(state.question, state.look?.size, state.budgets);
   showStep(step, live && !state.end, state.hands.filter((hand) => hand.step === step?.number));
   // The question says all of this, and more.
-  byId("now").hidden = live && state.question?.step === step?.number;
-  showPlan(state.plan);
+  byId("now").hidden = live && state.question !== null && (state.question.step || undefined) === step?.number;
+  showPlan(planAt(state, picked ?? state.current));
+  showAllowed(state);
   showTimeline(state, again);
   place(state.look);
   hands(state);

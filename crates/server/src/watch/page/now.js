@@ -88,3 +88,22 @@ export function showPlan(plan) {
     ...(goals.length && notes.length ? [el("h3", {}, "Notes")] : []),
     ...(notes.length ? [el("ul", { class: "notes" }, ...remembered)] : []));
 }
+
+// What was allowed for more than once, and by whom: up front, and by answers that reach further.
+export function showAllowed(state) {
+  const place = byId("allowed");
+  const said = (approval) => `${reveal(approval.by)}, ${new Date(approval.at_ms).toLocaleTimeString()}`;
+  const items = [...state.steps.values()]
+    .filter((step) => step.over && step.approval?.allowed && step.approval.note !== "this once")
+    .map((step) => [capital(reveal(step.approval.note)), `step ${step.number}, ${said(step.approval)}`]);
+  const beforehand = state.upFront?.approval;
+  if (beforehand) items.unshift([beforehand.allowed ? capital(reveal(beforehand.note)) : "Nothing up front", said(beforehand)]);
+  for (const words of state.earlier) items.unshift([capital(reveal(words)), "before the run was interrupted"]);
+  place.hidden = items.length === 0;
+  const key = JSON.stringify(items);
+  if (place.hidden || place.dataset.key === key) return;
+  place.dataset.key = key;
+  place.replaceChildren(
+    el("div", { class: "head" }, el("h2", { id: "allowed-name" }, "Allowed for this run")),
+    el("ul", {}, ...items.map(([words, who]) => el("li", {}, words, " ", el("span", { class: "why" }, who)))));
+}

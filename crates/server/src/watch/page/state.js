@@ -3,7 +3,7 @@
 export function fresh() {
   return {
     run: null, goal: "", principal: "", budgets: null, began: 0,
-    look: null, steps: new Map(), current: 0, question: null, plan: null,
+    look: null, steps: new Map(), current: 0, question: null, plan: null, upFront: null, earlier: [],
     mode: "running", wanted: "running", hands: [], holds: [], end: null, ended: 0, last: 0,
   };
 }
@@ -20,13 +20,12 @@ const on = {
   began(state, event) {
     Object.assign(state, { run: event.run, goal: event.goal, principal: event.principal, budgets: event.budgets });
     state.began = state.began || event.at_ms;
+    state.plan = event.plan ?? state.plan;
+    state.earlier = event.allowed ?? [];
     Object.assign(state, { end: null, mode: "running", wanted: "running" });
   },
   looked(state, event) {
     state.look = event;
-  },
-  plan(state, event) {
-    state.plan = event;
   },
   thinking(state, event) {
     const now = step(state, event.step, event.at_ms);
@@ -37,14 +36,23 @@ const on = {
     Object.assign(step(state, event.step, event.at_ms), {
       thinking: event.thinking, intent: event.intent, expect: event.expect, words: event.words, points: event.points,
       target: event.target, verdict: event.verdict, frame: event.frame, decided: event.at_ms,
+      ...(event.plan ? { plan: event.plan } : {}),
     });
   },
   asked(state, event) {
     state.question = event;
     step(state, event.step, event.at_ms).asked = event.at_ms;
   },
+  asked_up_front(state, event) {
+    state.question = { ...event, step: 0 };
+    state.upFront = event;
+  },
   answered(state, event) {
     if (state.question?.id === event.id) state.question = null;
+    if (event.step === 0) {
+      if (state.upFront?.id === event.id) state.upFront = { ...state.upFront, approval: event };
+      return;
+    }
     Object.assign(step(state, event.step, event.at_ms), { approval: event, answered: event.at_ms });
   },
   acting(state, event) {
@@ -53,7 +61,6 @@ const on = {
   step(state, event) {
     const { number, frame, ...rest } = event;
     const done = step(state, number, event.at_ms);
-    if (event.plan) state.plan = event.plan;
     for (const [key, value] of Object.entries(rest)) if (value !== null && value !== "") done[key] = value;
     Object.assign(done, { frame: frame ?? done.frame, over: event.at_ms, after: state.look?.frame });
   },
@@ -96,6 +103,15 @@ export function doing(state) {
   const now = state.steps.get(state.current);
   if (now && !now.over && now.acting) return ["acts", "acting"];
   return ["thinks", "thinking"];
+}
+
+// The plan and the notes as they stood after a step: the newest that it or one before it changed.
+export function planAt(state, number) {
+  let [newest, plan] = [0, state.plan];
+  for (const step of state.steps.values()) {
+    if (step.plan && step.number >= newest && step.number <= number) [newest, plan] = [step.number, step.plan];
+  }
+  return plan;
 }
 
 // Milliseconds of a stretch of time in which the run was held.
