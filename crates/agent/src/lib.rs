@@ -34,17 +34,18 @@ pub use error::{AgentError, JournalError};
 pub use journal::{
     Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, Journal, JournalOptions,
     OrderRecord, Record, ResultRecord, RunId, RunSummary, StartRecord, UpFrontRecord, Verification,
+    WindowRecord,
 };
 pub use opinion::{NetworkOpinion, ProgramOpinion};
 pub use plan::{Note, Plan, SubGoal};
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{
-    Budgets, Check, End, EndKind, GoalState, Judged, Keeper, Parts, Run, RunOptions, SecondOpinion,
+    Budgets, Check, End, EndKind, Files, GoalState, Judged, Keeper, Parts, Run, RunOptions, SecondOpinion,
     StepOutcome, StepReport,
 };
 pub use watch::{
-    AnswerRefused, Asked, AskedUpFront, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode, Order,
-    OrderRefused, WatchApprover,
+    AnswerRefused, Asked, AskedUpFront, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode,
+    Order, OrderRefused, WatchApprover,
 };
 pub use words::describe_action;

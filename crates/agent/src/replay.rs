@@ -45,6 +45,7 @@ impl RecordedBrain {
                 | Event::Order(_)
                 | Event::Hand(_)
                 | Event::HandResult(_)
+                | Event::Window(_)
                 | Event::End(_) => {}
             }
         }

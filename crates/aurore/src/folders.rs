@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use aurore_agent::Files;
+
 use crate::failure::hinted;
 
 /// The user's data folder: `AURORE_HOME`, else `aurore` in the platform's place for data.
@@ -51,6 +53,36 @@ pub fn journals(named: Option<&Path>) -> anyhow::Result<PathBuf> {
                 )
             })?
             .join("journal")),
+    }
+}
+
+/// What of this machine's files belongs to the agent itself, and where the person's home is, for the rules of a run: its
+/// settings, data and caches, the journals of the run, the machine's rules, and the program.
+pub fn of_the_agent(journals: Option<&Path>) -> Files {
+    let system = Path::new("/etc/aurore").to_path_buf();
+    let own = [
+        config(),
+        data(),
+        cache(),
+        std::env::current_exe().ok(),
+        Some(system),
+    ];
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let mut controls: Vec<String> = own
+        .into_iter()
+        .flatten()
+        .chain(journals.map(Path::to_path_buf))
+        .map(|path| absolute(path).to_string_lossy().replace('\\', "/"))
+        .collect();
+    controls.sort();
+    controls.dedup();
+    Files {
+        controls,
+        given: Vec::new(),
+        home: set("HOME")
+            .or_else(|| set("USERPROFILE"))
+            .map(|home| home.to_string_lossy().replace('\\', "/"))
+            .unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,7 @@ use aurore_agent::{Memory, RemoteBrain, RemoteOptions, reveal};
 use aurore_chat::AgentSettings;
 use aurore_remote::{Address, Limits, Patience, Server};
 
+use crate::adapters::AdapterChoice;
 use crate::brains::Mind;
 use crate::failure::hinted;
 
@@ -16,7 +17,7 @@ use crate::failure::hinted;
 pub struct RemoteChoice {
     /// Ask the model of an OpenAI-compatible server (Aurore's own, vLLM, SGLang, llama.cpp), such as
     /// http://127.0.0.1:8000/v1, instead of loading one. It gets the screenshots.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["model", "script", "threads", "second_opinion_by_model"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["model", "script", "threads"])]
     pub model_url: Option<String>,
     /// The model's name there; may be left out where only one is served.
     #[arg(long, value_name = "NAME", requires = "model_url")]
@@ -50,8 +51,19 @@ pub enum MemoryForm {
 /// Finds the model on its server.
 ///
 /// # Errors
-/// When the address, the key or the model cannot be used, or nobody answers.
-pub fn connect(url: &str, choice: &RemoteChoice, stop: &Arc<AtomicBool>) -> anyhow::Result<Mind> {
+/// When the address, the key or the model cannot be used, nobody answers, or an adapter is named.
+pub fn connect(
+    url: &str,
+    choice: &RemoteChoice,
+    adapter: &AdapterChoice,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Mind> {
+    if adapter.adapter.is_some() {
+        return Err(hinted(
+            "an adapter stands beside a model of this program, not beside one on a server",
+            "leave --adapter out, or serve it (`aurore serve --adapter NAME=DIR`) and ask for NAME",
+        ));
+    }
     let address = Address::parse(url)?;
     let key = match &choice.model_key_env {
         Some(name) => match std::env::var(name) {

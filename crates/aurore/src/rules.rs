@@ -26,12 +26,12 @@ pub fn load(named: &[PathBuf]) -> anyhow::Result<Rules> {
     let kept = Allowances::of_the_user()
         .ok()
         .map(|allowances| allowances.file().to_path_buf());
-    for file in [user_file(), kept]
-        .into_iter()
-        .flatten()
-        .filter(|file| file.exists())
-    {
+    if let Some(file) = user_file().filter(|file| file.exists()) {
         rules = add(rules, Layer::User, &file)?;
+    }
+    if let Some(file) = kept.filter(|file| file.exists()) {
+        let text = read(&file)?;
+        rules = rules.with_answers(&file.display().to_string(), &text)?;
     }
     if let Some(project) = project_file() {
         rules = add(rules, Layer::Project, &project)?;
@@ -69,14 +69,17 @@ fn project_file() -> Option<PathBuf> {
 /// # Errors
 /// When it cannot be read, or is refused.
 pub fn add(rules: Rules, layer: Layer, file: &Path) -> anyhow::Result<Rules> {
+    Ok(rules.with(layer, &file.display().to_string(), &read(file)?)?)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
     let cannot = format!("cannot read the rules in {}", file.display());
     let hint = "rules are a TOML file; docs/rules.md shows its form";
     let size = std::fs::metadata(file).with_hint(&cannot, hint)?.len();
     if size > FILE_LIMIT {
         return Err(hinted(format!("{cannot}: {size} bytes are too long"), hint));
     }
-    let text = std::fs::read_to_string(file).with_hint(&cannot, hint)?;
-    Ok(rules.with(layer, &file.display().to_string(), &text)?)
+    std::fs::read_to_string(file).with_hint(&cannot, hint)
 }
 
 /// Where the user's own rules are.

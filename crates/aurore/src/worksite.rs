@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aurore_agent::{
-    AgentError, Approver, Brain, Budgets, End, EndKind, GoalState, Hub, Journal, Keeper, Run, RunId,
+    AgentError, Approver, Brain, Budgets, End, EndKind, Files, GoalState, Hub, Journal, Keeper, Run, RunId,
     RunOptions, SecondOpinion, StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
@@ -14,6 +14,7 @@ use aurore_screen::browser::Browser;
 use serde::Serialize;
 
 use crate::browser::BrowserChoice;
+use crate::folders;
 use crate::tasks::{Looks, Site, Task};
 
 /// A browser and what stands around it. Used for many goals, one after the other.
@@ -26,6 +27,7 @@ pub struct Worksite {
     known_origins: Vec<String>,
     hub: Hub,
     controls: Vec<String>,
+    files: Files,
     stop: Arc<AtomicBool>,
     beside: Beside,
     looks: Option<Looks>,
@@ -117,6 +119,7 @@ impl Worksite {
         stop: &Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
         let browser = choice.launch(&settings, stop)?;
+        let files = folders::of_the_agent(journal.file().parent());
         for warning in browser.warnings() {
             eprintln!("note: {warning}");
         }
@@ -129,6 +132,7 @@ impl Worksite {
             known_origins: Vec::new(),
             hub: Hub::default(),
             controls: Vec::new(),
+            files,
             stop: Arc::clone(stop),
             beside: Beside::default(),
             looks: None,
@@ -244,6 +248,7 @@ impl Worksite {
             watch: self.hub.clone(),
             known_origins: self.known_origins.clone(),
             controls: self.controls.clone(),
+            files: self.files.clone(),
             check,
         };
         let mut run = match resume {

@@ -38,6 +38,12 @@ pub trait Screen: Send {
         let _ = stands;
     }
 
+    /// Whether somebody used the screen's own window since this was last asked: what is there now is not the run's doing
+    /// alone. Presses and keys count; moving and scrolling do not.
+    fn touched(&mut self) -> bool {
+        false
+    }
+
     /// What an action would hit: what is under its first point, or what has the focus if it goes to the
     /// keyboard. `None` for actions that hit nothing (waiting, looking, navigating).
     fn target(&mut self, action: &Action) -> Result<Option<Target>, ScreenError>;

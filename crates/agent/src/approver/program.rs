@@ -56,7 +56,9 @@ impl ProgramApprover {
         match (reply.answer.as_str(), reply.scope, reply.items) {
             ("yes", None, None) => Ok(Answer::Yes),
             ("yes", Some(index), None) if index < scopes => Ok(Answer::FromNowOn(index)),
-            ("yes", None, Some(chosen)) if !chosen.is_empty() && chosen.iter().all(|index| *index < items) => {
+            ("yes", None, Some(chosen))
+                if !chosen.is_empty() && chosen.iter().all(|index| *index < items) =>
+            {
                 Ok(Answer::Only(chosen))
             }
             ("no", ..) => Ok(Answer::No(reply.reason)),
@@ -87,6 +89,12 @@ impl Approver for ProgramApprover {
     }
 
     fn ask_up_front(&mut self, question: &UpFront) -> Option<Answer> {
-        Some(or_no(self.run(question, &question.png, question.wait, 0, question.items.len())))
+        Some(or_no(self.run(
+            question,
+            &question.png,
+            question.wait,
+            0,
+            question.items.len(),
+        )))
     }
 }

@@ -80,8 +80,9 @@ impl TerminalApprover {
         })
     }
 
-    /// Waits for the answer to what was just shown. Lines that were there before count for nothing: not those typed
-    /// ahead, and not what is left of an answer to an earlier question.
+    /// Prompts and waits for the answer to what was just shown. Lines that were there before count for nothing: not
+    /// those typed ahead, and not what is left of an answer to an earlier question. Once the prompt stands, what comes is
+    /// an answer.
     fn answer_until(
         &mut self,
         wait: Duration,
@@ -89,8 +90,13 @@ impl TerminalApprover {
         elsewhere: &mut dyn FnMut() -> Option<String>,
         parse: &dyn Fn(&str) -> Option<Answer>,
     ) -> Option<Answer> {
-        let shown = Instant::now();
         while self.lines.try_recv().is_ok() {}
+        let prompted =
+            write!(self.output, "└─ within {} s: ", wait.as_secs()).and_then(|()| self.output.flush());
+        if prompted.is_err() {
+            return Some(Answer::No("the question could not be shown".to_owned()));
+        }
+        let shown = Instant::now();
         loop {
             if let Some(words) = elsewhere() {
                 let _ = writeln!(self.output, "({})", reveal(&words, false));
@@ -189,9 +195,7 @@ impl TerminalApprover {
             out,
             "│  no    refuses it and tells the model (words after \"no\" are passed on)"
         )?;
-        writeln!(out, "│  stop  refuses it and ends the run")?;
-        write!(out, "└─ within {} s: ", question.wait.as_secs())?;
-        out.flush()
+        writeln!(out, "│  stop  refuses it and ends the run")
     }
 }
 
@@ -231,9 +235,7 @@ impl TerminalApprover {
             writeln!(out, "│  yes 1 … allows that one alone (several: yes 1 2)")?;
         }
         writeln!(out, "│  no    each is asked about when it comes")?;
-        writeln!(out, "│  stop  ends the run")?;
-        write!(out, "└─ within {} s: ", question.wait.as_secs())?;
-        out.flush()
+        writeln!(out, "│  stop  ends the run")
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Past {
     pub result: String,
     /// Whether it was carried out.
     pub done: bool,
+    /// Whether a rule or a person said no to it.
+    pub refused: bool,
 }
 
 /// One decision: the reason stands before the deed.

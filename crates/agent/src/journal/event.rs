@@ -38,6 +38,8 @@ pub enum Event {
     Hand(Box<HandRecord>),
     /// What came of what was done by hand before.
     HandResult(HandResultRecord),
+    /// Somebody used the screen's own window beside the run. What they did there was not judged and is not known.
+    Window(WindowRecord),
     /// The run ended.
     End(EndRecord),
 }
@@ -55,10 +57,17 @@ pub struct StartRecord {
     pub fingerprint: String,
     /// Hash of the rules.
     pub rules: String,
+    /// Hash of those of them that somebody wrote: answers that were given under them hold after an interruption as long
+    /// as it stays the same.
+    #[serde(default)]
+    pub written_rules: String,
     /// What may be used up.
     pub budgets: Budgets,
     /// Origins that were known from the start.
     pub known_origins: Vec<String>,
+    /// What was allowed before the run was interrupted and still holds, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_allowed: Vec<String>,
 }
 
 /// A decision, its verdict, and whether it is about to be carried out.
@@ -101,6 +110,9 @@ pub struct DecisionRecord {
     pub more_facts: Vec<Facts>,
     /// Who was asked and what they said.
     pub approval: Option<Approval>,
+    /// The rules that the answer put in force for the rest of the run, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<String>,
     /// Whether it is about to be carried out.
     pub perform: bool,
     /// Tokens generated for it.
@@ -129,6 +141,9 @@ pub struct UpFrontRecord {
     pub items: Vec<String>,
     /// The answer.
     pub approval: Approval,
+    /// The rules that it put in force for the run, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<String>,
 }
 
 /// What came of a decision.
@@ -191,6 +206,13 @@ pub struct HandResultRecord {
     pub result: String,
     /// The frame afterwards.
     pub frame: Option<FrameId>,
+}
+
+/// That somebody used the screen's own window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowRecord {
+    /// Number of the step that was under way, or the last one; 0 before the first.
+    pub step: u32,
 }
 
 /// How a run ended.

@@ -37,7 +37,7 @@ impl Event {
             Self::End(end) => end.frame.as_ref(),
             Self::Hand(hand) => Some(&hand.frame),
             Self::HandResult(result) => result.frame.as_ref(),
-            Self::Start(_) | Self::Resume(_) | Self::Order(_) | Self::UpFront(_) => None,
+            Self::Start(_) | Self::Resume(_) | Self::Order(_) | Self::UpFront(_) | Self::Window(_) => None,
         };
         frame.into_iter()
     }
@@ -75,7 +75,8 @@ impl Journal {
                 | Event::UpFront(_)
                 | Event::Order(_)
                 | Event::Hand(_)
-                | Event::HandResult(_) => {}
+                | Event::HandResult(_)
+                | Event::Window(_) => {}
                 Event::End(end) => summary.end = Some(end.end),
             }
         }

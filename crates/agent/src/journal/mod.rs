@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{
     Approval, DecisionRecord, EndRecord, Event, HandRecord, HandResultRecord, OrderRecord, Record,
-    ResultRecord, StartRecord, UpFrontRecord,
+    ResultRecord, StartRecord, UpFrontRecord, WindowRecord,
 };
 pub use manage::RunSummary;
 pub use store::{Journal, JournalOptions};

@@ -14,6 +14,8 @@ pub(super) fn start(goal: &str) -> Event {
         fingerprint: String::new(),
         rules: String::new(),
         budgets: Budgets::default(),
+        written_rules: String::new(),
+        still_allowed: Vec::new(),
         known_origins: Vec::new(),
     })
 }

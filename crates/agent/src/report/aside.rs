@@ -7,7 +7,10 @@ use crate::{Event, clock, describe_action};
 
 /// Whether an event stands beside the steps.
 pub(super) fn is_one(event: &Event) -> bool {
-    matches!(event, Event::Order(_) | Event::Hand(_) | Event::HandResult(_))
+    matches!(
+        event,
+        Event::Order(_) | Event::Hand(_) | Event::HandResult(_) | Event::Window(_)
+    )
 }
 
 /// Writes what happened before the step with this index.
@@ -24,6 +27,7 @@ pub(super) fn write(page: &mut String, view: &RunView, index: usize) {
                     describe_action(&hand.action, hand.target.as_ref()),
                     if hand.perform { "" } else { ", which was refused" }
                 ),
+                Event::Window(_) => "The person used the browser’s own window".to_owned(),
                 Event::HandResult(result) if !result.result.is_empty() => result.result.clone(),
                 _ => return None,
             };

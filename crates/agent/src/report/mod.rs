@@ -130,7 +130,7 @@ fn view(journal: &Journal, run: &RunId) -> Result<RunView, JournalError> {
                     *over = Some(record.at_ms);
                 }
             }
-            Event::Order(_) | Event::Hand(_) | Event::HandResult(_) => {}
+            Event::Order(_) | Event::Hand(_) | Event::HandResult(_) | Event::Window(_) => {}
             Event::End(end) => view.end = Some(end),
         }
     }

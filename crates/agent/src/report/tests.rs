@@ -43,7 +43,9 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
         fingerprint: String::new(),
         rules: String::new(),
         budgets: Budgets::default(),
+        written_rules: String::new(),
         known_origins: Vec::new(),
+        still_allowed: Vec::new(),
     };
     let decision = DecisionRecord {
         step: 1,
@@ -91,6 +93,7 @@ fn a_hostile_run_makes_a_harmless_page_with_everything_on_it() {
         facts: None,
         more_facts: Vec::new(),
         approval: None,
+        granted: Vec::new(),
         perform: false,
         tokens: 7,
         seconds: 1.5,
@@ -164,6 +167,7 @@ fn the_time_line_says_where_the_time_went_and_leads_to_each_step() {
             note: "dear".into(),
             at_ms: 951_782_400_000,
         }),
+        granted: Vec::new(),
         perform: allowed,
         tokens: 7,
         seconds: 1.5,

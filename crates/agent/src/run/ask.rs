@@ -27,7 +27,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         match self.put(request, report, ask.verdict().clone(), &scopes) {
             Ok((by, chosen)) => {
                 if let Some(scope) = chosen {
-                    self.keep(&scope, report);
+                    if !self.keep(&scope, report) {
+                        self.granted.push(scope.text);
+                    }
                     self.options.rules.push(scope.rule);
                 }
                 self.now_known(&facts(request));
@@ -47,34 +49,30 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         }
     }
 
-    /// Writes down what outlives the run, and says so in the journal.
-    fn keep(&mut self, scope: &ScopeRule, report: &mut StepReport) {
+    /// Writes down what outlives the run, and says so in the journal; whether it is written.
+    fn keep(&mut self, scope: &ScopeRule, report: &mut StepReport) -> bool {
         let (Some(kept), Some(keeper)) = (&scope.kept, &mut self.beside.keeper) else {
-            return;
+            return false;
         };
         let date: String = clock::utc(clock::now_ms()).chars().take(10).collect();
         let reason = format!("you allowed it on {date}, when asked about: {}", report.words);
-        let said = match keeper.keep(kept, &reason, &date) {
-            Ok(name) => format!("; kept as {name}"),
-            Err(error) => format!("; for this run alone, as it could not be kept: {error}"),
+        let (said, written) = match keeper.keep(kept, &reason, &date) {
+            Ok(name) => (format!("; kept as {name}"), true),
+            Err(error) => (
+                format!("; for this run alone, as it could not be kept: {error}"),
+                false,
+            ),
         };
         if let Some(approval) = &mut report.approval {
             approval.note.push_str(&said);
         }
+        written
     }
 
-    /// A yes to going somewhere makes the place one that the person knows; a yes to something else that happens
-    /// there does not.
     fn now_known(&mut self, facts: &[Facts]) {
-        let going = |effect: &Effect| matches!(effect, Effect::NewPlace | Effect::LocalPlace | Effect::Carry);
-        for facts in facts {
-            if facts.tier > Tier::Once && !facts.effects.iter().all(going) {
-                continue;
-            }
-            for place in &facts.places {
-                if !place.origin.is_empty() && !self.options.known_origins.contains(&place.origin) {
-                    self.options.known_origins.push(place.origin.clone());
-                }
+        for origin in facts.iter().flat_map(made_known) {
+            if !self.options.known_origins.iter().any(|known| known == origin) {
+                self.options.known_origins.push(origin.to_owned());
             }
         }
     }
@@ -241,6 +239,18 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             })
             .collect()
     }
+}
+
+/// A yes to going somewhere makes the place one that the person knows; a yes to something else that happens there does
+/// not.
+pub(super) fn made_known(facts: &Facts) -> impl Iterator<Item = &str> {
+    let going = |effect: &Effect| matches!(effect, Effect::NewPlace | Effect::LocalPlace | Effect::Carry);
+    let makes = facts.tier <= Tier::Once || facts.effects.iter().all(going);
+    facts
+        .places
+        .iter()
+        .map(|place| place.origin.as_str())
+        .filter(move |origin| makes && !origin.is_empty())
 }
 
 /// Whether doing it twice is not the same as doing it once.

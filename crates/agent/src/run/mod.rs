@@ -2,6 +2,7 @@
 
 mod ask;
 mod budget;
+mod earlier;
 mod end;
 mod guard;
 mod hands;
@@ -23,7 +24,7 @@ pub use budget::Budgets;
 pub use end::{End, EndKind};
 pub use guard::{Judged, Keeper, SecondOpinion};
 use looping::{Advice, Course};
-pub use options::{Check, GoalState, RunOptions};
+pub use options::{Check, Files, GoalState, RunOptions};
 pub use report::{StepOutcome, StepReport};
 pub use state::Run;
 use taint::Untrusted;

@@ -6,12 +6,12 @@ use std::{
 };
 
 use aurore_action::{Frame, FrameId};
-use aurore_policy::{Budget, Layer, Rules};
+use aurore_policy::{Budget, Layer};
 use aurore_screen::Screen;
 
 use super::{
     Course, End, EndKind, Keeper, Parts, RunOptions, SecondOpinion, StepOutcome, Unknown, Untrusted, Watch,
-    guard::Beside,
+    earlier::Earlier, guard::Beside, step::is_refusal,
 };
 use crate::{
     AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past,
@@ -42,6 +42,14 @@ pub struct Run<'a, S: Screen + ?Sized> {
     pub(super) beside: Beside<'a>,
     /// Whether it was asked already what the goal calls for.
     pub(super) asked_up_front: bool,
+    /// Origins that the person named, without those that answers made known.
+    pub(super) named: Vec<String>,
+    /// What was asked up front before the run was interrupted.
+    pub(super) asked_before: Option<Vec<String>>,
+    /// What was allowed before it was interrupted and still holds, in words.
+    pub(super) still_allowed: Vec<String>,
+    /// The rules that the last answer put in force for the run, as text.
+    pub(super) granted: Vec<String>,
 }
 
 impl<'a, S: Screen + ?Sized> Run<'a, S> {
@@ -49,6 +57,12 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     pub fn start(options: RunOptions<'a, S>) -> Result<Self, AgentError> {
         let id = options.journal.new_run()?;
         let mut run = Self::new(options, id)?;
+        // Where a run starts is where its person sends it; where it goes on is where it happened to be.
+        let first = run.frame.origin.clone();
+        if !run.options.known_origins.contains(&first) {
+            run.options.known_origins.push(first);
+        }
+        run.named.clone_from(&run.options.known_origins);
         let start = run.start_record();
         run.append(&Event::Start(start), &[])?;
         run.announce();
@@ -56,20 +70,30 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     }
 
     /// Goes on with a run of the journal. What was done is not done again; an action that was begun and has no
-    /// result is told to the model as such.
+    /// result is told to the model as such. What was allowed for the run still is, if goal, rules and who decides are
+    /// the same.
     pub fn resume(options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
         let records = options.journal.records(&id)?;
         let mut run = Self::new(options, id)?;
         let mut open: Option<Box<DecisionRecord>> = None;
+        let mut earlier = Earlier::default();
         for record in records {
             match record.event {
                 Event::Start(start) | Event::Resume(start) => {
+                    earlier.begin(&start);
                     if run.options.goal.is_empty() {
                         run.options.goal = start.goal;
                         run.options.name = start.name;
                     }
                 }
-                Event::Decision(decision) => open = Some(decision),
+                Event::Decision(decision) => {
+                    earlier.decision(&decision);
+                    open = Some(decision);
+                }
+                Event::UpFront(asked) => {
+                    run.questions += 1;
+                    earlier.up_front(asked);
+                }
                 Event::Result(result) => {
                     if let Some(decision) = open.take() {
                         run.remember(&decision, Some(&result))?;
@@ -77,17 +101,17 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                 }
                 // The screen is looked at anew: what was done by hand is on it.
                 Event::End(_)
-                | Event::UpFront(_)
                 | Event::Order(_)
                 | Event::Hand(_)
-                | Event::HandResult(_) => {}
+                | Event::HandResult(_)
+                | Event::Window(_) => {}
             }
         }
         if let Some(decision) = open {
             run.remember(&decision, None)?;
         }
-        let start = run.start_record();
-        run.append(&Event::Resume(start), &[])?;
+        let again = run.take_over(earlier);
+        run.append(&Event::Resume(again), &[])?;
         run.announce();
         Ok(run)
     }
@@ -98,17 +122,15 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             goal: self.options.goal.clone(),
             principal: self.options.brain.principal().0,
             budgets: self.options.budgets,
+            allowed: self.still_allowed.clone(),
             plan: (!self.plan.is_empty()).then(|| self.plan.clone()),
         });
         self.options.watch.look(&self.frame);
     }
 
-    fn new(mut options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
+    fn new(options: RunOptions<'a, S>, id: RunId) -> Result<Self, AgentError> {
         options.screen.settle()?;
         let frame = options.screen.look()?;
-        if !options.known_origins.contains(&frame.origin) {
-            options.known_origins.push(frame.origin.clone());
-        }
         let mut untrusted = Untrusted::default();
         untrusted.frame(&frame);
         untrusted.words(&options.screen.words());
@@ -131,6 +153,10 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             end: None,
             beside: Beside::default(),
             asked_up_front: false,
+            named: Vec::new(),
+            asked_before: None,
+            still_allowed: Vec::new(),
+            granted: Vec::new(),
         })
     }
 
@@ -225,21 +251,24 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
                 || "Interrupted: it is not known whether this took effect.".to_owned(),
                 |result| result.result.clone(),
             ),
+            refused: result.is_some_and(|result| is_refusal(result.outcome, &result.result)),
             done: result
                 .is_some_and(|result| matches!(result.outcome, StepOutcome::Done | StepOutcome::NoEffect)),
         });
         Ok(())
     }
 
-    fn start_record(&self) -> StartRecord {
+    pub(super) fn start_record(&self) -> StartRecord {
         StartRecord {
             goal: self.options.goal.clone(),
             name: self.options.name.clone(),
             principal: self.options.brain.principal().0,
             fingerprint: self.options.brain.fingerprint(),
-            rules: rules_hash(&self.options.rules),
+            rules: hash(self.options.rules.sources()),
+            written_rules: hash(self.options.rules.written()),
             budgets: self.options.budgets,
             known_origins: self.options.known_origins.clone(),
+            still_allowed: Vec::new(),
         }
     }
 
@@ -352,10 +381,9 @@ pub(super) fn stopped_message() -> String {
     "stopped before the next input; `aurore agent --resume` goes on from here".to_owned()
 }
 
-/// Hash of all rules in force, by their texts.
-fn rules_hash(rules: &Rules) -> String {
+/// Hash of rules by their texts.
+fn hash<'a>(rules: impl Iterator<Item = (Layer, &'a str)>) -> String {
     let all: Vec<String> = rules
-        .sources()
         .map(|(layer, text): (Layer, &str)| format!("{}\n{}\n{text}\n", layer.name(), text.len()))
         .collect();
     sha256(all.concat().as_bytes())

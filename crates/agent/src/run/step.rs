@@ -9,7 +9,7 @@ use aurore_screen::{Screen, ScreenError};
 use super::{
     Advice, End, EndKind, GoalState, Parts, Run, StepOutcome, StepReport, Watch,
     ask::matters,
-    hold::{Held, TOUCHED},
+    hold::{BESIDE, Held, MEDDLED, TOUCHED},
     state::stopped_message,
 };
 use crate::{
@@ -121,6 +121,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             self.notes.push(
                 "The person had the screen in their own hands since your last action: look at what is there now.".to_owned(),
             );
+        } else if self.meddled()? {
+            self.notes.push(
+                "The person used the browser's own window since your last action: what is there now is not your doing alone. Look first.".to_owned(),
+            );
         }
         Ok(())
     }
@@ -141,7 +145,10 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let advice = self.course.decided(&self.frame.id, &decision.action);
         let seen = self.frame.clone();
         if self.hold()? == Held::Touched {
-            return self.overtaken(report, seen, decision, began);
+            return self.overtaken(report, seen, decision, began, TOUCHED);
+        }
+        if self.meddled()? {
+            return self.overtaken(report, seen, decision, began, MEDDLED);
         }
 
         let mut time = Watch::start();
@@ -197,15 +204,21 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             Outcome::Denied(denial) => Err((denial.to_string(), None)),
         };
         record.approval.clone_from(&report.approval);
-        let touched = self.hold()? == Held::Touched;
+        record.granted = std::mem::take(&mut self.granted);
+        let overtaken = match self.hold()? {
+            Held::Touched => Some(TOUCHED),
+            Held::Same if permitted.is_ok() && self.meddled()? => Some(MEDDLED),
+            Held::Same => None,
+        };
         time.lap(&mut self.parts.question);
-        record.perform = permitted.is_ok() && !touched && !self.stopped();
+        record.perform = permitted.is_ok() && overtaken.is_none() && !self.stopped();
         // The journal holds the decision, on the disk, before anything is input.
         self.append(&Event::Decision(Box::new(record)), &[&seen])?;
 
-        let carried = match permitted {
-            _ if touched => Carried::refused(TOUCHED),
-            Err((refusal, end)) => {
+        let carried = match (overtaken, permitted) {
+            // Somebody took the screen, or used its window: whatever was permitted was about something else.
+            (Some(why), _) => Carried::refused(why),
+            (None, Err((refusal, end))) => {
                 let circle = self.course.refused(&report.words);
                 Carried {
                     outcome: StepOutcome::Refused,
@@ -220,7 +233,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     result: refusal,
                 }
             }
-            Ok(approved) => match self.unfinished(approved.action()) {
+            (None, Ok(approved)) => match self.unfinished(approved.action()) {
                 Some(result) => Carried {
                     outcome: StepOutcome::Failed,
                     result,
@@ -228,7 +241,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                 },
                 None => {
                     self.options.watch.publish(Happening::Acting { step: self.steps });
-                    self.carry_out(approved, &principal)
+                    let carried = self.carry_out(approved, &principal, &report.intent);
+                    self.beside_another_hand(carried)?
                 }
             },
         };
@@ -242,6 +256,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         seen: Frame,
         decision: Decision,
         began: Instant,
+        why: &str,
     ) -> Result<(), AgentError> {
         report.words = describe_action(&decision.action, None);
         let record = self.record(&decision, None);
@@ -250,14 +265,27 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             ..record
         };
         self.append(&Event::Decision(Box::new(record)), &[&seen])?;
-        self.conclude(
-            report,
-            seen,
-            decision,
-            Carried::refused(TOUCHED),
-            Advice::GoOn,
-            began,
-        )
+        self.conclude(report, seen, decision, Carried::refused(why), Advice::GoOn, began)
+    }
+
+    /// What the frame shows is not taken for the action's effect where somebody used the window beside it.
+    fn beside_another_hand(&mut self, carried: Carried) -> Result<Carried, AgentError> {
+        if !self.window_used()? {
+            return Ok(carried);
+        }
+        // The model is to see what they left. A screen that fails here says so with the next thing that it is asked.
+        let again = self.options.screen.settle().and_then(|()| self.look());
+        if let Err(error) = again {
+            tracing::warn!(%error, "no look after somebody used the window");
+        }
+        Ok(Carried {
+            outcome: match carried.outcome {
+                StepOutcome::NoEffect => StepOutcome::Done,
+                outcome => outcome,
+            },
+            result: format!("{}\n{BESIDE}", carried.result),
+            end: carried.end,
+        })
     }
 
     /// What the action would hit: under its first point or at the focus, and under its other points.
@@ -282,6 +310,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             url: self.frame.url.clone(),
             known_origins: self.options.known_origins.clone(),
             controls: self.options.controls.clone(),
+            control_paths: self.options.files.controls.clone(),
+            folders: self.options.files.given.clone(),
+            home: self.options.files.home.clone(),
             tainted: self.untrusted.arguments(
                 &decision.action,
                 target,
@@ -294,12 +325,11 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             budget: self.budget_left(),
             frame: Some(self.frame_id()),
             around: crop::around(&self.frame, decision.action.point(), target),
-            ..Context::default()
         }
     }
 
     /// Carries an approved action out and looks again.
-    fn carry_out(&mut self, approved: Approved<Action>, principal: &Principal) -> Carried {
+    fn carry_out(&mut self, approved: Approved<Action>, principal: &Principal, intent: &str) -> Carried {
         if !approved.belongs_to(principal) {
             return Carried {
                 outcome: StepOutcome::Refused,
@@ -323,16 +353,25 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                 };
             }
             Action::Terminate { status } => {
+                let why = intent.trim();
                 let end = match status {
-                    TerminateStatus::Success => (EndKind::Finished, "the model says that the goal is met"),
-                    TerminateStatus::Failure => {
-                        (EndKind::GaveUp, "the model says that the goal cannot be met")
-                    }
+                    TerminateStatus::Success => (
+                        EndKind::Finished,
+                        "the model says that the goal is met".to_owned(),
+                    ),
+                    TerminateStatus::Failure if why.is_empty() => (
+                        EndKind::GaveUp,
+                        "the model says that the goal cannot be met".to_owned(),
+                    ),
+                    TerminateStatus::Failure => (
+                        EndKind::GaveUp,
+                        format!("the model says that the goal cannot be met: {why}"),
+                    ),
                 };
                 return Carried {
                     outcome: StepOutcome::Ended,
                     result: "Ended.".to_owned(),
-                    end: Some((end.0, end.1.to_owned())),
+                    end: Some(end),
                 };
             }
             _ => {}
@@ -460,6 +499,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         self.history.push(Past {
             frame: seen,
             decision: Some(decision),
+            refused: is_refusal(outcome, &result),
             result,
             done: matches!(outcome, StepOutcome::Done | StepOutcome::NoEffect),
         });
@@ -477,6 +517,11 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         }
         Ok(())
     }
+}
+
+/// Whether somebody said no. Where a person took over meanwhile, nobody did.
+pub(super) fn is_refusal(outcome: StepOutcome, result: &str) -> bool {
+    outcome == StepOutcome::Refused && result != TOUCHED && result != MEDDLED
 }
 
 /// Errors that no action of the model can mend.

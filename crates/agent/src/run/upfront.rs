@@ -19,11 +19,13 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let principal = self.options.brain.principal();
         let context = Context {
             goal: self.options.goal.clone(),
-            known_origins: self.options.known_origins.clone(),
+            known_origins: self.named.clone(),
             ..Context::default()
         };
         let items = called_for(&principal, &context, &self.beside.secrets);
-        if items.is_empty() {
+        let words: Vec<String> = items.iter().map(|item| item.words.clone()).collect();
+        // Asked before the run was interrupted: the answer, yes or no, still stands.
+        if items.is_empty() || self.asked_before.as_ref() == Some(&words) {
             return Ok(None);
         }
         let question = UpFront {
@@ -53,13 +55,16 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         };
         self.questions += 1;
         let chosen = question.allowed_by(&answer);
+        let mut granted = Vec::new();
         for item in chosen.iter().filter_map(|index| items.get(*index)) {
             self.options.rules.push(item.rule.clone());
+            granted.push(item.text.clone());
         }
         let note = question.note(&answer);
         self.append(
             &Event::UpFront(UpFrontRecord {
-                items: question.items.into_iter().map(|item| item.words).collect(),
+                items: words,
+                granted,
                 approval: Approval {
                     allowed: !chosen.is_empty(),
                     by: self.options.approver.answered_by(),

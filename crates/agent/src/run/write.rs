@@ -50,6 +50,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             facts: None,
             more_facts: Vec::new(),
             approval: None,
+            granted: Vec::new(),
             perform: false,
             tokens: decision.tokens,
             seconds: decision.seconds,
@@ -105,6 +106,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             decision: None,
             result: report.result.clone(),
             done: false,
+            refused: false,
         });
         if self.course.unusable() {
             let message = format!("what the model says cannot be used, again and again: {message}");

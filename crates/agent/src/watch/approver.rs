@@ -30,10 +30,7 @@ impl WatchApprover {
     fn wait(
         &mut self,
         wait: Duration,
-        at_the_terminal: impl FnOnce(
-            &mut TerminalApprover,
-            &mut dyn FnMut() -> Option<String>,
-        ) -> Option<Answer>,
+        at_the_terminal: impl FnOnce(&mut TerminalApprover, &mut dyn FnMut() -> Option<String>) -> Option<Answer>,
     ) -> Answer {
         let Some(terminal) = &mut self.terminal else {
             loop {

@@ -35,6 +35,9 @@ pub enum Happening {
         principal: String,
         /// What may be used up.
         budgets: Budgets,
+        /// What was allowed before the run was interrupted and still holds, in words.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        allowed: Vec<String>,
         /// The plan and the notes of a run that goes on.
         #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<Plan>,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aurore_action::{Action, Button, Point};
 use aurore_agent::{
-    Answer, Approver, Brain, BrainError, Budgets, Decision, DenyAll, End, EndKind, Event, GoalState, Hub,
-    Observation, Question, Run, RunOptions, StepOutcome, StepReport,
+    Answer, Approver, Brain, BrainError, Budgets, Decision, DenyAll, End, EndKind, Event, Files, GoalState,
+    Hub, Observation, Question, Run, RunOptions, StepOutcome, StepReport,
 };
 use aurore_policy::{Principal, Rules};
 use aurore_screen::browser::Browser;
@@ -60,6 +60,7 @@ fn work(
         watch: Hub::default(),
         known_origins: Vec::new(),
         controls: Vec::new(),
+        files: Files::default(),
         check: Some(Box::new(|browser: &mut Browser| {
             match browser.evaluate("window.goal") {
                 Ok(Value::Bool(true)) => GoalState::Reached,

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod faults;
 mod pages;
 #[cfg(test)]
@@ -21,8 +23,8 @@ use std::sync::{
 
 use aurore_action::Size;
 use aurore_agent::{
-    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, GoalState, Hub, Journal, ReportOptions,
-    Run, RunOptions, ScriptedBrain, StepOutcome, StepReport, html,
+    Approver, Budgets, CountingApprover, DenyAll, EndKind, Event, Files, GoalState, Hub, Journal,
+    ReportOptions, Run, RunOptions, ScriptedBrain, StepOutcome, StepReport, html,
 };
 use aurore_policy::Rules;
 use aurore_screen::browser::{Browser, BrowserOptions};
@@ -80,6 +82,7 @@ impl Desk {
             watch: self.hub.clone(),
             known_origins: Vec::new(),
             controls: Vec::new(),
+            files: Files::default(),
             check: Some(Box::new(|browser: &mut Browser| {
                 match browser.evaluate("window.goal") {
                     Ok(Value::Bool(true)) => GoalState::Reached,
@@ -217,6 +220,7 @@ fn stopped_in_mid_run_the_journal_is_whole_and_the_run_can_go_on() {
             watch: Hub::default(),
             known_origins: Vec::new(),
             controls: Vec::new(),
+            files: Files::default(),
             check: None,
         },
         run,

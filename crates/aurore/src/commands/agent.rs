@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long, value_name = "COMMAND", conflicts_with = "second_opinion_by_model")]
     second_opinion: Option<String>,
     /// Have it looked at by the model itself, in a conversation of its own.
-    #[arg(long, conflicts_with = "script")]
+    #[arg(long, conflicts_with_all = ["script", "model_url"])]
     second_opinion_by_model: bool,
     /// Go on with a run that was stopped or crashed: its name, the beginning of it, or `last`.
     #[arg(long, value_name = "RUN", conflicts_with = "goal")]
@@ -131,13 +131,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
                 .map(|resumed| (resumed.fingerprint.as_str(), resumed.decisions));
             brains::script_after(file, begun)?
         }
-        (None, Some(_)) if args.adapter.adapter.is_some() => {
-            return Err(hinted(
-                "an adapter stands beside a model of this program, not beside one on a server",
-                "leave --adapter out, or serve it (`aurore serve --adapter NAME=DIR`) and ask for NAME",
-            ));
-        }
-        (None, Some(url)) => remote::connect(url, &args.remote, &global.interrupted)?,
+        (None, Some(url)) => remote::connect(url, &args.remote, &args.adapter, &global.interrupted)?,
         (None, None) => brains::network(&args.model, &args.adapter, args.threads, &global.interrupted)?,
     };
     let watching = args.watch.open(&journals, super::keys::store().ok(), global)?;
@@ -159,7 +153,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         secrets: Keyring::open(args.browser.secrets.as_deref())?.names(),
     });
     site.keep_away_from(&mind.controls);
-    site.start_from(args.sites.clone());
+    // A page that a person names, they know; where a run happened to be when it stopped, they may not.
+    let named = resumed.as_ref().and(args.address.as_deref()).map(site::origin);
+    site.start_from(
+        args.sites
+            .iter()
+            .cloned()
+            .chain(named.into_iter().flatten())
+            .collect(),
+    );
     site.browser()?.open(&address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",
@@ -276,7 +278,8 @@ fn find_resumable(journal: &Journal, name: &str) -> anyhow::Result<Resumable> {
             Event::Decision(decision) => address = decision.url.or(address),
             Event::Hand(hand) => address = hand.url.or(address),
             Event::Result(_) => decisions += 1,
-            Event::UpFront(_) | Event::Order(_) | Event::HandResult(_) | Event::End(_) => {}
+            Event::UpFront(_) | Event::Order(_) | Event::HandResult(_) | Event::Window(_) | Event::End(_) => {
+            }
         }
     }
     Ok(Resumable {

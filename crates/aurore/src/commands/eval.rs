@@ -12,12 +12,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::adapters::AdapterChoice;
-use crate::brains;
+use crate::brains::{self, Mind};
 use crate::browser::BrowserChoice;
 use crate::failure::hinted;
 use crate::folders;
 use crate::global::Global;
 use crate::models::ModelChoice;
+use crate::remote::{self, RemoteChoice};
 use crate::rules;
 use crate::style::{Look, Style};
 use crate::tasks::{BUNDLED, MiniWob, Site, Task, TaskExpert};
@@ -43,10 +44,14 @@ pub struct Args {
     of_suite: Option<SuiteChoice>,
     /// An expert that knows the pages decides, not a model. Workflows fail unless every goal is met and the questions
     /// are those that it calls for.
-    #[arg(long, conflicts_with_all = ["model", "script"])]
+    #[arg(long, conflicts_with_all = ["model", "script", "model_url"])]
     expert: bool,
+    /// Workflows: answer every question with no instead of yes, to see how who decides takes it. The expert then fails
+    /// unless it ends each episode itself, saying why, with nothing done that was asked about.
+    #[arg(long)]
+    refuse: bool,
     /// Workflows: take the decisions of each episode from a file of tool calls instead of a model.
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "model_url"])]
     script: Option<PathBuf>,
     /// Seeds: `A..B` without B, or `A..=B` with it. The same seeds give the same episodes. A hundred from 2000000 on
     /// if absent; ten of them for workflows.
@@ -59,6 +64,8 @@ pub struct Args {
     model: ModelChoice,
     #[command(flatten)]
     adapter: AdapterChoice,
+    #[command(flatten)]
+    remote: RemoteChoice,
     #[command(flatten)]
     browser: BrowserChoice,
     /// The folder of the MiniWoB++ pages, if it is not where set-up puts them.
@@ -85,6 +92,29 @@ const STEPS: u32 = 6;
 pub(super) const EXPERT_STEPS: u32 = 40;
 
 impl Args {
+    /// The model that decides, here or on a server; and its name.
+    fn mind(&self, global: &Global) -> anyhow::Result<(Mind, String)> {
+        let Some(url) = &self.remote.model_url else {
+            let mind = brains::network(&self.model, &self.adapter, self.threads, &global.interrupted)?;
+            let name = format!("{}{}", self.model.model, self.adapter.note());
+            return Ok((mind, name));
+        };
+        let mind = remote::connect(url, &self.remote, &self.adapter, &global.interrupted)?;
+        let name = mind.brain.principal().0;
+        Ok((mind, name.strip_prefix("model:").unwrap_or(&name).to_owned()))
+    }
+
+    /// A server that gives no answers says nothing about its model: rates over such episodes would.
+    fn check(&self, outcome: &Outcome) -> anyhow::Result<()> {
+        if self.remote.model_url.is_some() && outcome.end.kind == EndKind::Failed {
+            return Err(hinted(
+                format!("an episode could not be finished: {}", outcome.end.message),
+                "start again once the server answers; what was measured so far is not shown",
+            ));
+        }
+        Ok(())
+    }
+
     /// Families of goals by name: a family is a task.
     fn families(&self) -> impl Iterator<Item = &str> {
         self.family.iter().chain(&self.tasks).map(|name| name.trim())
@@ -229,12 +259,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let site = Site::start(miniwob.as_ref())?;
     let scratch = Scratch::new(args.journal.clone())?;
     let journal = Journal::in_folder(&scratch.folder)?;
-    let name = format!("{}{}", args.model.model, args.adapter.note());
     let (mut mind, model, most_steps) = if args.expert {
-        (None, TaskExpert::NAME, EXPERT_STEPS)
+        (None, TaskExpert::NAME.to_owned(), EXPERT_STEPS)
     } else {
-        let mind = brains::network(&args.model, &args.adapter, args.threads, &global.interrupted)?;
-        (Some(mind), name.as_str(), STEPS)
+        let (mind, name) = args.mind(global)?;
+        (Some(mind), name, STEPS)
     };
     let mut choice = args.browser.clone();
     choice.viewport = choice.viewport.or(Some(aurore_action::Size {
@@ -248,6 +277,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         rules::load(&[])?,
         &global.interrupted,
     )?;
+    keep_away(&mut worksite, mind.as_ref());
     let suite = if miniwob.is_some() { "miniwob" } else { "bundled" };
     print_head(global);
     for task in &tasks {
@@ -259,6 +289,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             }
             let steps = args.max_steps.unwrap_or(most_steps);
             let outcome = episode(&mut worksite, &site, task, seed, mind.as_mut(), steps)?;
+            args.check(&outcome)?;
             tally.add(&outcome, outcome.end.kind == EndKind::Reached);
             progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
             progress.inc(1);
@@ -269,9 +300,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("stopped in the middle of `{task}`; its numbers are not shown");
             return Ok(ExitCode::FAILURE);
         }
-        print_line(global, &tally.line(suite, &task.name, model, &seeds.text))?;
+        print_line(global, &tally.line(suite, &task.name, &model, &seeds.text))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A model's server is none of the pages' business.
+fn keep_away(worksite: &mut Worksite, mind: Option<&Mind>) {
+    if let Some(mind) = mind {
+        worksite.keep_away_from(&mind.controls);
+    }
 }
 
 /// The head of the table, for people.

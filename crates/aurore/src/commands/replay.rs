@@ -135,14 +135,18 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
             );
             println!("      decided by {}", reveal(&start.principal, false));
         }
-        Event::Resume(_) => println!("      resumed"),
+        Event::Resume(again) if again.still_allowed.is_empty() => println!("      resumed"),
+        Event::Resume(again) => println!(
+            "      resumed; still allowed: {}",
+            reveal(&again.still_allowed.join("; "), false)
+        ),
         Event::UpFront(asked) => println!(
             "      asked up front: {}: {} by {}",
             reveal(&asked.items.join("; "), false),
             if asked.approval.allowed {
-                "allowed"
+                format!("allowed {}", reveal(&asked.approval.note, false))
             } else {
-                "not allowed"
+                "not allowed".to_owned()
             },
             reveal(&asked.approval.by, false)
         ),
@@ -187,6 +191,7 @@ fn print(record: &Record, global: &Global) -> anyhow::Result<()> {
             reveal(&describe_action(&hand.action, hand.target.as_ref()), false),
             reveal(&hand.by, false)
         ),
+        Event::Window(_) => println!("     the person used the browser’s own window"),
         Event::HandResult(result) => println!("     result   {}", reveal(&result.result, false)),
         Event::End(end) => println!("End   {}", reveal(&end.end.message, false)),
     }

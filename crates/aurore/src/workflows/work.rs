@@ -16,6 +16,8 @@ use crate::worksite::{Hands, Outcome, Worksite};
 #[derive(Default)]
 pub struct Workshop {
     sites: BTreeMap<Suite, Site>,
+    /// Whether questions are answered no.
+    refuses: bool,
 }
 
 /// Questions of an episode, by tier.
@@ -76,6 +78,14 @@ impl Verdict {
 }
 
 impl Workshop {
+    /// One in which every question is answered no.
+    pub fn refusing() -> Self {
+        Self {
+            refuses: true,
+            ..Self::default()
+        }
+    }
+
     /// The apps of a suite.
     ///
     /// # Errors
@@ -89,7 +99,7 @@ impl Workshop {
     }
 
     /// Works on a goal in its untouched world: `brain` decides, or the expert if there is none. Questions are
-    /// answered yes. The databases are read when the run has ended, however it ended.
+    /// answered yes, or no where the workshop [refuses](Self::refusing). The databases are read when the run has ended, however it ended.
     ///
     /// # Errors
     /// When the apps, the browser or the journal fail.
@@ -101,6 +111,7 @@ impl Workshop {
         max_steps: u32,
         watch: &mut dyn FnMut(&StepReport),
     ) -> anyhow::Result<Verdict> {
+        let refuses = self.refuses;
         let site = self.site(goal.family.suite())?;
         site.begin(goal)?;
         // The person knows their own apps: they are where the run starts from.
@@ -119,7 +130,11 @@ impl Workshop {
                 &mut expert
             }
         };
-        let mut approver = CountingApprover::yes();
+        let mut approver = if refuses {
+            CountingApprover::no()
+        } else {
+            CountingApprover::yes()
+        };
         let mut hands = Hands {
             brain,
             approver: &mut approver,

@@ -7,6 +7,8 @@
 )]
 
 mod again;
+#[cfg(unix)]
+mod answered;
 mod bench;
 mod checkpoints;
 mod crash;

@@ -39,6 +39,132 @@ fn the_expert_meets_every_goal_and_asks_only_about_consequences() {
 }
 
 #[test]
+fn the_expert_gives_up_when_it_is_told_no_and_says_why() {
+    let program = Program::new();
+    let refused = |family: &str| {
+        let line = [
+            "eval",
+            "workflows",
+            "--expert",
+            "--refuse",
+            "--family",
+            family,
+            "--seeds",
+            "1",
+            "--json",
+            "--journal",
+            "journals",
+        ];
+        let said = program.run(&line);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        said.json_lines()[0].clone()
+    };
+    // Counting is asked about up front alone, and a no to that is no denial.
+    assert_eq!(refused("count")["success_rate"], 1.0);
+    let booking = refused("flight");
+    assert_eq!(booking["success_rate"], 0.0, "{booking}");
+    assert!(booking["asked_per_episode"].as_f64().unwrap() >= 1.0, "{booking}");
+    let records = program
+        .run(&["replay", "last", "--journal", "journals", "--json"])
+        .json_lines();
+    let records: Vec<&Value> = records.iter().map(|line| &line["record"]).collect();
+    let end = records.last().unwrap();
+    assert_eq!(end["end"]["kind"], "gave_up", "{end}");
+    let message = end["end"]["message"].as_str().unwrap();
+    assert!(message.contains("was refused"), "{message}");
+    // What was asked about was not done, and not tried again.
+    let decided: Vec<&&Value> = records
+        .iter()
+        .filter(|record| record["event"] == "decision" && record["approval"]["allowed"] == false)
+        .collect();
+    assert_eq!(decided.len(), 1, "{decided:#?}");
+    assert_eq!(decided[0]["perform"], false);
+}
+
+#[test]
+fn a_model_on_a_server_is_evaluated_as_one_in_the_program() {
+    let program = Program::new();
+    let mind =
+        crate::ledger::model(|_| Some(serde_json::json!({"action": "terminate", "status": "failure"})));
+    let line = [
+        "eval",
+        "workflows",
+        "--family",
+        "count",
+        "--seeds",
+        "1..3",
+        "--json",
+    ];
+    let said = program.run(&[&line[..], &["--model-url", &mind.address]].concat());
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let told = &said.json_lines()[0];
+    assert_eq!(
+        (&told["model"], &told["success_rate"], &told["steps_mean"]),
+        (&"played".into(), &0.0.into(), &1.0.into())
+    );
+    // A server that gives no answers says nothing about its model.
+    let refusing = crate::ledger::Serve::start(|path, _| match path {
+        "/v1/models" => Some((200, "application/json", r#"{"data": [{"id": "m"}]}"#.into())),
+        _ => Some((
+            400,
+            "application/json",
+            r#"{"error": {"message": "m is not a multimodal model"}}"#.into(),
+        )),
+    });
+    let said = program.run(&[&line[..], &["--model-url", &refusing.address]].concat());
+    assert_eq!(said.code, 1);
+    assert!(
+        said.out.is_empty() && said.err.contains("not a multimodal model"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+}
+
+#[cfg(nano_embedded)]
+#[test]
+fn auroras_own_server_is_evaluated_as_the_program_itself() {
+    let serving = crate::serve::Serving::new(&[]);
+    let url = format!("http://{}/v1", serving.said["address"].as_str().unwrap());
+    let program = Program::new();
+    let tasks = [
+        "eval", "bundled", "--tasks", "dialog", "--seeds", "0..3", "--json",
+    ];
+    let here = program.run(&tasks);
+    let key = [("KEY", serving.said["key"].as_str().unwrap())];
+    let elsewhere = [
+        "--model-url",
+        &url,
+        "--model-key-env",
+        "KEY",
+        "--model-memory",
+        "frame",
+    ];
+    let there = program.run_with(&[&tasks[..], &elsewhere].concat(), &key);
+    assert_eq!((here.code, there.code), (0, 0), "{}{}", here.err, there.err);
+    let numbers = |said: &crate::program::Said| {
+        let line = said.json_lines()[0].clone();
+        ["success_rate", "steps_mean", "asked_per_episode"].map(|name| line[name].clone())
+    };
+    assert_eq!(numbers(&here), numbers(&there), "{}{}", here.out, there.out);
+    assert_eq!(there.json_lines()[0]["model"], "nano");
+    let workflows = [
+        "eval",
+        "workflows",
+        "--family",
+        "count",
+        "--seeds",
+        "1",
+        "--max-steps",
+        "2",
+        "--json",
+    ];
+    let said = program.run_with(&[&workflows[..], &elsewhere].concat(), &key);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.json_lines()[0]["episodes"], 1);
+}
+
+#[test]
 fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
     let program = Program::new();
     let record = [
@@ -139,6 +265,67 @@ fn apps_are_served_until_the_end_and_checked_then() {
     assert_eq!(end["met"], false);
     assert!(end["differences"].to_string().contains("4321"), "{end}");
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// The apps as a program, which ends with the test however that ends.
+struct Apps(std::process::Child);
+
+impl Drop for Apps {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_command_that_apps_print_knows_all_of_them() {
+    let mut apps = Apps(
+        Command::new(env!("CARGO_BIN_EXE_aurore"))
+            .args(["apps", "trip", "--seed", "1", "--json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(apps.0.stdout.take().unwrap()).lines();
+    let said: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let line: Vec<&str> = said["command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    assert_eq!(line[..2], ["aurore", "agent"]);
+    let program = Program::new();
+    let script = ["flights", "hotels", "calendar"].map(|app| {
+        let arguments = serde_json::json!({"action": "open_url", "url": said["apps"][app]});
+        format!(
+            "{}\n",
+            serde_json::json!({"intent": "Go there.", "arguments": arguments})
+        )
+    });
+    program.file("visit.jsonl", script.concat());
+    // Nobody is there: what had to be asked about would be refused.
+    let steps = |args: &[&str]| -> Vec<Value> {
+        let more = ["--script", "visit.jsonl", "--headless", "--json"];
+        let said = program.run(&[args, &more].concat());
+        let lines = said
+            .json_lines()
+            .into_iter()
+            .filter(|line| line["event"] == "step");
+        lines
+            .map(|line| line["step"]["outcome"].clone())
+            .take(3)
+            .collect()
+    };
+    let visited = steps(&line[1..]);
+    // Of the address that it is at already it may look the same.
+    assert!(
+        visited.len() == 3 && !visited.contains(&"refused".into()),
+        "{visited:?}"
+    );
+    let alone = steps(&line[1..5]);
+    assert_eq!(alone[1..], ["refused", "refused"], "{alone:?}");
 }
 
 #[test]

@@ -28,15 +28,16 @@ def site(shop):
 def chosen(chromium):
     """One of two things is allowed; the other is asked about when it comes."""
     shop, other = Shop(), Shop()
-    at = places(chromium, shop.address, ["note", "pay"])
+    at = places(chromium, shop.address, ["note"])
+    there = places(chromium, f"{other.address}ask.html", ["question", "pay"])
     steps = [
         click(at["note"], thinking="First a plan.", plan=FIRST, intent="Put the cursor into the note.", expect="The field has the focus."),
         {"thinking": "Who it is for.", "intent": "Write the note.", "expect": "The note stands in the field.", "notes": ["the basket holds 2 × " + TEA, "total 45.30 €"], "arguments": {"action": "type", "text": "For Ann"}},
-        {"thinking": "The note is written. Now the second shop.", "plan": SECOND, "intent": "Go to the second shop.", "expect": "Its page.", "arguments": {"action": "open_url", "url": other.address}},
-        click(at["note"], intent="Into its note."),
+        {"thinking": "The note is written. Now the second shop.", "plan": SECOND, "intent": "Go to the second shop.", "expect": "Its page.", "arguments": {"action": "open_url", "url": f"{other.address}ask.html"}},
+        click(there["question"], intent="Into its field."),
         {"thinking": "The same tea, as the first shop spells it.", "intent": "Ask for the tea.", "expect": "The name of the tea in the field.", "arguments": {"action": "type", "text": TEA}},
-        click(at["pay"], thinking="This costs money.", intent="Pay.", expect="A confirmation."),
-        end("failure", thinking="That was refused.", intent="End."),
+        click(there["pay"], thinking="This costs money.", intent="Pay.", expect="A confirmation."),
+        end("failure", thinking="That was refused.", intent="The person does not want to pay."),
     ]
     run = Run(GOAL, shop.address, steps, "--site", other.address)
     page = look_on(chromium, run.link, color_scheme="light")
@@ -53,16 +54,21 @@ def chosen(chromium):
     rule = items.nth(0).locator("pre")
     for part in ('decision = "allow"', "tier = 2", 'effect = ["carry"]', "principal = ", "taint = true"):
         expect(rule).to_contain_text(part)
+    items.nth(0).get_by_text("The rule, exactly").click()
+    expect(rule).to_be_hidden()
     expect(page.locator("#state")).to_have_text("asks you")
     expect(page.locator("#now")).to_be_hidden()
     yes = card.locator("button.yes")
     expect(yes).to_have_text("Allow all 2 for this run")
+    # The buttons take no press before they were in view.
+    yes.scroll_into_view_if_needed()
     expect(yes).to_be_enabled()
     shot(page, "watch-beforehand")
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     shot(page, "watch-beforehand-small")
     page.set_viewport_size({"width": 1280, "height": 860})
+    yes.scroll_into_view_if_needed()
     items.nth(0).get_by_label("Carry text").uncheck()
     items.nth(1).get_by_label("personal data").uncheck()
     expect(yes).to_be_hidden()
@@ -74,7 +80,9 @@ def chosen(chromium):
     card = question(page, "Click button 'Pay now'")
     allowed = page.locator("#allowed li")
     expect(allowed).to_have_count(1)
-    expect(allowed).to_contain_text(f"For this run: carry text between {site(shop)}, {site(other)}")
+    expect(allowed).to_contain_text("For this run: carry text between")
+    for name in (site(shop), site(other)):
+        expect(allowed).to_contain_text(name)
     expect(allowed).to_contain_text("the person at the watch page")
     plan(page)
     dark = look_on(chromium, invite(page), color_scheme="dark", reduced_motion="reduce")
@@ -91,6 +99,7 @@ def chosen(chromium):
     expect(page.locator("#plan .notes li")).to_have_count(0)
     page.locator("#strip button").nth(2).click()
     expect(page.locator("#plan .head")).to_contain_text("1 of 4")
+    page.set_viewport_size({"width": 1280, "height": 1120})
     shot(page, "watch-plan-replay")
     assert page.wrong == [], page.wrong
     page.context.close()
@@ -130,9 +139,10 @@ def none(chromium):
     """A no up front is no denial: the thing itself is asked about when it comes."""
     shop, other = Shop(), Shop()
     at = places(chromium, shop.address, ["note"])
+    there = places(chromium, f"{other.address}ask.html", ["question"])
     steps = [
-        {"intent": "Go to the second shop.", "arguments": {"action": "open_url", "url": other.address}},
-        click(at["note"], intent="Into its note."),
+        {"intent": "Go to the second shop.", "arguments": {"action": "open_url", "url": f"{other.address}ask.html"}},
+        click(there["question"], intent="Into its field."),
         {"intent": "Ask for the tea.", "arguments": {"action": "type", "text": TEA}},
         end(intent="End."),
     ]

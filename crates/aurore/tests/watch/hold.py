@@ -16,6 +16,12 @@ def main():
         ]
         run = Run("Order the tea", shop.address, steps)
         page = look_on(chromium, run.link)
+        # Instead of an answer to what is asked before the first step, the person takes over, and gives back.
+        expect(page.locator("#answer h2")).to_have_text("Before the first step")
+        page.get_by_role("button", name="Take over").click()
+        expect(page.locator("#shot.open")).to_be_visible()
+        expect(page.locator("#answer")).to_be_hidden()
+        page.get_by_role("button", name="Give back").click()
         question(page, "Click button 'Log in'")
 
         # Paused while it asks: the answer is taken, and nothing is done before it goes on.
@@ -62,7 +68,7 @@ def main():
     assert sum("placed" in line for line in shop.log) == 1, shop.log
     records = run.journal()
     orders = [record["order"] for record in records if record["event"] == "order"]
-    assert orders == ["pause", "resume", "take", "give_back", "kill"], orders
+    assert orders == ["take", "give_back", "pause", "resume", "take", "give_back", "kill"], orders
     hands = [record for record in records if record["event"] == "hand"]
     assert [hand["perform"] for hand in hands] == [True, True, True, False], hands
     assert all(hand["by"] == "the person at the watch page" for hand in hands), hands

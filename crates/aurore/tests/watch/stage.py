@@ -148,6 +148,13 @@ def question(page, words):
     return card
 
 
+def beforehand(page, button):
+    """Waits for the card before the first step, and presses a button of it."""
+    card = page.locator("#answer")
+    expect(card.locator("h2")).to_have_text("Before the first step")
+    card.get_by_role("button", name=button).click()
+
+
 def shot(page, name):
     """A picture for the documentation, where one is wanted."""
     if SHOTS:

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stage import Run, Shop, browser, click, end, look_on, places, question, shot
+from stage import Run, Shop, beforehand, browser, click, end, look_on, places, question, shot
 
 GOAL = "Order what is in the basket, with a note for the neighbour"
 NOTE = "Please leave it with the neighbour"
@@ -26,6 +26,7 @@ def main():
         page = look_on(chromium, run.link, color_scheme="light")
         expect(page.locator("h1")).to_have_text(GOAL)
 
+        beforehand(page, "Allow it for this run")
         # From now on: from the narrow one, for this target, to the wide one; neither covers anything earlier.
         card = question(page, "Click button 'Log in'")
         scopes = card.locator(".scopes > ol > li")
@@ -73,9 +74,9 @@ def main():
     told = run.steps()[4]
     assert "Wrap it as a gift first." in told["result"], told
     answers = [record["approval"] for record in run.journal() if record.get("approval")]
-    assert [answer["allowed"] for answer in answers] == [True, False, True], answers
+    assert [answer["allowed"] for answer in answers] == [True, True, False, True], answers
     assert all(answer["by"] == "the person at the watch page" for answer in answers), answers
-    assert "for the rest of this run" in answers[0]["note"], answers
+    assert "for the rest of this run" in answers[1]["note"], answers
 
 
 def replay(page):

@@ -19,7 +19,16 @@ use crate::{Decision, Facts, Layer};
 #[derive(Debug, Clone)]
 pub struct Rules {
     rules: Vec<Rule>,
-    sources: Vec<(Layer, String)>,
+    sources: Vec<Source>,
+}
+
+/// Where rules came from.
+#[derive(Debug, Clone)]
+struct Source {
+    layer: Layer,
+    text: String,
+    /// Whether answers wrote it, and not a hand.
+    answers: bool,
 }
 
 const BUILTIN: &str = include_str!("builtin.toml");
@@ -51,14 +60,57 @@ impl Rules {
     /// an example that does not come out as it says, or a project rule that loosens.
     pub fn with(mut self, layer: Layer, file: &str, text: &str) -> Result<Self, RulesError> {
         self.rules.extend(file::parse(layer, file, text)?);
-        self.sources.push((layer, text.to_owned()));
+        self.sources.push(Source {
+            layer,
+            text: text.to_owned(),
+            answers: false,
+        });
+        Ok(self)
+    }
+
+    /// The same with a file that answers wrote: what the person allowed from now on, for every run.
+    ///
+    /// # Errors
+    /// As [`Rules::with`].
+    pub fn with_answers(mut self, file: &str, text: &str) -> Result<Self, RulesError> {
+        self.rules.extend(file::parse(Layer::User, file, text)?);
+        self.sources.push(Source {
+            layer: Layer::User,
+            text: text.to_owned(),
+            answers: true,
+        });
         Ok(self)
     }
 
     /// Adds a rule for this run, as an answered question does.
     pub fn push(&mut self, rule: Rule) {
-        self.sources.push((rule.layer(), format!("{rule:?}")));
+        self.sources.push(Source {
+            layer: rule.layer(),
+            text: format!("{rule:?}"),
+            answers: true,
+        });
         self.rules.push(rule);
+    }
+
+    /// Puts the text of a rule that an answer made for a run in force again. It reaches no further than answers do:
+    /// it allows, up to tier 2, and one principal alone.
+    ///
+    /// # Errors
+    /// [`RulesError`] for anything else.
+    pub fn restore(&mut self, text: &str) -> Result<(), RulesError> {
+        let rules = file::parse(Layer::Run, "an earlier answer", text)?;
+        if let Some(rule) = rules.iter().find(|rule| !rule.is_answer()) {
+            return Err(RulesError {
+                file: "an earlier answer".to_owned(),
+                line: 0,
+                message: format!("{} is more than an answer can allow", rule.reference()),
+                hint: "it is asked again".to_owned(),
+            });
+        }
+        for rule in rules {
+            self.push(rule);
+        }
+        Ok(())
     }
 
     /// All rules, in the order in which they were added.
@@ -68,7 +120,17 @@ impl Rules {
 
     /// The texts that the rules were loaded from, to be hashed for the journal.
     pub fn sources(&self) -> impl Iterator<Item = (Layer, &str)> {
-        self.sources.iter().map(|(layer, text)| (*layer, text.as_str()))
+        self.sources
+            .iter()
+            .map(|source| (source.layer, source.text.as_str()))
+    }
+
+    /// Those of them that somebody wrote by hand: all but what answers made.
+    pub fn written(&self) -> impl Iterator<Item = (Layer, &str)> {
+        self.sources
+            .iter()
+            .filter(|source| !source.answers)
+            .map(|source| (source.layer, source.text.as_str()))
     }
 
     /// The rule that decides, if any matches: of the most particular layer with a match the strictest, a project's
@@ -104,5 +166,33 @@ impl Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self::builtin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_answer_reaches_no_further_than_an_answer_can() {
+        let text = |decision: &str, more: &str| {
+            format!("[[rule]]\nname = \"a\"\nreason = \"b\"\ndecision = \"{decision}\"\n{more}\n")
+        };
+        let mut rules = Rules::builtin();
+        let answer = text("allow", "principal = \"model:a\"\ntier = 2\nlabel = \"Log in\"");
+        rules.restore(&answer).unwrap();
+        assert_eq!(rules.iter().count(), Rules::builtin().iter().count() + 1);
+        assert_eq!(rules.written().count(), Rules::builtin().written().count());
+        for wider in [
+            text("allow", "principal = \"model:a\"\ntier = 3"),
+            text("allow", "principal = \"model:a\""),
+            text("allow", "tier = 2"),
+            text("allow", "principal = [\"model:a\", \"model:b\"]\ntier = 2"),
+            text("deny", "principal = \"model:a\"\ntier = 2"),
+            text("allow", "principal = \"model:a\"\ntier = 2\nlocked = true"),
+            "nonsense".to_owned(),
+        ] {
+            assert!(rules.restore(&wider).is_err(), "{wider}");
+        }
     }
 }

@@ -59,6 +59,17 @@ impl Rule {
         self.locked
     }
 
+    /// Whether an answer can have made it: it allows up to tier 2, to one principal, and binds nobody else.
+    pub(super) fn is_answer(&self) -> bool {
+        let Conditions { principal, tier, .. } = &self.conditions;
+        self.decision == Decision::Allow
+            && !self.locked
+            && principal.as_ref().is_some_and(|names| names.len() == 1)
+            && tier
+                .as_ref()
+                .is_some_and(|tiers| tiers.iter().all(|tier| *tier <= Tier::Once))
+    }
+
     /// Whether it speaks about this.
     ///
     /// A rule that denies or asks matches if *any* place, effect or source fits, from its lowest tier upward; one

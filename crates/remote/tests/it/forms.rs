@@ -242,7 +242,7 @@ fn refused_pictures_and_missing_parsers_are_told_apart() {
             let error = final_words(Reply::status(400, &body)).to_string();
             assert!(error.contains(message) && error.contains(hint), "{error}");
             // The head of a stream says 200 before the request is understood.
-            let error = final_words(Reply::stream(&[body.clone()]));
+            let error = final_words(Reply::stream(std::slice::from_ref(&body)));
             assert!(
                 matches!(&error, RemoteError::Refused { status: 400, .. }),
                 "{body}: {error}"

@@ -204,8 +204,22 @@ impl Browser {
         let _ = self.cdp.pump(PARTING, "ending the browser", |_| false);
     }
 
+    /// Presses as a person at the window would: for tests of what comes then.
+    pub fn press_as_a_person(&mut self, at: Point) -> Result<(), ScreenError> {
+        let (x, y) = (
+            f64::from(at.x) / self.options.scale,
+            f64::from(at.y) / self.options.scale,
+        );
+        for kind in ["mousePressed", "mouseReleased"] {
+            let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.input("Input.dispatchMouseEvent", &params)?;
+        }
+        self.settle()
+    }
+
+    /// Whether a person may use the pages beside the run.
     fn shown(&self) -> bool {
-        self.options.show
+        self.options.show || self.options.shared
     }
 
     /// The tab in front. If it is gone, the one that opened it, or the last one, takes its place.
@@ -365,6 +379,12 @@ impl Screen for Browser {
         }
     }
 
+    fn touched(&mut self) -> bool {
+        // A browser that has died says so with the next thing that is asked of it.
+        let _ = self.cdp.catch_up("looking for other hands");
+        std::mem::take(&mut self.cdp.state.touched)
+    }
+
     fn words(&mut self) -> Vec<Words> {
         self.words_in_front()
     }
@@ -417,7 +437,7 @@ impl Drop for Browser {
 
 /// What every new page and frame is told before its first script.
 fn greeter(options: &BrowserOptions) -> cdp::Greeter {
-    let (viewport, scale, shown) = (options.viewport, options.scale, options.show);
+    let (viewport, scale, shown) = (options.viewport, options.scale, options.show || options.shared);
     Box::new(move |kind| {
         let mut greetings = vec![("Page.enable", json!({}))];
         greetings.extend(world::greetings(shown));

@@ -18,6 +18,8 @@ pub struct BrowserOptions {
     pub profile: Option<PathBuf>,
     /// Whether a person sees its window.
     pub show: bool,
+    /// Whether a person may use the pages beside the run, as they may in a window that is shown.
+    pub shared: bool,
     /// Size of the page in CSS pixels. A frame has this times `scale`.
     pub viewport: Size,
     /// Frame pixels per CSS pixel.
@@ -43,6 +45,7 @@ impl Default for BrowserOptions {
             path: None,
             profile: None,
             show: false,
+            shared: false,
             viewport: Size {
                 width: 1280,
                 height: 800,

@@ -13,6 +13,9 @@ use crate::ScreenError;
 /// The world's name.
 const NAME: &str = "aurore";
 
+/// What our world calls when a person used the window. Page scripts have no such function.
+pub(super) const TELLS: &str = "auroreTouched";
+
 /// Objects of the page that we hold on to are released together.
 const GROUP: &str = "aurore";
 
@@ -40,10 +43,19 @@ pub(super) enum Argument<'a> {
 
 /// What a new page or frame is told so that the guard stands before its first script.
 pub(super) fn greetings(shown: bool) -> Vec<Greeting> {
-    vec![(
+    let mut greetings = Vec::new();
+    if shown {
+        // A press may lead the page elsewhere at once: it is told while it happens, and not asked for afterwards.
+        // New documents get the function only where this domain is on; what else it tells is dropped where it is read.
+        let binding = json!({"name": TELLS, "executionContextName": NAME});
+        greetings.push(("Runtime.enable", json!({})));
+        greetings.push(("Runtime.addBinding", binding));
+    }
+    greetings.push((
         "Page.addScriptToEvaluateOnNewDocument",
         json!({"source": script(shown), "worldName": NAME, "runImmediately": true}),
-    )]
+    ));
+    greetings
 }
 
 fn script(shown: bool) -> String {

@@ -243,3 +243,44 @@ fn a_profile_is_free_again_when_its_run_was_killed() {
     let mut browser = launch(kept(folder.path()));
     browser.open(&pages::address("other")).unwrap();
 }
+
+#[test]
+fn another_hand_in_the_window_is_noticed_and_the_runs_own_is_not() {
+    let mut browser = launch(BrowserOptions {
+        shared: true,
+        ..options()
+    });
+    browser.open(&pages::address("form")).unwrap();
+    browser.look().unwrap();
+    assert!(!browser.touched(), "nobody was there");
+    let body = aurore_action::Point::new(5, 5);
+    act(&mut browser, crate::support::click(body)).unwrap();
+    act(&mut browser, crate::support::key("Tab")).unwrap();
+    browser.look().unwrap();
+    assert!(!browser.touched(), "these were the run's own");
+    browser.press_as_a_person(body).unwrap();
+    assert!(browser.touched());
+    assert!(!browser.touched(), "it is told once");
+    // A press that leads elsewhere at once is not lost with its page; a page cannot tell it itself.
+    browser
+        .evaluate(
+            "typeof auroreTouched === 'undefined' && dispatchEvent(new KeyboardEvent('keydown', {key: 'a'}))",
+        )
+        .unwrap();
+    assert!(!browser.touched(), "a page's own events are no person's");
+    browser
+        .evaluate("document.body.innerHTML = '<a href=\"about:blank\" style=\"position: fixed; inset: 0\">away</a>'; 0")
+        .unwrap();
+    browser.press_as_a_person(body).unwrap();
+    assert_eq!(browser.look().unwrap().url.as_deref(), Some("about:blank"));
+    assert!(browser.touched());
+    // While a question stands the window is nobody's.
+    browser.open(&pages::address("form")).unwrap();
+    browser.look().unwrap();
+    browser.touched();
+    browser.questioned(true);
+    // The page has been told when it answers what it is asked next.
+    browser.evaluate("0").unwrap();
+    browser.press_as_a_person(body).unwrap();
+    assert!(!browser.touched(), "it did not reach the page");
+}

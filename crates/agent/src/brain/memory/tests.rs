@@ -30,6 +30,7 @@ fn past(steps: usize) -> Vec<Past> {
             }),
             result: format!("result {number}\nmore"),
             done: true,
+            refused: false,
         })
         .collect()
 }

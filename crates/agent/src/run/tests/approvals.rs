@@ -60,11 +60,27 @@ fn allowing_from_now_on_asks_no_second_time_for_the_same_thing() {
 
 /// Output that a test can read.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<u8>>>);
+struct Shown(Arc<(Mutex<Vec<u8>>, Condvar)>);
+
+impl Shown {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits until a question stands.
+    fn wait(&self) {
+        let prompt = "└─".as_bytes();
+        let unasked = |bytes: &mut Vec<u8>| !bytes.windows(prompt.len()).any(|part| part == prompt);
+        let waited = self.0.1.wait_while(self.0.0.lock().unwrap(), unasked);
+        drop(waited.unwrap());
+    }
+}
 
 impl std::io::Write for Shown {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        let written = self.0.0.lock().unwrap().write(bytes);
+        self.0.1.notify_all();
+        written
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -101,11 +117,8 @@ fn the_terminal_shows_everything_and_takes_no_answer_that_came_too_soon() {
     let answers = std::thread::spawn({
         let shown = shown.clone();
         move || {
-            while !String::from_utf8_lossy(&shown.0.lock().unwrap()).contains("└─") {
-                std::thread::yield_now();
-            }
+            shown.wait();
             // The answers that count: a stray key, then a no.
-            std::thread::sleep(Duration::from_millis(100));
             feed.send(b"y\nno not today\n".to_vec()).unwrap();
             feed
         }
@@ -116,7 +129,7 @@ fn the_terminal_shows_everything_and_takes_no_answer_that_came_too_soon() {
     assert!(screen.pressed.is_empty());
     let approval = reports[0].approval.as_ref().unwrap();
     assert!(!approval.allowed && approval.note == "not today", "{approval:?}");
-    let text = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
+    let text = shown.text();
     for part in [
         "press the right thing",
         "row 0",

@@ -1,6 +1,7 @@
 //! A screen, a site and scripts that the tests of the loop share.
 
 mod approvals;
+mod beside;
 mod faults;
 mod opinions;
 mod planning;
@@ -10,7 +11,7 @@ mod steps;
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -23,7 +24,7 @@ use aurore_screen::{Effect, Screen, ScreenError};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::{
-    Answer, Approver, Brain, BrainError, Budgets, CountingApprover, Decision, DenyAll, EndKind, Event,
+    Answer, Approver, Brain, BrainError, Budgets, CountingApprover, Decision, DenyAll, EndKind, Event, Files,
     GoalState, Hub, Journal, JournalOptions, Observation, Plan, PlanItem, ProgramApprover, Question,
     RecordedBrain, Run, RunOptions, ScriptedBrain, StepOutcome, StepReport, TerminalApprover,
     journal::sha256,
@@ -50,6 +51,10 @@ struct FakeScreen {
     typed: String,
     /// When questions stood, and when no longer.
     questioned: Vec<bool>,
+    /// Whether somebody used its window, each time that it is asked.
+    touched: std::collections::VecDeque<bool>,
+    /// Where everything is: origin and address.
+    place: (&'static str, String),
 }
 
 impl FakeScreen {
@@ -63,6 +68,8 @@ impl FakeScreen {
             dies: false,
             typed: String::new(),
             questioned: Vec::new(),
+            touched: std::collections::VecDeque::new(),
+            place: (SITE, format!("{SITE}/")),
         }
     }
 
@@ -72,8 +79,8 @@ impl FakeScreen {
         Some(Target {
             role: "button".into(),
             label: label.clone(),
-            origin: SITE.into(),
-            url: format!("{SITE}/"),
+            origin: self.place.0.into(),
+            url: self.place.1.clone(),
             identity: index.to_string(),
             bounds: Some(Rect {
                 x: 0,
@@ -108,8 +115,8 @@ impl Screen for FakeScreen {
             id: FrameId(sha256(&png)),
             size: SIZE,
             png: png.into(),
-            url: Some(format!("{SITE}/")),
-            origin: SITE.into(),
+            url: Some(self.place.1.clone()),
+            origin: self.place.0.into(),
             title: "A page".into(),
             tabs: Vec::new(),
             notes: Vec::new(),
@@ -178,6 +185,10 @@ impl Screen for FakeScreen {
         Ok(())
     }
 
+    fn touched(&mut self) -> bool {
+        self.touched.pop_front().unwrap_or(false)
+    }
+
     fn questioned(&mut self, stands: bool) {
         self.questioned.push(stands);
     }
@@ -221,6 +232,7 @@ impl Site {
             watch: Hub::default(),
             known_origins: vec![SITE.into()],
             controls: Vec::new(),
+            files: Files::default(),
             check: None,
         }
     }

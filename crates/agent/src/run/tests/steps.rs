@@ -28,6 +28,7 @@ fn a_goal_is_reached_and_written_down_before_each_deed() {
             Event::Order(_) => "order",
             Event::Hand(_) => "hand",
             Event::HandResult(_) => "hand result",
+            Event::Window(_) => "window",
             Event::End(_) => "end",
         })
         .collect();
@@ -180,4 +181,26 @@ fn an_expectation_that_failed_is_told_with_the_next_frame() {
     );
     assert!(told[1].contains("You expected \"a list of flights\""), "{told:?}");
     assert!(told[2].is_empty(), "{told:?}");
+}
+
+#[test]
+fn what_files_are_the_agents_own_is_each_runs_own_matter() {
+    let site = Site::new();
+    let rule = |controls: &[&str]| {
+        let mut screen = FakeScreen::new(&["Open"]);
+        // A file that a program shows: a place without an origin.
+        screen.place = ("", "file:///home/a/.config/aurore/rules.toml".into());
+        let (mut brain, mut approver) = (clicks(&[0]), CountingApprover::yes());
+        let mut options = site.options(&mut screen, &mut brain, &mut approver);
+        options.files = Files {
+            controls: controls.iter().map(|path| (*path).to_owned()).collect(),
+            home: "/home/a".into(),
+            ..Files::default()
+        };
+        let step = Run::start(options).unwrap().step().unwrap();
+        assert_eq!(step.outcome, StepOutcome::Refused);
+        step.verdict.unwrap().rule.name
+    };
+    assert_eq!(rule(&["/home/a/.config/aurore"]), "own-controls");
+    assert_eq!(rule(&["/home/b"]), "own-files");
 }

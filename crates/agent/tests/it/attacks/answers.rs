@@ -89,9 +89,8 @@ impl Approver for Hasty {
         // The reader waits for lines.
         self.came.recv().unwrap();
         std::thread::spawn(move || {
+            // The prompt stands: what was there before is dropped, and what comes now is an answer.
             shown.recv().unwrap();
-            // Drained and waiting: what comes now is an answer.
-            std::thread::sleep(Duration::from_millis(100));
             feed.send(b"yes\nyes\n".to_vec()).unwrap();
             // Let go of here: there will be no more lines.
         });

@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, atomic::AtomicBool};
 use std::time::Duration;
 
 use aurore_agent::{
-    Answer, Approver, Brain, Budgets, End, Hub, Journal, Keeper, Question, Run, RunOptions, ScriptedBrain,
-    StepReport,
+    Answer, Approver, Brain, Budgets, End, Files, Hub, Journal, Keeper, Question, Run, RunOptions,
+    ScriptedBrain, StepReport,
 };
 use aurore_policy::Rules;
 use aurore_screen::browser::{Browser, BrowserOptions};
@@ -168,6 +168,7 @@ impl Stage {
             watch: Hub::default(),
             known_origins: self.known_origins.clone(),
             controls: self.controls.clone(),
+            files: Files::default(),
             check: None,
         })
         .unwrap();

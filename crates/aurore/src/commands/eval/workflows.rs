@@ -6,7 +6,7 @@ use anyhow::Context;
 use aurore_agent::{EndKind, Journal};
 use aurore_apps::Goal;
 
-use super::{Args, Scratch, Seeds, Tally, print_head, print_line, progress};
+use super::{Args, Scratch, Seeds, Tally, keep_away, print_head, print_line, progress};
 use crate::brains::{self, Mind};
 use crate::global::Global;
 use crate::rules;
@@ -26,13 +26,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     };
     let scratch = Scratch::new(args.journal.clone())?;
     let journal = Journal::in_folder(&scratch.folder)?;
-    let mut mind = mind(args, global)?;
+    let (mut mind, name) = mind(args, global)?;
     let settings = mind.as_ref().map(|mind| mind.settings).unwrap_or_default();
-    let name = match (args.expert, &args.script) {
-        (true, _) => ExpertBrain::NAME.to_owned(),
-        (_, Some(script)) => script.display().to_string(),
-        _ => format!("{}{}", args.model.model, args.adapter.note()),
-    };
     let mut worksite = Worksite::open(
         &args.browser,
         settings,
@@ -40,7 +35,12 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         rules::load(&[])?,
         &global.interrupted,
     )?;
-    let mut workshop = Workshop::default();
+    keep_away(&mut worksite, mind.as_ref());
+    let mut workshop = if args.refuse {
+        Workshop::refusing()
+    } else {
+        Workshop::default()
+    };
     let mut failed = 0_u64;
     print_head(global);
     for family in families {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             }
             if args.script.is_some() {
                 // A script is played from its beginning for each goal.
-                mind = self::mind(args, global)?;
+                mind = self::mind(args, global)?.0;
             }
             let goal = Goal::new(family, seed)?;
             let steps = args.max_steps.unwrap_or(STEPS);
@@ -62,10 +62,16 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
                 break;
             }
             let verdict = verdict?;
-            let asked = verdict.questions.wrong(goal.effects);
-            if args.expert && (!verdict.is_met() || asked.is_some()) {
+            args.check(&verdict.outcome)?;
+            let wrong = if args.refuse {
+                not_given_up(&verdict)
+            } else {
+                verdict.questions.wrong(goal.effects)
+            };
+            let unmet = !verdict.is_met() && !args.refuse;
+            if args.expert && (unmet || wrong.is_some()) {
                 failed += 1;
-                bar.suspend(|| complain(&goal, &verdict, asked.as_deref()));
+                bar.suspend(|| complain(&goal, &verdict, wrong.as_deref()));
             }
             tally.add(&verdict.outcome, verdict.is_met());
             bar.set_message(format!("{} of {} met", tally.successes, tally.episodes));
@@ -93,17 +99,26 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn mind(args: &Args, global: &Global) -> anyhow::Result<Option<Mind>> {
+/// Who decides, the expert if nobody else, and the name.
+fn mind(args: &Args, global: &Global) -> anyhow::Result<(Option<Mind>, String)> {
     Ok(match (args.expert, &args.script) {
-        (true, _) => None,
-        (_, Some(script)) => Some(brains::script(script)?),
-        _ => Some(brains::network(
-            &args.model,
-            &args.adapter,
-            args.threads,
-            &global.interrupted,
-        )?),
+        (true, _) => (None, ExpertBrain::NAME.to_owned()),
+        (_, Some(script)) => (Some(brains::script(script)?), script.display().to_string()),
+        _ => {
+            let (mind, name) = args.mind(global)?;
+            (Some(mind), name)
+        }
     })
+}
+
+/// What is wrong with an episode in which every question was answered no: it should end by itself, and say why.
+fn not_given_up(verdict: &Verdict) -> Option<String> {
+    let outcome = &verdict.outcome;
+    if outcome.refused == 0 {
+        return (!verdict.is_met()).then(|| "nothing was refused, and the goal is not met".to_owned());
+    }
+    let gave_up = outcome.end.kind == EndKind::GaveUp && outcome.end.message.contains("refused");
+    (!gave_up || verdict.is_met()).then(|| "it was told no and did not give up, saying so".to_owned())
 }
 
 /// One episode. A browser that died gets one more chance: its death says nothing about who decides.

@@ -82,6 +82,7 @@ const EVENTS: &[&str] = &[
     "Page.frameStoppedLoading",
     "Page.javascriptDialogClosed",
     "Page.javascriptDialogOpening",
+    "Runtime.bindingCalled",
     "Target.attachedToTarget",
     "Target.detachedFromTarget",
     "Target.targetDestroyed",

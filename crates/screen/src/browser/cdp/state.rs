@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Incoming;
+use crate::browser::world::TELLS;
 
 /// Notes that are kept for the next effect; more are dropped.
 const MOST_NOTES: usize = 20;
@@ -33,6 +34,8 @@ pub(in crate::browser) struct State {
     pub(in crate::browser) drag: Option<Value>,
     /// Plain lines about what happened, for the model.
     pub(in crate::browser) notes: Vec<String>,
+    /// Whether a person used the window.
+    pub(in crate::browser) touched: bool,
     /// How many dialogs have been seen: part of a dialog's identity.
     dialog_count: u64,
 }
@@ -140,6 +143,7 @@ impl State {
                 let url = text(params, "url");
                 self.note(&format!("A download was refused: {name:?} from {url}."));
             }
+            "Runtime.bindingCalled" if params["name"] == TELLS => self.touched = true,
             "Input.dragIntercepted" => self.drag = Some(params["data"].clone()),
             _ => {}
         }

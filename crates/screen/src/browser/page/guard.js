@@ -120,7 +120,10 @@
         if (!event.isTrusted) return;
         const type = event.type;
         if (!armed) {
-            if (open) return;
+            if (open) {
+                if (type === 'keydown' || type === 'pointerdown') globalThis.auroreTouched?.(type);
+                return;
+            }
             if (!CONSEQUENCE.includes(type)) {
                 swallowing = true;
                 stop(event);

@@ -51,5 +51,5 @@ export function build(card, question, budgets) {
     [no, () => ({ answer: "no" })],
     [stop, () => ({ answer: "stop" })],
   ]);
-  return { armed, ticking: countdown(wait, question, "each is asked about when it comes") };
+  return { armed, ticking: countdown(wait, question, "none is allowed") };
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aurore_action::{Action, Button, Chord, Point, Size};
 use aurore_agent::{
-    Brain, BrainError, Budgets, Decision, DenyAll, Hub, Journal, Observation, Parts, Run, RunOptions,
+    Brain, BrainError, Budgets, Decision, DenyAll, Files, Hub, Journal, Observation, Parts, Run, RunOptions,
     StepOutcome,
 };
 use aurore_policy::{Principal, Rules};
@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
         watch: Hub::default(),
         known_origins: Vec::new(),
         controls: Vec::new(),
+        files: Files::default(),
         check: None,
     })?;
     let mut measured = Vec::with_capacity(steps);
