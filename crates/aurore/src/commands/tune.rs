@@ -78,6 +78,8 @@ docs/tuning.md says what episodes look like and how adapters are used.";
 const LARGE: u64 = 100_000_000;
 /// How often each sample is seen.
 const TIMES: u64 = 10;
+/// What the digits of a coordinate count: hundreds and tens say where something is.
+const DIGITS: [f32; 3] = [2.0, 1.5, 1.0];
 /// The fewest steps.
 const FEWEST: u64 = 30;
 
@@ -89,7 +91,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         train: args.data.clone(),
         evaluate: args.evaluate.clone(),
         evaluate_samples: 256,
-        digits: Vec::new(),
+        digits: DIGITS.to_vec(),
     };
     let lessons = Lessons::open(&data, &start, &config, "--data")?;
     let settings = settings(&args, data, &start, lessons.count());
