@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stage import Run, Shop, browser, look_on
+from stage import Run, Shop, beforehand, browser, look_on
 
 
 def main():
@@ -10,6 +10,7 @@ def main():
     with browser() as chromium:
         run = Run("Press Pay now.", shop.address, None, "--viewport", "160x210", "--max-steps", "1")
         page = look_on(chromium, run.link)
+        beforehand(page, "Allow it for this run")
         expect(page.locator("#state")).to_have_text("ended")
         entries = page.evaluate("async () => (await (await fetch('/runs/current')).json()).entries")
         assert page.wrong == [], page.wrong
