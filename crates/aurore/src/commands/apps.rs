@@ -99,7 +99,13 @@ fn say(site: &Site, goal: &Goal, global: &Global) {
     }
     let line: Vec<String> = command(site, goal).iter().map(|word| quoted(word)).collect();
     println!();
-    println!("{}", style.paint(Look::Dim, "for an agent, with whatever else it needs (--model …, --watch, --show):"));
+    println!(
+        "{}",
+        style.paint(
+            Look::Dim,
+            "for an agent, with whatever else it needs (--model …, --watch, --show):"
+        )
+    );
     println!("{}", reveal(&line.join(" "), false));
     println!();
     println!("Ctrl-C ends, and says what is different from the goal.");

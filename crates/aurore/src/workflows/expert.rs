@@ -66,10 +66,9 @@ impl Brain for ExpertBrain {
 
 /// There is one way to each goal: who says no to a part of it says no to all of it.
 fn told_no(refused: &Past) -> Decision {
-    let what = refused
-        .decision
-        .as_ref()
-        .map_or("the action", |decision| decision.intent.trim_end_matches(['.', '。']));
+    let what = refused.decision.as_ref().map_or("the action", |decision| {
+        decision.intent.trim_end_matches(['.', '。'])
+    });
     let why = refused.result.lines().next().unwrap_or_default();
     Decision {
         thinking: format!(

@@ -96,7 +96,10 @@ fn streams() -> Vec<(&'static str, Vec<String>)> {
                 sglang(&json!({"reasoning_content": "The button is there.\n"}), None),
                 sglang(&json!({"content": "Intent: press\nExpect: gone"}), None),
                 sglang(&call(json!("call_5f"), json!("computer_use"), ""), None),
-                sglang(&call(Value::Null, Value::Null, "{\"action\": \"left_click\", "), None),
+                sglang(
+                    &call(Value::Null, Value::Null, "{\"action\": \"left_click\", "),
+                    None,
+                ),
                 sglang(
                     &call(Value::Null, Value::Null, "\"coordinate\": [500, 300]}"),
                     None,
@@ -136,11 +139,7 @@ fn one_step_is_the_same_however_it_is_streamed() {
         assert_eq!(turn.answer.trim(), "Intent: press\nExpect: gone", "{name}");
         assert_eq!(turn.calls.len(), 1, "{name}: {turn:?}");
         assert_eq!(turn.calls[0].arguments["action"], "left_click", "{name}");
-        assert_eq!(
-            turn.calls[0].arguments["coordinate"],
-            json!([500, 300]),
-            "{name}"
-        );
+        assert_eq!(turn.calls[0].arguments["coordinate"], json!([500, 300]), "{name}");
         assert!(answer.whole && turn.malformed.is_empty(), "{name}: {answer:?}");
         assert_eq!(
             seen.matches("The button").count(),
@@ -180,7 +179,8 @@ fn arguments_are_read_as_text_as_an_object_and_as_text_in_text() {
         );
     }
     for wrong in [json!("[1, 2]"), json!("7"), json!("{\"action\": ")] {
-        let call = json!({"tool_calls": [{"index": 0, "function": {"name": "computer_use", "arguments": wrong}}]});
+        let call =
+            json!({"tool_calls": [{"index": 0, "function": {"name": "computer_use", "arguments": wrong}}]});
         let stand_in = StandIn::new(vec![Reply::stream(&[
             vllm(&call, None),
             vllm(&json!({}), Some("tool_calls")),

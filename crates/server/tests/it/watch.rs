@@ -323,7 +323,10 @@ fn what_is_asked_up_front_is_answered_item_by_item() {
         asked["items"][0]["rule"].as_str().unwrap().contains("allow"),
         "{asked}"
     );
-    assert!(asked.get("png").is_none() && asked["wait_ms"] == 60_000, "{asked}");
+    assert!(
+        asked.get("png").is_none() && asked["wait_ms"] == 60_000,
+        "{asked}"
+    );
     let path = format!("/questions/{}", asked["id"].as_str().unwrap());
     let say = |body: &Value| {
         let reply = site.ask("POST", &path, body);
@@ -347,7 +350,10 @@ fn what_is_asked_up_front_is_answered_item_by_item() {
     let body = json!({"nonce": nonce, "answer": "yes", "items": [1]});
     assert_eq!(say(&body).0, 200);
     let (answer, by) = waiting.join().unwrap();
-    assert_eq!((answer, by.as_str()), (Answer::Only(vec![1]), "the key \"phone\""));
+    assert_eq!(
+        (answer, by.as_str()),
+        (Answer::Only(vec![1]), "the key \"phone\"")
+    );
     let told = site.ask("GET", "/runs/current", &Value::Null).json()["entries"][1].clone();
     assert_eq!((&told["event"], &told["step"]), (&json!("answered"), &json!(0)));
     assert_eq!(
