@@ -40,7 +40,7 @@ pub struct Args {
     /// Open this address in a browser of its own and work there.
     #[arg(long = "browser", value_name = "ADDRESS", required_unless_present = "resume")]
     address: Option<String>,
-    /// Another site that the goal is about, such as https://hotels.example; may be given several times. Going to a site
+    /// Another site that the goal is about, such as `https://hotels.example`; may be given several times. Going to a site
     /// that neither you nor the goal named is asked about.
     #[arg(long = "site", value_name = "ORIGIN", value_parser = site::origin)]
     sites: Vec<String>,

@@ -299,7 +299,7 @@ fn field_kind(name: &str) -> Result<FieldKind, String> {
         .map_err(|error: serde::de::value::Error| error.to_string())
 }
 
-/// A chord in the spelling of [`Facts`], whatever dialect it was written in; a glob stays as it is.
+/// A chord in the spelling of `Facts`, whatever dialect it was written in; a glob stays as it is.
 pub(super) fn canonical_key(key: &str) -> String {
     Chord::parse(&[key]).map_or_else(|_| key.to_owned(), |chord| chord.to_string())
 }

@@ -1,7 +1,7 @@
 //! `/openapi.json`: all routes, for programs that read about them.
 //!
 //! What requests look like comes from the types that read them, so it cannot say something else than they do. Routes
-//! and answers stand in [`operations`] and `answers.json`; tests hold them against the router and against real answers.
+//! and answers stand in [`mod@operations`] and `answers.json`; tests hold them against the router and against real answers.
 
 mod operations;
 
