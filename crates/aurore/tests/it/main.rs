@@ -20,6 +20,8 @@ mod full_disk;
 mod help;
 #[cfg(nano_embedded)]
 mod keys;
+#[cfg(nano_embedded)]
+mod learning;
 mod ledger;
 #[cfg(nano_embedded)]
 mod nano;

@@ -1,18 +1,13 @@
 //! `train`: learns from episodes, goes on after a kill as if nothing had been, and says what is wrong with its input.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::program::{Program, Said};
+use crate::learning::{log, picture, refused, run_through_kills};
+use crate::program::Program;
 
 const STEPS: usize = 4;
-
-fn picture(number: usize) -> PathBuf {
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/nano/samples");
-    PathBuf::from(samples).join(format!("calibration-{number:02}.png"))
-}
 
 /// Five recorded steps, and settings for a short run.
 fn prepare(program: &Program) {
@@ -42,23 +37,6 @@ fn settings(program: &Program, more: &str, samples: usize) {
     program.file("train.toml", text);
 }
 
-/// Loss and length of every step in the log, in order.
-fn log(program: &Program) -> Vec<Value> {
-    let text = std::fs::read_to_string(program.home().join("run/log.jsonl")).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["kind"] == "step")
-        .map(|line| json!([line["step"], line["loss"], line["length"]]))
-        .collect()
-}
-
-fn refused(said: &Said, says: &[&str]) {
-    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
-    for part in says.iter().chain(&["hint:"]) {
-        assert!(said.err.contains(part), "{part}: {}", said.err);
-    }
-}
-
 #[test]
 fn a_run_that_is_killed_goes_on_as_if_it_had_not_been() {
     let whole = Program::new();
@@ -79,39 +57,8 @@ fn a_run_that_is_killed_goes_on_as_if_it_had_not_been() {
 
     let killed = Program::new();
     prepare(&killed);
-    let mut kills = 0;
-    loop {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
-            .args(["train", "train.toml", "--json"])
-            .env("AURORE_HOME", killed.home())
-            .current_dir(killed.home())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Killed while it keeps what a step made: that comes right after the step's line.
-        let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        let killed = loop {
-            line.clear();
-            if std::io::BufRead::read_line(&mut said, &mut line).unwrap() == 0 {
-                break false;
-            }
-            if kills < 3 && line.contains("\"kind\":\"step\"") {
-                child.kill().unwrap();
-                break true;
-            }
-        };
-        let status = child.wait().unwrap();
-        if !killed {
-            assert!(status.success());
-            break;
-        }
-        kills += 1;
-    }
-    assert_eq!(kills, 3);
-    assert_eq!(log(&killed), log(&whole));
+    run_through_kills(&killed, &["train", "train.toml", "--json"], 3);
+    assert_eq!(log(&killed, "run"), log(&whole, "run"));
     let weights = |program: &Program| {
         let name = format!("run/checkpoints/step-{STEPS:06}/model.safetensors");
         std::fs::read(program.home().join(name)).unwrap()

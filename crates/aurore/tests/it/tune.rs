@@ -1,19 +1,12 @@
 //! `tune`: an adapter learns from a few episodes, a stop changes nothing, and `run`, `eval` and `serve` load what it made.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
 use serde_json::{Value, json};
 
-use crate::program::{Program, Said};
+use crate::learning::{log, picture, refused, run_through_kills};
+use crate::program::Program;
 use crate::serve::Serving;
 
 const STEPS: usize = 6;
-
-fn picture(number: usize) -> PathBuf {
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/nano/samples");
-    PathBuf::from(samples).join(format!("calibration-{number:02}.png"))
-}
 
 /// Four recorded steps that nano would not take by itself.
 fn record(program: &Program) {
@@ -53,23 +46,6 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ];
     all.extend_from_slice(more);
     all
-}
-
-/// Loss and length of every step in the log, in order.
-fn log(program: &Program) -> Vec<Value> {
-    let text = std::fs::read_to_string(program.home().join("mine/log.jsonl")).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["kind"] == "step")
-        .map(|line| json!([line["step"], line["loss"], line["length"]]))
-        .collect()
-}
-
-fn refused(said: &Said, says: &[&str]) {
-    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
-    for part in says.iter().chain(&["hint:"]) {
-        assert!(said.err.contains(part), "{part}: {}", said.err);
-    }
 }
 
 /// What the model answers, greedily.
@@ -115,38 +91,8 @@ fn an_adapter_learns_goes_on_after_kills_and_is_used() {
 
     let killed = Program::new();
     record(&killed);
-    let mut kills = 0;
-    loop {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aurore"))
-            .args(arguments(&["--json", "--rate", "0.02"]))
-            .env("AURORE_HOME", killed.home())
-            .current_dir(killed.home())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Killed while it keeps what a step made: that comes right after the step's line.
-        let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        let was_killed = loop {
-            line.clear();
-            if std::io::BufRead::read_line(&mut said, &mut line).unwrap() == 0 {
-                break false;
-            }
-            if kills < 2 && line.contains("\"kind\":\"step\"") {
-                child.kill().unwrap();
-                break true;
-            }
-        };
-        let status = child.wait().unwrap();
-        if !was_killed {
-            assert!(status.success());
-            break;
-        }
-        kills += 1;
-    }
-    assert_eq!(log(&killed), log(&whole));
+    run_through_kills(&killed, &arguments(&["--json", "--rate", "0.02"]), 2);
+    assert_eq!(log(&killed, "mine"), log(&whole, "mine"));
     let weights =
         |program: &Program| std::fs::read(program.home().join("mine/adapter_model.safetensors")).unwrap();
     assert!(weights(&killed) == weights(&whole), "the same adapter to the bit");
