@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from tokenizer import FAMILY, FORM, VOCABULARY, build  # noqa: E402
+from form import describe, write  # noqa: E402
+from tokenizer import VOCABULARY, build  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 VIEWPORT = (160, 210)  # CSS pixels
@@ -31,10 +32,6 @@ def shape(ids):
     return config
 
 
-def write(folder, name, value):
-    (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=pathlib.Path)
@@ -44,21 +41,7 @@ def main():
     tokenizer = build(args.episodes)
     tokenizer.save(str(args.out / "tokenizer.json"))
     ids = tokenizer.get_vocab()
-    write(args.out, "tokenizer_config.json", {
-        "add_bos_token": False, "add_prefix_space": False,
-        "added_tokens_decoder": {
-            str(ids[text]): {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
-                             "special": special}
-            for text, special in [*FAMILY, *((text, False) for text in FORM)]},
-        "additional_special_tokens": [text for text, special in FAMILY if special and text != "<|endoftext|>"],
-        "bos_token": None, "clean_up_tokenization_spaces": False, "eos_token": "<|im_end|>", "errors": "replace",
-        "model_max_length": 8192, "pad_token": "<|endoftext|>", "split_special_tokens": False,
-        "tokenizer_class": "Qwen2Tokenizer", "unk_token": None,
-    })
-    write(args.out, "generation_config.json", {
-        "bos_token_id": ids["<|endoftext|>"], "do_sample": False,
-        "eos_token_id": [ids["<|im_end|>"], ids["<|endoftext|>"]], "pad_token_id": ids["<|endoftext|>"],
-    })
+    describe(args.out, ids, 8192)
     # Frames are enlarged to 70 tokens: small letters spread over more of them.
     write(args.out, "preprocessor_config.json", {
         "size": {"shortest_edge": 224 * 320, "longest_edge": 512 * 512},

@@ -6,23 +6,12 @@ import pathlib
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from form import FAMILY, FORM
+
 # The family's, but a number is a digit at a time, and a word has no more than six letters: what is read off a screen is
 # read in parts, so that few of them are rare.
 SPLIT = (r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]{1,6}|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
-# The family's added tokens that nano has, in the family's order, with their `special` flag.
-FAMILY = [
-    ("<|endoftext|>", True), ("<|im_start|>", True), ("<|im_end|>", True), ("<|vision_start|>", True),
-    ("<|vision_end|>", True), ("<|image_pad|>", True), ("<|video_pad|>", True), ("<tool_call>", False),
-    ("</tool_call>", False), ("<tool_response>", False), ("</tool_response>", False), ("<think>", False),
-    ("</think>", False),
-]
-# Pieces of the fixed form of an answer: one token each, which makes an answer a third shorter.
-FORM = [
-    "\n\nIntent:", "\nExpect:", "\n<function=computer_use>\n<parameter=action>\n",
-    "\n</parameter>\n<parameter=coordinate>\n[", "]\n</parameter>\n</function>\n", "\n</parameter>\n<parameter=text>\n",
-    "\n</parameter>\n</function>\n",
-]
 VOCABULARY = 2048  # rows of the embedding
 SPARE = 32
 # Texts that are said of a screen count less than the words of goals and answers, which come again and again.

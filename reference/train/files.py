@@ -3,15 +3,15 @@
 Writes the configuration, the template and random weights; training replaces the weights alone.
 """
 
-import json
 import pathlib
 import sys
 
 import torch
 from tokenizers import Tokenizer
 
+from nano.form import describe, write
 from train import model as nano
-from train.tokenizer import FAMILY, FORM, VOCABULARY
+from train.tokenizer import VOCABULARY
 
 TEMPLATE = r"""
 {%- macro render_content(content) -%}
@@ -93,28 +93,10 @@ AURORE = {
 }
 
 
-def write(folder, name, value):
-    (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
 def main():
     folder = pathlib.Path(sys.argv[1])
     ids = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-    write(folder, "tokenizer_config.json", {
-        "add_bos_token": False, "add_prefix_space": False,
-        "added_tokens_decoder": {
-            str(ids[text]): {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
-                             "special": special}
-            for text, special in [*FAMILY, *((text, False) for text in FORM)]},
-        "additional_special_tokens": [text for text, special in FAMILY if special and text != "<|endoftext|>"],
-        "bos_token": None, "clean_up_tokenization_spaces": False, "eos_token": "<|im_end|>", "errors": "replace",
-        "model_max_length": 4096, "pad_token": "<|endoftext|>", "split_special_tokens": False,
-        "tokenizer_class": "Qwen2Tokenizer", "unk_token": None,
-    })
-    write(folder, "generation_config.json", {
-        "bos_token_id": ids["<|endoftext|>"], "do_sample": False,
-        "eos_token_id": [ids["<|im_end|>"], ids["<|endoftext|>"]], "pad_token_id": ids["<|endoftext|>"],
-    })
+    describe(folder, ids, 4096)
     write(folder, "preprocessor_config.json", PREPROCESSOR)
     write(folder, "aurore.json", AURORE)
     (folder / "chat_template.jinja").write_text(TEMPLATE)

@@ -7,22 +7,11 @@ import sys
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from nano.form import FAMILY, FORM
+
 SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 
-# The family's added tokens that nano has, in the family's order, with their `special` flag.
-FAMILY = [
-    ("<|endoftext|>", True), ("<|im_start|>", True), ("<|im_end|>", True), ("<|vision_start|>", True),
-    ("<|vision_end|>", True), ("<|image_pad|>", True), ("<|video_pad|>", True), ("<tool_call>", False),
-    ("</tool_call>", False), ("<tool_response>", False), ("</tool_response>", False), ("<think>", False),
-    ("</think>", False),
-]
-# Pieces of the fixed form of an answer: one token each, which makes an answer a third shorter.
-FORM = [
-    "\n\nIntent:", "\nExpect:", "\n<function=computer_use>\n<parameter=action>\n",
-    "\n</parameter>\n<parameter=coordinate>\n[", "]\n</parameter>\n</function>\n", "\n</parameter>\n<parameter=text>\n",
-    "\n</parameter>\n</function>\n",
-]
 MERGEABLE = 1024 - 64
 VOCABULARY = 1024  # rows of the embedding; a multiple of 64
 
