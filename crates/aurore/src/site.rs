@@ -17,15 +17,6 @@ pub fn origin(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// A word of a command line as `sh` reads it.
-pub fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=%@,+".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,13 +39,5 @@ mod tests {
         ] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        assert_eq!(quoted("http://127.0.0.1:8000/x"), "http://127.0.0.1:8000/x");
-        assert_eq!(quoted("Book the flight, 400 €"), "'Book the flight, 400 €'");
-        assert_eq!(quoted("Ann's $HOME `x`"), r"'Ann'\''s $HOME `x`'");
-        assert_eq!(quoted(""), "''");
     }
 }

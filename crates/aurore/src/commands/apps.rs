@@ -8,7 +8,6 @@ use aurore_apps::{Goal, Site};
 use serde_json::{Map, Value, json};
 
 use crate::global::Global;
-use crate::site::quoted;
 use crate::style::{Look, Style};
 use crate::workflows::families;
 
@@ -126,4 +125,26 @@ fn command(site: &Site, goal: &Goal) -> Vec<String> {
         }
     }
     line
+}
+
+/// A word of a command line as `sh` reads it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=%@,+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quoted("http://127.0.0.1:8000/x"), "http://127.0.0.1:8000/x");
+        assert_eq!(quoted("Book the flight, 400 €"), "'Book the flight, 400 €'");
+        assert_eq!(quoted("Ann's $HOME `x`"), r"'Ann'\''s $HOME `x`'");
+        assert_eq!(quoted(""), "''");
+    }
 }
