@@ -116,7 +116,6 @@ impl Worker {
             self.report();
         }
         self.refuse_late();
-        self.report();
         if let Some(disk) = self.cache.as_ref().and_then(Cache::disk) {
             let left = self
                 .deadline
@@ -125,6 +124,8 @@ impl Worker {
         }
         // Writing takes a while, too.
         self.refuse_late();
+        // Last, so that the figures that stay are those of all that was written.
+        self.report();
     }
 
     /// Takes what the front says, waiting for it when there is nothing to do. Whether to go on.
