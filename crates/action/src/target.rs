@@ -74,6 +74,10 @@ pub struct Target {
     pub agrees: bool,
     /// Whether it can be used (not disabled).
     pub enabled: bool,
+    /// Amounts of money that stand on its page, sorted, as they are written there and as often as they are: for a button,
+    /// whose press may be about any of them. Bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amounts: Vec<String>,
 }
 
 impl Target {

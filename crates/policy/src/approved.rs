@@ -77,6 +77,10 @@ pub struct BoundTarget {
     pub form_action: Option<String>,
     /// Where it stood, in frame pixels. Moving is not a material change in itself.
     pub bounds: Option<Rect>,
+    /// Amounts of money that stood on its page: one that is new there is a material change. `None` where nobody was
+    /// shown them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amounts: Option<Vec<String>>,
 }
 
 impl<T> Approved<T> {
@@ -158,7 +162,21 @@ impl BoundTarget {
             link: target.link.clone(),
             form_action: target.form.as_ref().map(|form| form.action.clone()),
             bounds: target.bounds,
+            amounts: Some(target.amounts.clone()),
         }
+    }
+
+    /// An amount of money that did not stand on the page before. One that is gone alone is silent: another one takes its
+    /// place where a total changes.
+    fn new_amount(&self, now: &Self) -> Option<String> {
+        let (before, now) = (self.amounts.as_ref()?, now.amounts.as_ref()?);
+        let count = |list: &[String], amount: &String| list.iter().filter(|one| *one == amount).count();
+        let new = now
+            .iter()
+            .find(|amount| count(now, amount) > count(before, amount))?;
+        Some(format!(
+            "an amount on the page is now {new:?}, which was not there"
+        ))
     }
 
     /// What is different about `now` that matters, in words; `None` if it is still the same thing.
@@ -191,6 +209,7 @@ impl BoundTarget {
                     now.form_action.as_deref().unwrap_or_default(),
                 )
             })
+            .or_else(|| self.new_amount(now))
             .or_else(|| (self.field != now.field).then(|| "the field takes something else".to_owned()))
             .or_else(|| (self.identity != now.identity).then(|| "another element stands there".to_owned()))
     }

@@ -160,6 +160,11 @@ impl TerminalApprover {
             if let Some(form) = target.form.as_ref().filter(|form| form.submits) {
                 writeln!(out, "│ Submits to {}", one(&form.action))?;
             }
+            if !target.amounts.is_empty() {
+                let mut amounts = target.amounts.clone();
+                amounts.dedup();
+                writeln!(out, "│ Amounts    {}", one(&amounts.join(", ")))?;
+            }
         }
         writeln!(
             out,

@@ -202,7 +202,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             origin: self.frame.origin.clone(),
             verdict,
             grants: format!(
-                "{} on {origin}, once. If the target, its label, value or origin changes before the input, nothing is input.",
+                "{} on {origin}, once. If the target, its label, value or origin changes before the input, or an amount of money on the page, nothing is input.",
                 report.words
             ),
             scopes: scopes

@@ -85,8 +85,9 @@ impl Browser {
     pub(super) fn approved_at(&mut self, binding: &Binding, at: Point) -> Result<Found, ScreenError> {
         self.unblocked()?;
         self.same_page(binding)?;
-        let found = self.found_at(at)?;
+        let mut found = self.found_at(at)?;
         compare(binding.target.as_ref(), &found)?;
+        found.amounts = binding.target.as_ref().and_then(|target| target.amounts.clone());
         // A canvas that moves is another picture each time: only what a person was shown is held against it.
         if let Some(around) = binding.around.as_ref().filter(|_| found.painted)
             && !self.still_shows(around)?
@@ -100,8 +101,9 @@ impl Browser {
     pub(super) fn approved_focus(&mut self, binding: &Binding) -> Result<Found, ScreenError> {
         self.unblocked()?;
         self.same_page(binding)?;
-        let found = self.focused()?;
+        let mut found = self.focused()?;
         compare(binding.target.as_ref(), &found)?;
+        found.amounts = binding.target.as_ref().and_then(|target| target.amounts.clone());
         Ok(found)
     }
 
@@ -125,7 +127,7 @@ impl Browser {
 
     /// Lets the guard in the page pass one action on to one element.
     pub(super) fn arm(&mut self, kind: Kind, found: &Found, release: &Release) -> Result<Armed, ScreenError> {
-        const ARM: &str = "(token, kind, node, print, release, free) => aurore.arm(token, kind, node, print, release, free)";
+        const ARM: &str = "(token, kind, node, print, release, free, amounts) => aurore.arm(token, kind, node, print, release, free, amounts)";
         self.token += 1;
         let token = self.token;
         if self.shown() {
@@ -152,6 +154,7 @@ impl Browser {
             Argument::Value(json!(found.print)),
             here.map_or_else(none, |end| Argument::Handle(&end.element)),
             free,
+            Argument::Value(json!(found.amounts)),
         ];
         self.value::<()>(&found.world, ARM, &arguments)?;
         let mut worlds = vec![found.world.clone()];

@@ -29,6 +29,8 @@ pub(super) struct Found {
     pub(super) list: bool,
     /// Whether it is a canvas, whose content only its pixels tell.
     pub(super) painted: bool,
+    /// Amounts of money that a person was shown beside it, if one was.
+    pub(super) amounts: Option<Vec<String>>,
     /// Whether Enter in it sends its form.
     enters: bool,
 }
@@ -59,6 +61,7 @@ struct Description {
     painted: bool,
     document: String,
     print: String,
+    amounts: Vec<String>,
 }
 
 /// The DOM's own facts about a node.
@@ -326,6 +329,7 @@ impl Browser {
             identity: format!("{}/{}/{}", world.frame, said.document, node.backend),
             agrees,
             enabled: said.enabled,
+            amounts: said.amounts,
         };
         Ok(Found {
             world,
@@ -334,6 +338,7 @@ impl Browser {
             target,
             list: said.list,
             painted: said.painted,
+            amounts: None,
             enters: said.enters,
         })
     }
@@ -421,5 +426,6 @@ pub(super) fn dialog_target(dialog: &Dialog) -> Target {
         identity: format!("dialog/{}", dialog.number),
         agrees: true,
         enabled: true,
+        amounts: Vec::new(),
     }
 }

@@ -404,6 +404,9 @@ impl Screen for Browser {
         let (action, mut binding) = action.into_parts();
         if !shown_to_somebody {
             binding.around = None;
+            for target in binding.target.iter_mut().chain(&mut binding.also) {
+                target.amounts = None;
+            }
         }
         self.ready(action.name())?;
         let outcome = self.carry_out(&action, &binding);

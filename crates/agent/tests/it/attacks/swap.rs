@@ -95,3 +95,49 @@ fn a_redirect_between_approval_and_click_gets_nothing() {
     );
     assert!(stage.log().is_empty());
 }
+
+#[test]
+fn a_total_that_changes_elsewhere_on_the_page_asks_again() {
+    let order = |change: &str| {
+        Stage::with(&format!(
+            "<p>Tea 38.40 €</p><p>Total <b id=total>45.30 €</b></p><p>USD 12</p>
+             <button style='top: 215px' onclick=\"log.push(total.textContent); textContent = 'Paid'\">Pay now</button><script>{change}</script>"
+        ))
+    };
+    // While the question stands; also to an amount that stood elsewhere on the page before.
+    for total in ["95.30 €", "38.40 €"] {
+        let mut stage = order(&format!("whenAsked(() => {{ total.textContent = '{total}'; }});"));
+        let mut approver = stage.turncoat();
+        let (reports, _) = stage.run("Pay for the tea.", &[click(100, 230)], &mut approver);
+        assert_eq!(reports[0].outcome, StepOutcome::Failed, "{reports:#?}");
+        assert!(reports[0].result.contains(total), "{}", reports[0].result);
+        assert!(stage.log().is_empty());
+    }
+    // When the pointer comes: too late for anything but the guard in the page.
+    let mut stage = order("addEventListener('pointermove', () => { total.textContent = '99 €' });");
+    let (reports, _) = stage.run(
+        "Pay for the tea.",
+        &[click(100, 230)],
+        &mut CountingApprover::yes(),
+    );
+    assert_eq!(reports[0].outcome, StepOutcome::Failed, "{reports:#?}");
+    assert!(reports[0].result.contains("99 €"), "{}", reports[0].result);
+    assert!(stage.log().is_empty());
+    // Nothing changes, or what changes is no amount: it is pressed. The question shows the amounts.
+    let mut stage = order("whenAsked(() => { document.title = 'Still 3 left'; });");
+    let mut approver = stage.turncoat();
+    let (reports, _) = stage.run("Pay for the tea.", &[click(100, 230)], &mut approver);
+    assert_eq!(reports[0].outcome, StepOutcome::Done, "{reports:#?}");
+    assert_eq!(
+        reports[0].target.as_ref().unwrap().amounts,
+        ["38.40 €", "45.30 €", "USD 12"]
+    );
+    assert_eq!(stage.log(), ["45.30 €"]);
+    // What nobody is asked about is held to no amounts: prices that move stop no harmless press.
+    let mut stage = Stage::with(
+        "<p id=price>1 €</p><button style='top: 115px' onclick=\"log.push('more')\">Show more</button>
+         <script>addEventListener('pointermove', () => { price.textContent = '2 €' });</script>",
+    );
+    let (reports, _) = stage.run("Look.", &[click(100, 130)], &mut DenyAll);
+    assert_eq!(reports[0].outcome, StepOutcome::Done, "{reports:#?}");
+}

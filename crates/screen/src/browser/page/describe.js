@@ -161,6 +161,26 @@
         const { role: kind, label } = aurore.name(element);
         return JSON.stringify([element.tagName, element.type || '', kind, label, link(element), owner && [owner.action, owner.method]]);
     };
+    // Amounts of money in the page's text, as they are written there, as often as they are.
+    const CURRENCY = '\\p{Sc}|\\b(?:EUR|USD|GBP|CHF|JPY|CNY|RMB|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR)\\b';
+    const NUMBER = "\\d(?:(?:[\\d.,'’\\u00a0\\u202f]| (?=\\d{3}\\b))*\\d)?";
+    const AMOUNT = new RegExp(`(?:${CURRENCY})\\s?[-−]?${NUMBER}|${NUMBER}\\s?(?:${CURRENCY}|元|円|kr\\b|zł)`, 'gu');
+    const MOST_AMOUNTS = 200;
+    const amounts = () => {
+        const body = dom.body(document);
+        const found = body ? body.innerText.slice(0, 200000).match(AMOUNT) || [] : [];
+        return found.slice(0, MOST_AMOUNTS).map(fold).sort();
+    };
+    // One that stands there more often than before; null if there is none.
+    aurore.newAmount = (before) => {
+        const left = [...before];
+        return amounts().find((amount) => {
+            const at = left.indexOf(amount);
+            if (at < 0) return true;
+            left.splice(at, 1);
+            return false;
+        }) ?? null;
+    };
     aurore.alike = (one, other) => {
         const kind = aurore.field(one);
         return kind !== 'none' && kind === aurore.field(other) && formOf(one) === formOf(other);
@@ -253,6 +273,8 @@
             list: element instanceof HTMLSelectElement,
             // What is drawn in it, no attribute tells.
             painted: element instanceof HTMLCanvasElement,
+            // What a press of it may be about.
+            amounts: kind === 'button' || submitter(element) ? amounts() : [],
             document: aurore.document,
             print: aurore.print(element),
         };

@@ -42,7 +42,7 @@
     // Tells this document apart from the one that was here before.
     aurore.document = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-    // What is approved now: {kind: 'pointer' | 'key', node, print, release, free, started, blocked}.
+    // What is approved now: {kind: 'pointer' | 'key', node, print, release, free, amounts, started, blocked}.
     let armed = null;
     // Whether a press was stopped whose click is still to come.
     let swallowing = false;
@@ -82,13 +82,18 @@
         return label ? `${role || 'something'} '${label}'` : role || 'something else';
     };
 
+    // What is different from what was judged, before the first event.
+    const changed = (node) => {
+        if (aurore.print(node) !== armed.print) return `the element's label, address or form was changed`;
+        const amount = armed.amounts && aurore.newAmount(armed.amounts);
+        return amount ? `an amount on the page is now '${amount}', which was not there` : null;
+    };
     const press = (event) => {
         const hit = aurore.semantic(innermost(event));
         if (hit !== armed.node) return refuse(event, `${words(hit)} was under the pointer`);
         // Only the first press finds the element as it was judged; its own handlers may change it afterwards.
-        if (!armed.started && aurore.print(hit) !== armed.print) {
-            return refuse(event, `the element's label, address or form was changed`);
-        }
+        const different = armed.started ? null : changed(hit);
+        if (different) return refuse(event, different);
         pass();
     };
     const release = (event) => {
@@ -105,9 +110,8 @@
         if (!same && !(armed.started && aurore.alike(node, armed.node))) {
             return refuse(event, `${words(node)} had the focus`);
         }
-        if (!armed.started && aurore.print(armed.node) !== armed.print) {
-            return refuse(event, `the element's label, address or form was changed`);
-        }
+        const different = armed.started ? null : changed(armed.node);
+        if (different) return refuse(event, different);
         pass();
     };
 
@@ -152,10 +156,11 @@
     // a listener that is still there changes nothing.
     new MutationObserver(listen).observe(document, { childList: true });
 
-    // Arms the guard for one approved action. `free` lets the release happen anywhere.
-    aurore.arm = (token, kind, node, print, release, free) => {
+    // Arms the guard for one approved action. `free` lets the release happen anywhere; `amounts` are those that a person
+    // was shown.
+    aurore.arm = (token, kind, node, print, release, free, amounts = null) => {
         listen();
-        armed = { kind, node, print, release, free, started: false, blocked: false };
+        armed = { kind, node, print, release, free, amounts, started: false, blocked: false };
         report = { token, passed: 0, stopped: null };
         swallowing = false;
         open = false;

@@ -77,6 +77,7 @@ function build(question, size) {
       ...row("Page", reveal(question.url ?? question.origin), "place"),
       ...row("Value", target?.value ? reveal(target.value) : ""),
       ...row("Leads to", target?.link ? reveal(target.link) : "", "place"),
+      ...row("Amounts", target?.amounts?.length ? reveal([...new Set(target.amounts)].join(" · ")) : ""),
       ...row("Sent to", target?.form?.submits ? reveal(target.form.action) : "", "place"),
       ...row("Intent", reveal(question.intent)),
       ...row("Expects", reveal(question.expect)),
