@@ -44,5 +44,5 @@ pub use run::{
     BatchSettings, DataSettings, Entry, Evaluation, ExpertSettings, Folder, KeepSettings, Log, Resumed,
     Settings, SettingsError, StepResult, TrainError, Trainer, Width, render,
 };
-pub use stream::{Stream, StreamError, Target};
+pub use stream::{Look, Stream, StreamError, Target};
 pub use weights::Weights;

@@ -12,6 +12,7 @@ use crate::blocks::head::Head;
 use crate::blocks::moe::{self, Moe};
 use crate::blocks::rms_norm::{self, RmsNorm};
 use crate::blocks::rotary::Angles;
+use crate::blocks::softmax_attention::Looks;
 use crate::blocks::swiglu::{self, SwiGlu};
 use crate::blocks::vision::Tower;
 use crate::pass::Pass;
@@ -61,6 +62,8 @@ pub struct Options {
     pub balance_scale: f32,
     /// Over what it is taken.
     pub balance: Balance,
+    /// What a row counts that misses what it is taught to look at ([`Stream::looks`]), in every attention layer.
+    pub look_scale: f32,
     /// Keep only what enters each layer, and compute the layer again on the way back.
     pub recompute: bool,
 }
@@ -78,6 +81,10 @@ pub struct Losses {
     pub right: usize,
     /// The balancing loss of the experts; 0 without any.
     pub balance: f32,
+    /// Sum over attention layers and rows of how badly what is to be looked at is missed, in nats.
+    pub missed: f64,
+    /// How many that were.
+    pub looks: usize,
 }
 
 struct SavedLayer {
@@ -166,10 +173,15 @@ impl Network {
         let mut x = self.embedding.forward(pass, stream.ids(), features);
         let mut kept = Vec::with_capacity(self.layers.len());
         let mut usages = Vec::new();
+        let (mut missed, mut looks) = (0.0, 0);
         for layer in &self.layers {
             let input = options.recompute.then(|| pass.copy(&x));
             let (saved, usage) = layer.forward(pass, stream, &angles, &mut x);
             usages.extend(usage);
+            if let (Mixer::Attention(mixer), SavedMixer::Attention(saved)) = (&layer.mixer, &saved.mixer) {
+                missed += mixer.misses(saved, stream.looks());
+                looks += stream.looks().len();
+            }
             kept.push(match input {
                 Some(input) => Kept::Input(input),
                 None => Kept::Whole(Box::new(saved)),
@@ -191,7 +203,14 @@ impl Network {
                 Kept::Input(mut x) => layer.forward(pass, stream, &angles, &mut x).0,
             };
             let slopes = slopes.get(number).map_or(&[][..], Vec::as_slice);
-            layer.backward(pass, stream, &angles, saved, slopes, &mut dx);
+            layer.backward(
+                pass,
+                stream,
+                &angles,
+                saved,
+                (slopes, options.look_scale),
+                &mut dx,
+            );
         }
         match seen.filter(|_| self.tower_learns) {
             Some((tower, places, features, saved)) => {
@@ -208,6 +227,8 @@ impl Network {
             targets: stream.targets().len(),
             right: judged.right,
             balance,
+            missed,
+            looks,
         }
     }
 
@@ -221,6 +242,7 @@ impl Network {
             targets: stream.targets().len(),
             right: judged.right,
             balance: Balance::default().loss(&usages).0,
+            ..Losses::default()
         }
     }
 
@@ -324,10 +346,14 @@ impl Layer {
         stream: &Stream,
         angles: &Angles,
         saved: SavedLayer,
-        balance: &[f32],
+        (balance, look_scale): (&[f32], f32),
         dx: &mut [f32],
     ) {
         let documents = stream.documents();
+        let looks = Looks {
+            list: stream.looks(),
+            scale: look_scale,
+        };
         let mut dnormed = pass.zeros(dx.len());
         match (&self.ffn, saved.ffn) {
             (FeedForward::Dense(ffn), SavedFfn::Dense(kept)) => {
@@ -344,7 +370,8 @@ impl Layer {
         dnormed.fill(0.0);
         match (&self.mixer, saved.mixer) {
             (Mixer::Attention(mixer), SavedMixer::Attention(kept)) => {
-                mixer.backward(pass, documents, angles, &saved.normed, kept, dx, &mut dnormed);
+                let x = &saved.normed;
+                mixer.backward(pass, documents, angles, x, kept, dx, looks, &mut dnormed);
             }
             (Mixer::DeltaNet(mixer), SavedMixer::DeltaNet(kept)) => {
                 mixer.backward(pass, documents, &saved.normed, kept, dx, &mut dnormed);

@@ -17,6 +17,15 @@ pub struct Target {
     pub weight: f32,
 }
 
+/// Where the first head of every attention layer is taught to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The row that looks.
+    pub row: usize,
+    /// The row that it should look at, in the same document and not later.
+    pub at: usize,
+}
+
 /// Documents one after the other. State and attention begin anew with each.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
@@ -25,9 +34,11 @@ pub struct Stream {
     documents: Vec<Range<usize>>,
     images: Vec<ImagePatches>,
     targets: Vec<Target>,
-    /// Per document: its name for messages, and where its pictures and targets begin.
+    /// In the order of their rows.
+    looks: Vec<Look>,
+    /// Per document: its name for messages, and where its pictures, targets and looks begin.
     names: Vec<String>,
-    starts: Vec<[usize; 2]>,
+    starts: Vec<[usize; 3]>,
 }
 
 /// A document that does not fit the network.
@@ -51,6 +62,16 @@ pub enum StreamError {
     Target {
         /// Where it should stand.
         place: usize,
+    },
+    /// A look at what comes later, or out of order.
+    #[error(
+        "row {row} cannot look at row {at}: both must be inside the document, the later one first, in order of rows"
+    )]
+    Look {
+        /// The row that looks.
+        row: usize,
+        /// What it should look at.
+        at: usize,
     },
     /// Pictures and placeholders differ.
     #[error("{placeholders} image tokens in the text, but pictures for {features}")]
@@ -104,7 +125,8 @@ impl Stream {
             return Err(StreamError::Target { place });
         }
         self.names.push(name.to_owned());
-        self.starts.push([self.images.len(), self.targets.len()]);
+        self.starts
+            .push([self.images.len(), self.targets.len(), self.looks.len()]);
         let start = self.ids.len();
         for (place, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             self.targets.push(Target {
@@ -122,6 +144,27 @@ impl Stream {
         self.positions.extend(positions);
         self.documents.push(start..self.ids.len());
         self.images.extend(images);
+        Ok(())
+    }
+
+    /// Teaches rows of the last document where to look; rows and what they look at are counted from its first token.
+    ///
+    /// # Errors
+    /// When one is not in the document, looks ahead, or comes before the one before it.
+    pub fn look(&mut self, looks: &[Look]) -> Result<(), StreamError> {
+        let document = self.documents.last().cloned().unwrap_or(0..0);
+        let mut least = 0;
+        for look in looks {
+            if look.row >= document.len() || look.at > look.row || look.row < least {
+                let Look { row, at } = *look;
+                return Err(StreamError::Look { row, at });
+            }
+            least = look.row;
+            self.looks.push(Look {
+                row: document.start + look.row,
+                at: document.start + look.at,
+            });
+        }
         Ok(())
     }
 
@@ -150,6 +193,11 @@ impl Stream {
         &self.targets
     }
 
+    /// Where rows are taught to look, in the order of the rows.
+    pub fn looks(&self) -> &[Look] {
+        &self.looks
+    }
+
     /// The documents' names.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -158,23 +206,25 @@ impl Stream {
     /// One of the documents by itself.
     pub(crate) fn alone(&self, number: usize) -> Self {
         let document = self.documents[number].clone();
-        let [image, target] = self.starts[number];
-        let [image_end, target_end] = self
-            .starts
-            .get(number + 1)
-            .copied()
-            .unwrap_or([self.images.len(), self.targets.len()]);
+        let [image, target, look] = self.starts[number];
+        let ends = [self.images.len(), self.targets.len(), self.looks.len()];
+        let [image_end, target_end, look_end] = self.starts.get(number + 1).copied().unwrap_or(ends);
         let moved = |target: &Target| Target {
             row: target.row - document.start,
             ..*target
+        };
+        let looked = |look: &Look| Look {
+            row: look.row - document.start,
+            at: look.at - document.start,
         };
         Self {
             ids: self.ids[document.clone()].to_vec(),
             positions: self.positions[document.clone()].to_vec(),
             images: self.images[image..image_end].to_vec(),
             targets: self.targets[target..target_end].iter().map(moved).collect(),
+            looks: self.looks[look..look_end].iter().map(looked).collect(),
             names: vec![self.names[number].clone()],
-            starts: vec![[0, 0]],
+            starts: vec![[0, 0, 0]],
             documents: std::iter::once(0..document.len()).collect(),
         }
     }

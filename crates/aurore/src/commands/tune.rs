@@ -145,6 +145,7 @@ fn settings(args: &Args, data: DataSettings, start: &Checkpoint, samples: usize)
             balance: 0.0,
             ..ExpertSettings::default()
         },
+        grounding: 0.0,
         keep: KeepSettings {
             every,
             evaluate_every: every,

@@ -8,10 +8,11 @@ use aurore_checkpoint::TextConfig;
 use crate::Buffer;
 use crate::blocks::rms_norm::{self, RmsNorm};
 use crate::blocks::rotary::Angles;
-use crate::blocks::softmax_attention::{Operands, Shape, Slopes};
+use crate::blocks::softmax_attention::{Looks, Operands, Shape, Slopes};
 use crate::ops::functions::sigmoid;
 use crate::ops::vectorised;
 use crate::pass::Pass;
+use crate::stream::Look;
 use crate::weights::{Matrix, Weights};
 
 /// N: query heads, M: key and value heads, D: head width.
@@ -46,6 +47,16 @@ pub(crate) struct Saved {
     heads: Buffer,
     /// `[N, T]`
     sums: Buffer,
+}
+
+impl Saved {
+    fn operands(&self) -> Operands<'_> {
+        Operands {
+            queries: &self.queries,
+            keys: &self.keys,
+            values: &self.values,
+        }
+    }
 }
 
 impl Attention {
@@ -120,34 +131,34 @@ impl Attention {
         }
     }
 
-    /// Adds to `dx`.
+    /// How badly the first head misses what it is taught to look at.
+    pub(crate) fn misses(&self, saved: &Saved, looks: &[Look]) -> f64 {
+        self.shape.misses(saved.operands(), &saved.sums, looks)
+    }
+
+    /// Adds to `dx`; `looks`: what [`misses`](Self::misses) counts.
     pub(crate) fn backward(
         &self,
         pass: &mut Pass<'_>,
         documents: &[Range<usize>],
         angles: &Angles,
         x: &[f32],
-        saved: Saved,
+        mut saved: Saved,
         dy: &[f32],
+        looks: Looks<'_>,
         dx: &mut [f32],
     ) {
         let (isa, shape) = (pass.isa(), self.shape);
-        let mut gates = saved.gates;
         let mut dheads = pass.take(saved.heads.len());
         let mut gated = pass.take(saved.heads.len());
-        open(isa, &saved.heads, &gates, &mut gated);
+        open(isa, &saved.heads, &saved.gates, &mut gated);
         pass.backward(self.o_proj, &gated, dy, &mut dheads, false);
         drop(gated);
-        open_back(isa, &saved.heads, &mut gates, &mut dheads);
+        open_back(isa, &saved.heads, &mut saved.gates, &mut dheads);
 
         let mut dqueries = pass.take(saved.queries.len());
         let mut dkeys = pass.zeros(saved.keys.len());
         let mut dvalues = pass.zeros(saved.values.len());
-        let operands = Operands {
-            queries: &saved.queries,
-            keys: &saved.keys,
-            values: &saved.values,
-        };
         let mut slopes = Slopes {
             queries: &mut dqueries,
             keys: &mut dkeys,
@@ -156,9 +167,10 @@ impl Attention {
         shape.backward(
             pass,
             documents,
-            operands,
+            saved.operands(),
             (&saved.heads, &saved.sums),
             &dheads,
+            looks,
             &mut slopes,
         );
         drop(dheads);
@@ -167,7 +179,7 @@ impl Attention {
         let mut plain = pass.zeros(dqueries.len());
         self.q_norm.backward(pass, &saved.q_norm, &dqueries, &mut plain);
         let mut both = pass.take(2 * plain.len());
-        join(&plain, &gates, shape.dim, &mut both);
+        join(&plain, &saved.gates, shape.dim, &mut both);
         pass.backward(self.q_proj, x, &both, dx, true);
         let mut plain = pass.zeros(dkeys.len());
         self.k_norm.backward(pass, &saved.k_norm, &dkeys, &mut plain);

@@ -20,11 +20,12 @@ use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::moe::Moe;
 use crate::blocks::rms_norm::RmsNorm;
 use crate::blocks::rotary::Angles;
+use crate::blocks::softmax_attention::Looks;
 use crate::blocks::swiglu::SwiGlu;
 use crate::blocks::vision::Tower;
 use crate::parameters::{Gradients, Parameters};
 use crate::pass::Pass;
-use crate::stream::Target;
+use crate::stream::{Look, Target};
 use crate::weights::Weights;
 
 const CONFIG: &str = include_str!("../../../../reference/gradients/moe/config.json");
@@ -251,16 +252,51 @@ fn attention() {
         &numbers(TOKENS * HIDDEN, 1),
         |pass, x| {
             let mut y = pass.zeros(x.len());
-            attention.forward(pass, &DOCUMENTS, &angles, x, &mut y);
-            y.to_vec()
+            let saved = attention.forward(pass, &DOCUMENTS, &angles, x, &mut y);
+            // How badly rows miss what they should look at comes last.
+            [&*y, &[attention.misses(&saved, &LOOKS) as f32]].concat()
         },
         |pass, x, dy| {
+            let (dy, scale) = dy.split_at(x.len());
             let (mut y, mut dx) = (pass.zeros(x.len()), pass.zeros(x.len()));
             let saved = attention.forward(pass, &DOCUMENTS, &angles, x, &mut y);
-            attention.backward(pass, &DOCUMENTS, &angles, x, saved, dy, &mut dx);
+            let looks = Looks {
+                list: &LOOKS,
+                scale: scale[0],
+            };
+            attention.backward(pass, &DOCUMENTS, &angles, x, saved, dy, looks, &mut dx);
             dx.to_vec()
         },
     );
+}
+
+/// In both documents, in both blocks of the second, twice in one row, and at itself.
+const LOOKS: [Look; 6] = [
+    Look { row: 3, at: 1 },
+    Look { row: 9, at: 5 },
+    Look { row: 40, at: 40 },
+    Look { row: 40, at: 7 },
+    Look { row: 72, at: 6 },
+    Look { row: 74, at: 71 },
+];
+
+#[test]
+fn what_is_missed_is_the_share_that_is_not_given() {
+    let mut weights = weights();
+    let text = config().text;
+    let attention = Attention::new(&mut weights, &format!("{LAYER}.3"), &text);
+    weights.refresh(&Pool::new(1));
+    let positions: Vec<[u32; 3]> = (0..TOKENS as u32).map(|i| [i; 3]).collect();
+    let angles = Angles::text(&aurore_model::positions::Rope::new(&text), &positions);
+    let x = numbers(TOKENS * HIDDEN, 1);
+    let (sum, _) = with_pass(&weights, |pass| {
+        let mut y = pass.zeros(x.len());
+        let saved = attention.forward(pass, &DOCUMENTS, &angles, &x, &mut y);
+        // All shares of one row make up one.
+        let share = |at| (-attention.misses(&saved, &[Look { row: 30, at }])).exp();
+        (5..=30).map(share).sum::<f64>()
+    });
+    assert!((sum - 1.0).abs() < 1e-4, "{sum}");
 }
 
 #[test]

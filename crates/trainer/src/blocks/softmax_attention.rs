@@ -11,6 +11,7 @@ use crate::Buffer;
 use crate::ops::functions::{dot, exp, greatest, total};
 use crate::ops::vectorised;
 use crate::pass::Pass;
+use crate::stream::Look;
 
 /// Queries of a block: what a causal one computes in vain grows with it, and so does what is packed anew for each.
 const CAUSAL_BLOCK: usize = 64;
@@ -41,6 +42,25 @@ pub(crate) struct Slopes<'a> {
     pub(crate) queries: &'a mut [f32],
     pub(crate) keys: &'a mut [f32],
     pub(crate) values: &'a mut [f32],
+}
+
+/// Where rows of the first head are taught to look, and what each counts.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Looks<'a> {
+    /// In the order of their rows.
+    pub(crate) list: &'a [Look],
+    pub(crate) scale: f32,
+}
+
+impl<'a> Looks<'a> {
+    /// Those of a block of one head.
+    fn of(&self, head: usize, block: &Block) -> &'a [Look] {
+        if head > 0 || self.scale == 0.0 {
+            return &[];
+        }
+        let place = |row| self.list.partition_point(|look| look.row < row);
+        &self.list[place(block.first)..place(block.first + block.rows)]
+    }
 }
 
 /// One block of queries of one head.
@@ -116,7 +136,18 @@ impl Shape {
         (out, sums)
     }
 
-    /// `out`, `sums`: what [`forward`](Self::forward) gave; `dout`: `[T, N, D]`.
+    /// How badly the first head misses what it is taught to look at: the sum of `-ln` of the shares that it gives them.
+    pub(crate) fn misses(&self, operands: Operands<'_>, sums: &[f32], looks: &[Look]) -> f64 {
+        let miss = |look: &Look| {
+            let query = &operands.queries[look.row * self.query_stride..][..self.dim];
+            let key = &operands.keys[look.at * self.kv_stride..][..self.dim];
+            f64::from(sums[look.row] - self.scale() * dot(query, key))
+        };
+        looks.iter().map(miss).sum()
+    }
+
+    /// `out`, `sums`: what [`forward`](Self::forward) gave; `dout`: `[T, N, D]`; `looks`: what
+    /// [`misses`](Self::misses) counts beside it.
     pub(crate) fn backward(
         &self,
         pass: &mut Pass<'_>,
@@ -124,6 +155,7 @@ impl Shape {
         operands: Operands<'_>,
         (out, sums): (&[f32], &[f32]),
         dout: &[f32],
+        looks: Looks<'_>,
         slopes: &mut Slopes<'_>,
     ) {
         let (isa, dim, width) = (pass.isa(), self.dim, self.heads * self.dim);
@@ -169,6 +201,14 @@ impl Shape {
                     let sums = &sums[head * tokens + block.first..][..block.rows];
                     let sizes = [block.keys, block.place];
                     softmax_back(isa, scores, dscores, sizes, self.scale(), sums, &along);
+                    for look in looks.of(head, &block) {
+                        let row = (look.row - block.first) * block.keys;
+                        let count = self.scale() * looks.scale;
+                        for (dx, share) in dscores[row..][..block.keys].iter_mut().zip(&scores[row..]) {
+                            *dx += count * share;
+                        }
+                        dscores[row + look.at - segment.start] -= count;
+                    }
                     products.rounded_product(
                         [block.rows, block.keys, dim],
                         View::rows(dscores, block.keys),

@@ -4,15 +4,19 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurore_chat::computer_use::{self, TOOL};
 use aurore_chat::{Chat, Content, Memory, Message, PromptOptions, Role, ToolCall, image, step};
+use aurore_model::ImagePatches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::looks::{self, Cells};
 use super::{DataError, Sample, Samples};
+use crate::stream::Look;
 
 /// The longest line that is read.
 const LONGEST_LINE: usize = 1 << 20;
@@ -209,12 +213,12 @@ impl Episodes {
         messages
     }
 
-    /// How much each token counts, up to the end of the last answer: those of answers, their ends included.
-    fn answers(&self, ids: &[u32]) -> Result<Vec<f32>, String> {
+    /// Where the answers stand, their ends included.
+    fn answers(&self, ids: &[u32]) -> Result<Vec<Range<usize>>, String> {
         let control = |name: &str| self.chat.tokenizer().control(name);
         let (turn, end) = (control("<|im_start|>"), control("<|im_end|>"));
         let think = self.chat.tags().think;
-        let mut weights = Vec::new();
+        let mut answers = Vec::new();
         // Where the turn began, and where its answer does.
         let (mut begun, mut start) = (None, None);
         for (place, id) in ids.iter().enumerate() {
@@ -229,25 +233,61 @@ impl Episodes {
                 if start >= place {
                     return Err("the template opens no thinking in the assistant's turn".to_owned());
                 }
-                weights.resize(start, 0.0);
-                self.weigh(&ids[start..=place], &mut weights);
+                answers.push(start..place + 1);
                 begun = None;
             }
         }
-        if weights.is_empty() {
+        if answers.is_empty() {
             return Err("the template makes no turn that thinks and ends".to_owned());
         }
-        Ok(weights)
+        Ok(answers)
+    }
+
+    /// How much each token counts, up to the end of the last answer.
+    fn weights(&self, ids: &[u32], answers: &[Range<usize>]) -> Vec<f32> {
+        let mut weights = Vec::new();
+        for answer in answers {
+            weights.resize(answer.start, 0.0);
+            self.weigh(&ids[answer.clone()], &mut weights);
+        }
+        weights
+    }
+
+    /// Where the answers' rows are taught to look: the first is the step, the others answer `asked`.
+    fn looks(
+        &self,
+        ids: &[u32],
+        images: &[ImagePatches],
+        answers: &[Range<usize>],
+        asked: &[String],
+    ) -> Vec<Look> {
+        let image_token = self.chat.tokenizer().control("<|image_pad|>");
+        let shape = images.first().map(|image| [image.grid[1], image.grid[2]]);
+        let cells = image_token.zip(shape);
+        let Some(cells) = cells.and_then(|(token, shape)| Cells::find(ids, token, shape)) else {
+            return Vec::new();
+        };
+        let questions = std::iter::once(None).chain(asked.iter().map(|ask| Some(ask.as_str())));
+        let mut looks = Vec::new();
+        for (answer, asked) in answers.iter().zip(questions) {
+            let tokens: Vec<&[u8]> = ids[answer.clone()].iter().map(|id| self.bytes(*id)).collect();
+            looks.extend(looks::of_answer(&tokens, answer, asked, &cells));
+        }
+        looks
+    }
+
+    fn bytes(&self, id: u32) -> &[u8] {
+        let tokens = self.chat.tokenizer().tokens();
+        tokens
+            .get(id as usize)
+            .map_or(&[][..], |token| token.bytes.as_slice())
     }
 
     /// Weights of the answer's tokens: 1, and what the digits of its coordinate count.
     fn weigh(&self, answer: &[u32], weights: &mut Vec<f32>) {
-        let tokens = self.chat.tokenizer().tokens();
         let mut digit = None;
         for id in answer {
-            let bytes = tokens
-                .get(*id as usize)
-                .map_or(&[][..], |token| token.bytes.as_slice());
+            let bytes = self.bytes(*id);
             let mut weight = 1.0;
             if bytes.ends_with(b"[") {
                 digit = Some(0);
@@ -285,17 +325,25 @@ impl Samples for Episodes {
             ..PromptOptions::thinking(true)
         };
         let tools = [computer_use::schema(false)];
+        let asked: Vec<String> = step
+            .questions
+            .iter()
+            .map(|question| question.ask.clone())
+            .collect();
         let prompt = self
             .chat
             .prompt(&self.messages(step, picture), &tools, &options)
             .map_err(|source| error(source.to_string()))?;
-        let weights = self.answers(&prompt.ids).map_err(error)?;
+        let answers = self.answers(&prompt.ids).map_err(error)?;
+        let weights = self.weights(&prompt.ids, &answers);
+        let looks = self.looks(&prompt.ids, &prompt.images, &answers, &asked);
         let ids = prompt.ids[..weights.len()].to_vec();
         Ok(Sample {
             name: format!("{}, line {}", self.name(place), place.line),
             ids,
             images: prompt.images,
             weights,
+            looks,
         })
     }
 }

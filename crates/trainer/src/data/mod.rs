@@ -2,9 +2,12 @@
 
 mod draw;
 mod episodes;
+mod looks;
 mod synthetic;
 
 use aurore_model::ImagePatches;
+
+use crate::stream::Look;
 
 pub use draw::Draw;
 pub use episodes::Episodes;
@@ -21,6 +24,8 @@ pub struct Sample {
     pub images: Vec<ImagePatches>,
     /// How much each token counts as something to be said.
     pub weights: Vec<f32>,
+    /// Where the rows of its answers are taught to look, in the order of the rows.
+    pub looks: Vec<Look>,
 }
 
 /// Samples that can be read in any order.

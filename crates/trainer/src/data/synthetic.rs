@@ -77,6 +77,7 @@ impl Samples for Synthetic {
             ids,
             images,
             weights,
+            looks: Vec::new(),
         })
     }
 }

@@ -43,9 +43,11 @@ pub(super) fn pack(
                 ids,
                 images,
                 weights,
+                looks,
             } = sample;
             stream
                 .push_named(config, &name, &ids, images, &weights)
+                .and_then(|()| stream.look(&looks))
                 .map_err(|source| TrainError::Sample { sample: name, source })?;
         }
     }

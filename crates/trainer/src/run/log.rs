@@ -24,6 +24,9 @@ pub enum Entry {
         right: f64,
         /// The experts' balancing loss.
         balance: f64,
+        /// How badly what answers are about was not looked at, in nats.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        missed: f64,
         /// Length of the gradient.
         length: f32,
         /// What the rates were multiplied by.
@@ -75,6 +78,7 @@ impl From<&StepResult> for Entry {
             plain: result.plain,
             right: result.right,
             balance: result.balance,
+            missed: result.missed,
             length: result.length,
             factor: result.factor,
             samples: result.samples,
@@ -147,6 +151,11 @@ impl Log {
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_nothing(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn line(entry: &Entry) -> String {

@@ -216,6 +216,7 @@ mod tests {
             plain: 3.0 / step as f64,
             right: 0.5,
             balance: 0.0,
+            missed: 0.0,
             length: f32::NAN,
             factor: 1.0,
             samples: 8,

@@ -50,6 +50,10 @@ pub struct Settings {
     /// How experts are kept in use.
     #[serde(default)]
     pub experts: ExpertSettings,
+    /// What it counts that the first head of each attention layer looks at the part of the picture that an answer is
+    /// about; 0: not taught.
+    #[serde(default)]
+    pub grounding: f32,
     /// What is kept, and when.
     #[serde(default)]
     pub keep: KeepSettings,
@@ -271,6 +275,7 @@ impl Settings {
             ("optimiser.weight_decay", optimiser.weight_decay),
             ("optimiser.clip", optimiser.clip),
             ("experts.balance", self.experts.balance),
+            ("grounding", self.grounding),
         ];
         for (key, value) in rates {
             if !value.is_finite() || value < 0.0 {

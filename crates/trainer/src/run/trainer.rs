@@ -57,6 +57,8 @@ pub struct StepResult {
     pub right: f64,
     /// The experts' balancing loss.
     pub balance: f64,
+    /// How badly what answers are about was not looked at: mean over rows and attention layers, in nats.
+    pub missed: f64,
     /// Length of the gradient before clipping.
     pub length: f32,
     /// What the rates were multiplied by.
@@ -239,14 +241,16 @@ impl Trainer {
         let weight: f64 = packed.iter().flatten().map(Stream::weight).sum();
         let tokens: usize = packed.iter().flatten().map(|stream| stream.ids().len()).sum();
         let scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
-        let (losses, operations) = self.learn(&packed, scale, tokens);
+        let looks: usize = packed.iter().flatten().map(|stream| stream.looks().len()).sum();
+        let look_scale = self.settings.grounding / looks.max(1) as f32;
+        let (losses, operations) = self.learn(&packed, (scale, look_scale), tokens);
         let targets = packed.iter().flatten().map(|stream| stream.targets().len()).sum();
 
         let squares = self.gather();
         let length = length(&squares);
         let step = self.optimiser.steps + 1;
         if !length.is_finite() || !losses.weighted.is_finite() {
-            return Err(self.blame(step, &packed, scale));
+            return Err(self.blame(step, &packed, (scale, look_scale)));
         }
         let clip = self.settings.optimiser.clip;
         let clip = if clip > 0.0 && length > clip {
@@ -272,6 +276,7 @@ impl Trainer {
             plain: losses.plain / losses.targets.max(1) as f64,
             right: losses.right as f64 / losses.targets.max(1) as f64,
             balance: f64::from(losses.balance),
+            missed: losses.missed / losses.looks.max(1) as f64,
             length,
             factor,
             samples: count,
@@ -283,7 +288,12 @@ impl Trainer {
     }
 
     /// Losses and multiply-adds of all streams, with gradients in the lanes.
-    fn learn(&mut self, packed: &[Vec<Stream>], scale: f32, tokens: usize) -> (Losses, u64) {
+    fn learn(
+        &mut self,
+        packed: &[Vec<Stream>],
+        (scale, look_scale): (f32, f32),
+        tokens: usize,
+    ) -> (Losses, u64) {
         let (network, weights) = (&self.network, &self.weights);
         let experts = self.settings.experts;
         let recompute = self.settings.recompute;
@@ -306,6 +316,7 @@ impl Trainer {
                         scale,
                         balance_scale: experts.balance * share,
                         balance: experts.over.into(),
+                        look_scale,
                         recompute,
                     };
                     let losses = network.learn(&mut pass, stream, &options);
@@ -369,7 +380,7 @@ impl Trainer {
     }
 
     /// Which sample makes a loss or gradient that is no number, and where it shows.
-    fn blame(&mut self, step: u64, packed: &[Vec<Stream>], scale: f32) -> TrainError {
+    fn blame(&mut self, step: u64, packed: &[Vec<Stream>], scales: (f32, f32)) -> TrainError {
         let kept = self.kept;
         let mut sample = "the sum of all samples".to_owned();
         let mut tensor = "the gradient's length".to_owned();
@@ -381,7 +392,7 @@ impl Trainer {
             let tokens = alone.ids().len();
             let mut packed = vec![Vec::new(); self.lanes.len()];
             packed[0].push(alone);
-            let (losses, _) = self.learn(&packed, scale, tokens);
+            let (losses, _) = self.learn(&packed, scales, tokens);
             let squares = self.gather();
             // Gradients are made from the head down, so the last parameter of the layout shows it first.
             let shows = squares.iter().rposition(|square| !square.is_finite());
@@ -474,6 +485,8 @@ impl Losses {
         self.targets += other.targets;
         self.right += other.right;
         self.balance += share * other.balance;
+        self.missed += other.missed;
+        self.looks += other.looks;
     }
 }
 

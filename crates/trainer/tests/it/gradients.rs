@@ -15,6 +15,7 @@ fn learn(name: &str, learner: &Learner, case: &Case, recompute: bool) -> (f64, G
         scale: 1.0 / stream.weight() as f32,
         balance_scale: BALANCE,
         balance: Balance::Network,
+        look_scale: 0.0,
         recompute,
     };
     let (losses, gradients) = learner.learn(&stream, &options);

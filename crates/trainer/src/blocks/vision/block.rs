@@ -5,7 +5,7 @@ use aurore_checkpoint::VisionConfig;
 use super::{Biased, Places, norm};
 use crate::Buffer;
 use crate::blocks::layer_norm::{self, LayerNorm};
-use crate::blocks::softmax_attention::{Operands, Shape, Slopes};
+use crate::blocks::softmax_attention::{Looks, Operands, Shape, Slopes};
 use crate::ops::rows;
 use crate::pass::Pass;
 use crate::weights::Weights;
@@ -129,8 +129,9 @@ impl Block {
             values: &mut dvalues,
         };
         let kept = (&*saved.heads, &*saved.sums);
+        let (frames, looks) = (&places.frames, Looks::default());
         self.shape
-            .backward(pass, &places.frames, operands, kept, &dnormed, &mut slopes);
+            .backward(pass, frames, operands, kept, &dnormed, looks, &mut slopes);
         let from = dqueries
             .chunks_exact(3 * width)
             .zip(dvalues.chunks_exact(3 * width));
