@@ -123,6 +123,33 @@ fn number_size_and_age_have_limits() {
 }
 
 #[test]
+fn nobody_pushes_out_what_others_keep() {
+    let store = Responses::memory(Retention {
+        responses: 4,
+        bytes: 3000,
+        ..Retention::default()
+    });
+    let keep = |id: &str, owner: &str, length: usize| {
+        let record = Record {
+            owner: owner.to_owned(),
+            input: vec![Value::from("x".repeat(length))],
+            ..record(id, None, 1)
+        };
+        store.keep(&record).unwrap();
+    };
+    keep("a", "me", 1);
+    for id in ["b", "c", "d", "e", "f"] {
+        keep(id, "you", 1);
+    }
+    assert_eq!(ids(&store, &["a", "b", "c", "d", "e", "f"]), ["a", "d", "e", "f"]);
+    // Where bytes are too many, who has most bytes gives way.
+    keep("g", "me", 1500);
+    assert_eq!(ids(&store, &["a", "d", "e", "f", "g"]), ["a", "e", "f", "g"]);
+    keep("h", "you", 1300);
+    assert_eq!(ids(&store, &["a", "e", "f", "g", "h"]), ["e", "f", "h"]);
+}
+
+#[test]
 fn a_full_disk_is_said_and_harms_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Responses::open(&folder.path().join("full.sqlite"), Retention::default()).unwrap();
