@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::later::Later;
 use crate::quant::Activations;
 use crate::{Isa, Pool};
 
@@ -18,6 +19,8 @@ pub struct Cpu {
     pub(crate) share_from: usize,
     /// Buffers of products that are over: they grow once and are used again.
     activations: Mutex<Vec<Activations>>,
+    /// What is read after the next products.
+    pub(crate) later: Later,
 }
 
 impl Cpu {
@@ -29,6 +32,7 @@ impl Cpu {
             exact_inputs: false,
             share_from: SHARE_FROM,
             activations: Mutex::default(),
+            later: Later::default(),
         }
     }
 

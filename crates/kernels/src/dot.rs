@@ -16,6 +16,8 @@ pub(crate) struct BlockRows<const R: usize> {
     pub(crate) values: [*const i8; R],
     /// Per group, as [`crate::quant::Activations`] says.
     pub(crate) offsets: [*const [i16; 2]; R],
+    /// Per group, as there.
+    pub(crate) bases: [*const i32; R],
     /// One per row.
     pub(crate) scales: [*const f32; R],
     /// -128 times the sum of the span's values, one per row.
@@ -50,6 +52,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     const UNPACK_FROM: usize;
     /// Panels that one row reads at once: 2 or 4.
     const STREAMS: usize;
+    /// Rows, at most 4, that are multiplied with several panels at once: as many as there are registers for.
+    const FEW_ROWS: usize = 1;
 
     /// `Σ_k values[o][k] · x[r][k]` for `P` panels. `values`: `[steps][16][4]`
     unsafe fn q8<const R: usize, const P: usize>(
@@ -87,6 +91,15 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
         // SAFETY: the caller's.
         unsafe { scalar::q4_int8(nibbles, factors, steps, to) }
     }
+
+    /// Asks for the cache line at an address that need not exist, where one block's reading does not bring the
+    /// next one in time.
+    #[inline(always)]
+    fn ask<T>(self, _at: *const T) {}
+
+    /// The same for what is read after the whole product: it need not come nearer than to the second-level cache.
+    #[inline(always)]
+    fn ask_later<T>(self, _at: *const T) {}
 
     /// Reads 16 sums.
     unsafe fn load(self, from: *const i32) -> Self::Sums;

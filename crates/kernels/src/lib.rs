@@ -20,6 +20,7 @@ mod dot;
 mod elementwise;
 mod expand;
 mod isa;
+mod later;
 mod limits;
 mod math;
 mod matmul;

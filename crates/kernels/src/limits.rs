@@ -183,11 +183,12 @@ impl DotKernel for MultiplyBytes {
     fn run<D: Dot>(self, d: D) {
         let weights = [1_i8; BLOCK * PANEL];
         let input = [1_i8; BLOCK];
-        let (offsets, scale, start) = ([[0; 2]; GROUPS], 1.0, 0);
+        let (offsets, bases, scale, start) = ([[0; 2]; GROUPS], [0; GROUPS], 1.0, 0);
         for _ in 0..BLOCKS {
             let rows = BlockRows::<INT8_ROWS> {
                 values: [input.as_ptr(); INT8_ROWS],
                 offsets: [offsets.as_ptr(); INT8_ROWS],
+                bases: [bases.as_ptr(); INT8_ROWS],
                 scales: [&raw const scale; INT8_ROWS],
                 starts: [&raw const start; INT8_ROWS],
             };

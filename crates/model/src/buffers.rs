@@ -21,7 +21,7 @@ const BLOCK: usize = 256;
 const SPAN: usize = 64;
 const PER_SPAN: usize = 8;
 const GROUP: usize = 32;
-const PER_GROUP: usize = 4;
+const PER_GROUP: usize = 8;
 const TILE_ROWS: usize = 15;
 
 /// Bytes of all buffers after a pass over `given` tokens of prompts and one step of each of `steps`
@@ -98,8 +98,9 @@ pub(crate) fn bytes(config: &Config, kv: KvFormat, given: usize, steps: usize, i
     (floats * FLOAT + routing + rounded + copied) as u64
 }
 
-/// Bytes of so many rows of inputs, rounded: int8 with a scale and a sum for every 64, and two i16 for every 32. A tile reads 15 rows more than there are.
+/// Bytes of so many rows of inputs, rounded, in whole blocks: int8 with a scale and a sum for every 64, and two i16 and
+/// an i32 for every 32. A tile reads 15 rows more than there are.
 fn integers(rows: usize, columns: usize) -> usize {
-    let padded = columns.next_multiple_of(SPAN);
+    let padded = columns.next_multiple_of(BLOCK);
     rows * (padded + padded / SPAN * PER_SPAN + padded / GROUP * PER_GROUP) + TILE_ROWS * BLOCK
 }

@@ -6,13 +6,17 @@
 
 use super::Piece;
 use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
+use crate::later::{LINE, Later};
 use crate::matrix::{PANEL, Q4_SCALES};
-use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN};
+use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
 /// Panels whose sums are kept together.
 const PANELS: usize = 3;
+/// Lines that are wanted later and asked for beside each block of a panel. The states of 16 sequences are then asked
+/// for in the time of a layer's products.
+const LATER_LINES: usize = 48;
 
 /// The weights of a product.
 #[derive(Clone, Copy)]
@@ -37,12 +41,12 @@ pub(super) struct Integer<'a> {
     /// The piece's first row in `input`.
     pub(super) first: usize,
     pub(super) weights: Weights<'a>,
+    /// What is read after the product.
+    pub(super) later: &'a Later,
 }
 
 /// Steps of four columns in a span.
 const STEPS: usize = SPAN / 4;
-/// Spans of a whole block.
-const SPANS: usize = BLOCK / SPAN;
 
 /// A block of a panel, or what is left of it from a span on.
 #[derive(Clone, Copy)]
@@ -50,6 +54,28 @@ pub(super) enum Block {
     Q8 { values: *const i8 },
     Q4 { nibbles: *const u8, factors: *const i8 },
     Unpacked { bytes: *const u8, factors: *const i8 },
+}
+
+/// The block whose turn is next: memory that is asked for while another block is multiplied.
+#[derive(Clone, Copy)]
+struct Ahead {
+    elements: *const u8,
+    scales: *const u8,
+}
+
+impl Ahead {
+    /// Asks for the lines of a span, and for a line of the scales. The block is of the same kind as `like`.
+    #[inline(always)]
+    fn ask<D: Dot>(self, d: D, like: Block, span: usize) {
+        let bytes = match like {
+            Block::Q8 { .. } => SPAN * PANEL,
+            Block::Q4 { .. } | Block::Unpacked { .. } => SPAN * PANEL / 2,
+        };
+        for line in 0..bytes / LINE {
+            d.ask(self.elements.wrapping_add(span * bytes + line * LINE));
+        }
+        d.ask(self.scales.wrapping_add(span * LINE));
+    }
 }
 
 /// Vectors that cross cache lines take twice as long to read.
@@ -70,13 +96,23 @@ impl DotKernel for Integer<'_> {
         let mut unpacked = Aligned([0; SPANS * UNPACKED]);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
-            if rows == 1 {
+            if rows <= D::FEW_ROWS {
                 let mut panel = panels.start;
                 while panel < panels.end {
-                    panel += match D::STREAMS.min(panels.end - panel) {
-                        1 => self.one_row::<D, 1>(d, panel),
-                        2 | 3 => self.one_row::<D, 2>(d, panel),
-                        _ => self.one_row::<D, 4>(d, panel),
+                    let left = panels.end - panel;
+                    panel += match rows {
+                        1 => match D::STREAMS.min(left) {
+                            1 => self.few_rows::<D, 1, 1>(d, panel),
+                            2 | 3 => self.few_rows::<D, 1, 2>(d, panel),
+                            _ => self.few_rows::<D, 1, 4>(d, panel),
+                        },
+                        2 if left >= 4 => self.few_rows::<D, 2, 4>(d, panel),
+                        2 if left >= 2 => self.few_rows::<D, 2, 2>(d, panel),
+                        2 => self.few_rows::<D, 2, 1>(d, panel),
+                        3 if left >= 2 => self.few_rows::<D, 3, 2>(d, panel),
+                        3 => self.few_rows::<D, 3, 1>(d, panel),
+                        _ if left >= 2 => self.few_rows::<D, 4, 2>(d, panel),
+                        _ => self.few_rows::<D, 4, 1>(d, panel),
                     };
                 }
                 return;
@@ -92,13 +128,22 @@ impl DotKernel for Integer<'_> {
                         self.piece.read(panel + i, row, sums);
                     }
                     for block in 0..self.input.blocks() {
+                        let mut later = self.later.some(here * LATER_LINES);
                         for i in 0..here {
+                            later.take(LATER_LINES).for_each(|line| d.ask_later(line));
                             let mut weights = self.block(panel + i, block);
                             if count >= D::UNPACK_FROM {
                                 weights = self.unpack(d, weights, block, unpacked.0.as_mut_ptr());
                             }
                             let sums = sums[i * count * PANEL..].as_mut_ptr();
-                            self.times(d, panel + i, block, weights, row, count, sums);
+                            // The panel's next block, or the first one of the panel whose turn is next.
+                            let ahead = if block + 1 < self.input.blocks() {
+                                Some((panel + i, block + 1))
+                            } else {
+                                Some((panel + here + i, 0)).filter(|next| next.0 < panels.end)
+                            };
+                            let ahead = ahead.map(|(panel, block)| self.place(panel, block));
+                            self.times(d, panel + i, block, weights, row, count, sums, ahead);
                         }
                     }
                     for i in 0..here {
@@ -114,35 +159,40 @@ impl DotKernel for Integer<'_> {
 }
 
 impl Integer<'_> {
-    /// The piece's only row times `P` panels from `panel` on; returns P. Several streams read memory
-    /// faster than one.
+    /// The piece's only `R` rows times `P` panels from `panel` on; returns P. Several streams read memory
+    /// faster than one, and their sums do not wait for one another.
     ///
     /// # Safety
-    /// The panels must be the piece's.
+    /// The panels must be the piece's, and so many its rows.
     #[inline(always)]
-    unsafe fn one_row<D: Dot, const P: usize>(&self, d: D, panel: usize) -> usize {
-        let mut sums = [[0.0; PANEL]; P];
+    unsafe fn few_rows<D: Dot, const R: usize, const P: usize>(&self, d: D, panel: usize) -> usize {
+        let mut sums = [[[0.0; PANEL]; R]; P];
         // SAFETY: the caller's.
         unsafe {
             for p in 0..P {
-                self.piece.read(panel + p, 0, &mut sums[p]);
+                self.piece.read(panel + p, 0, sums[p].as_flattened_mut());
             }
             for block in 0..self.input.blocks() {
                 let blocks: [Block; P] = std::array::from_fn(|p| self.block(panel + p, block));
-                let mut totals = [d.totals(); P];
+                let mut totals = [[d.totals(); R]; P];
                 for span in 0..self.spans(block) {
-                    let rows = self.input.span::<1>(block, span, self.first);
+                    let rows = self.input.span::<R>(block, span, self.first);
                     let found = multiply(d, blocks.map(|block| block.from(span)), rows);
                     for p in 0..P {
-                        totals[p] = d.scaled(totals[p], found[p][0], *rows.scales[0]);
+                        for r in 0..R {
+                            totals[p][r] = d.scaled(totals[p][r], found[p][r], *rows.scales[r]);
+                        }
                     }
                 }
                 for p in 0..P {
-                    d.add_to(totals[p], self.scales(panel + p, block), sums[p].as_mut_ptr());
+                    for r in 0..R {
+                        let scales = self.scales(panel + p, block);
+                        d.add_to(totals[p][r], scales, sums[p][r].as_mut_ptr());
+                    }
                 }
             }
             for p in 0..P {
-                self.piece.write(panel + p, 0, &sums[p]);
+                self.piece.write(panel + p, 0, sums[p].as_flattened());
             }
         }
         P
@@ -186,6 +236,25 @@ impl Integer<'_> {
         Block::Unpacked { bytes: to, factors }
     }
 
+    /// Where a block and its scales begin.
+    #[inline(always)]
+    fn place(&self, panel: usize, block: usize) -> Ahead {
+        match self.block(panel, block) {
+            Block::Q8 { values } => Ahead {
+                elements: values.cast(),
+                scales: self.scales(panel, block).cast(),
+            },
+            Block::Q4 { nibbles, factors } => Ahead {
+                elements: nibbles,
+                scales: factors.cast(),
+            },
+            Block::Unpacked { bytes, factors } => Ahead {
+                elements: bytes,
+                scales: factors.cast(),
+            },
+        }
+    }
+
     /// 16 bf16.
     #[inline(always)]
     pub(super) fn scales(&self, panel: usize, block: usize) -> *const u16 {
@@ -212,6 +281,7 @@ impl Integer<'_> {
         row: usize,
         count: usize,
         sums: *mut f32,
+        mut ahead: Option<Ahead>,
     ) {
         let tile = match weights {
             Block::Q8 { .. } => D::Q8_ROWS,
@@ -224,13 +294,14 @@ impl Integer<'_> {
             unsafe {
                 let (row, to) = (self.first + row + done, sums.add(done * PANEL));
                 done += match tile.min(count - done) {
-                    1 => self.tile::<D, 1>(d, block, weights, row, scales, to),
-                    2 => self.tile::<D, 2>(d, block, weights, row, scales, to),
-                    3 => self.tile::<D, 3>(d, block, weights, row, scales, to),
-                    8 => self.tile::<D, 8>(d, block, weights, row, scales, to),
-                    _ => self.tile::<D, 4>(d, block, weights, row, scales, to),
+                    1 => self.tile::<D, 1>(d, block, weights, row, scales, to, ahead),
+                    2 => self.tile::<D, 2>(d, block, weights, row, scales, to, ahead),
+                    3 => self.tile::<D, 3>(d, block, weights, row, scales, to, ahead),
+                    8 => self.tile::<D, 8>(d, block, weights, row, scales, to, ahead),
+                    _ => self.tile::<D, 4>(d, block, weights, row, scales, to, ahead),
                 };
             }
+            ahead = None;
         }
     }
 
@@ -247,11 +318,15 @@ impl Integer<'_> {
         row: usize,
         scales: *const u16,
         to: *mut f32,
+        ahead: Option<Ahead>,
     ) -> usize {
         // SAFETY: the caller's.
         unsafe {
             let mut totals = [d.totals(); R];
             for span in 0..self.spans(block) {
+                if let Some(ahead) = ahead {
+                    ahead.ask(d, weights, span);
+                }
                 let rows = self.input.span::<R>(block, span, row);
                 let [sums] = multiply(d, [weights.from(span)], rows);
                 for r in 0..R {

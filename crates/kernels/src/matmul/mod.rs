@@ -9,6 +9,7 @@ use self::float::Float;
 use self::integer::{Integer, Weights};
 use self::paired::Paired;
 use self::tiled::TiledInteger;
+use crate::later::Later;
 use crate::matrix::{Elements, Format, Matrix, PANEL};
 use crate::pool::Share;
 use crate::quant::Rows;
@@ -118,6 +119,7 @@ impl Cpu {
                 self.round_pairs(input, k, &mut pairs);
                 pairs.as_ptr()
             }),
+            later: &self.later,
         };
         let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
         let out = Share(out.as_mut_ptr());
@@ -271,6 +273,7 @@ impl Cpu {
                     paired: self
                         .paired(matrix)
                         .then(|| pairs.as_ptr().wrapping_add(start * paired::pairs(k))),
+                    later: &self.later,
                 };
                 piece.compute(self.isa, matrix, inputs);
             }
@@ -302,17 +305,19 @@ fn quantised(matrix: &Matrix) -> bool {
 
 /// A row's numbers as the kernels of a product want them.
 #[derive(Clone, Copy)]
-struct Inputs {
+struct Inputs<'a> {
     /// `[rows, k]`, from the piece's first row on.
     float: *const f32,
     /// Rounded for q8 and q4, and the piece's first row there.
     rounded: Option<(Rows, usize)>,
     /// `[rows, pairs]`, rounded to bf16, from the piece's first row on.
     paired: Option<*const [u16; 2]>,
+    /// What is read after the product.
+    later: &'a Later,
 }
 
 // SAFETY: a view of numbers that nobody changes while it lives.
-unsafe impl Sync for Inputs {}
+unsafe impl Sync for Inputs<'_> {}
 
 /// Some rows times some panels of a matrix.
 #[derive(Clone)]
@@ -329,7 +334,7 @@ struct Piece {
 impl Piece {
     /// # Safety
     /// The pointers must be valid for their sizes, and nobody else uses those panels of `out`.
-    unsafe fn compute(self, isa: Isa, matrix: &Matrix, inputs: Inputs) {
+    unsafe fn compute(self, isa: Isa, matrix: &Matrix, inputs: Inputs<'_>) {
         let input = inputs.float;
         match (&matrix.elements, inputs.rounded) {
             (Elements::Bf16(buffer), _) => match inputs.paired {
@@ -354,14 +359,14 @@ impl Piece {
                     values: values.as_slice(),
                     scales: scales.as_slice(),
                 };
-                self.multiply_integers(isa, input, first, weights);
+                self.multiply_integers(isa, input, first, weights, inputs.later);
             }
             (Elements::Q4 { nibbles, scales }, Some((input, first))) => {
                 let weights = Weights::Q4 {
                     nibbles: nibbles.as_slice(),
                     scales: scales.as_slice(),
                 };
-                self.multiply_integers(isa, input, first, weights);
+                self.multiply_integers(isa, input, first, weights, inputs.later);
             }
             // `multiply` rounds the input for every quantised matrix.
             (Elements::Q8 { .. } | Elements::Q4 { .. }, None) => {}
@@ -413,13 +418,14 @@ impl Piece {
     }
 
     /// Tiles or vectors: the results are the same bits.
-    fn multiply_integers(self, isa: Isa, input: Rows, first: usize, weights: Weights<'_>) {
+    fn multiply_integers(self, isa: Isa, input: Rows, first: usize, weights: Weights<'_>, later: &Later) {
         let on_tiles = isa.has_tiles() && self.rows >= tiled::FROM_ROWS;
         let product = Integer {
             piece: self,
             input,
             first,
             weights,
+            later,
         };
         if on_tiles {
             isa.run_tiles(TiledInteger(product));

@@ -88,6 +88,25 @@ fn long_sums_are_cut_without_changing_a_bit() {
 }
 
 #[test]
+fn rounded_rows_are_the_same_bits_however_many() {
+    let (n, k, rows) = (147, 700, 83);
+    let (weights, input) = (bytes(&noise(1, n * k)), noise(2, rows * k));
+    for cpu in cpus() {
+        for format in [Format::Q8, Format::Q4] {
+            let matrix = Matrix::pack(&cpu, k, format, &[Source::F32(&weights)]);
+            let together = multiply(&cpu, &matrix, &input);
+            for count in [1, 2, 3, 4, 5, 8, 9, 16, 19] {
+                let what = format!("{:?} {format:?} {count} rows", cpu.isa);
+                // What is read later changes nothing.
+                cpu.read_later([&input[..], &together[..]].into_iter());
+                let alone = multiply(&cpu, &matrix, &input[7 * k..(7 + count) * k]);
+                assert_same(&alone, &together[7 * n..(7 + count) * n], &what);
+            }
+        }
+    }
+}
+
+#[test]
 fn products_are_added_to_what_is_there() {
     let (n, k) = (41, 30);
     let (weights, input) = (noise(7, n * k), noise(8, 11 * k));

@@ -10,7 +10,7 @@ use super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, SPAN};
+use crate::quant::{BLOCK, SPANS};
 use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
@@ -135,7 +135,7 @@ impl<T: Tiles> WithDot<'_, T> {
                     let input = product.input.span::<1>(block, span, product.first + row + start);
                     self.tiles.int8(MacroTile {
                         input: input.values[0].cast(),
-                        input_stride: width,
+                        input_stride: BLOCK,
                         panels: weights.map(|weights| weights.add(span * TILE)),
                         steps: 1,
                         sums: found.0.as_mut_ptr().cast(),
@@ -145,7 +145,7 @@ impl<T: Tiles> WithDot<'_, T> {
                     for i in 0..count {
                         for r in 0..here {
                             let found = d.load(found.0[r][i * PANEL..].as_ptr());
-                            let scale = *input.scales[0].add(r * (width / SPAN));
+                            let scale = *input.scales[0].add(r * SPANS);
                             totals[i][r] = d.scaled(totals[i][r], found, scale);
                         }
                     }

@@ -1,6 +1,6 @@
 //! Inputs of quantised products: int8 with a scale per row and span, made once per product.
 
-use super::{BLOCK, GROUP, SPAN, padded};
+use super::{BLOCK, GROUP, GROUPS, SPAN, SPANS, padded};
 use crate::dot::BlockRows;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
@@ -12,14 +12,17 @@ use crate::{Cpu, Group};
 /// cache: at a power of two from one another they would share a few of its sets.
 #[derive(Debug, Default)]
 pub(crate) struct Activations {
-    /// `[blocks][rows][256]`, the last block as narrow as it is
+    /// `[blocks][rows][256]`. The last block is as wide as the others, so that rows lie at distances that
+    /// kernels know; what is beyond k there is not read.
     pub(super) values: Vec<i8>,
-    /// `[blocks][rows][spans]`
+    /// `[blocks][rows][4]`
     pub(super) scales: Vec<f32>,
-    /// `[blocks][rows][groups]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
+    /// `[blocks][rows][8]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
     pub(super) offsets: Vec<[i16; 2]>,
-    /// `[blocks][rows][spans]`: -128 times the sum of the values, which turns sums over w + 128 into
+    /// `[blocks][rows][8]`: the sum of the two.
+    pub(super) bases: Vec<i32>,
+    /// `[blocks][rows][4]`: -128 times the sum of the values, which turns sums over w + 128 into
     /// sums over w.
     pub(super) starts: Vec<i32>,
     /// The same of rows in another order.
@@ -40,6 +43,7 @@ pub(crate) struct Rows {
     values: *const i8,
     scales: *const f32,
     offsets: *const [i16; 2],
+    bases: *const i32,
     starts: *const i32,
     count: usize,
     /// Padded k.
@@ -70,21 +74,22 @@ impl Rows {
     /// There must be such a span and such rows.
     #[inline(always)]
     pub(crate) unsafe fn span<const R: usize>(&self, block: usize, span: usize, row: usize) -> BlockRows<R> {
-        let width = self.width(block);
-        let start = block * BLOCK * self.count + row * width + span * SPAN;
+        let start = (block * self.count + row) * BLOCK + span * SPAN;
         // SAFETY: the caller's.
         unsafe {
             let mut rows = BlockRows {
                 values: [self.values.add(start); R],
                 offsets: [self.offsets.add(start / GROUP); R],
+                bases: [self.bases.add(start / GROUP); R],
                 scales: [self.scales.add(start / SPAN); R],
                 starts: [self.starts.add(start / SPAN); R],
             };
             for r in 0..R {
-                rows.values[r] = rows.values[r].add(r * width);
-                rows.offsets[r] = rows.offsets[r].add(r * (width / GROUP));
-                rows.scales[r] = rows.scales[r].add(r * (width / SPAN));
-                rows.starts[r] = rows.starts[r].add(r * (width / SPAN));
+                rows.values[r] = rows.values[r].add(r * BLOCK);
+                rows.offsets[r] = rows.offsets[r].add(r * GROUPS);
+                rows.bases[r] = rows.bases[r].add(r * GROUPS);
+                rows.scales[r] = rows.scales[r].add(r * SPANS);
+                rows.starts[r] = rows.starts[r].add(r * SPANS);
             }
             rows
         }
@@ -97,11 +102,7 @@ impl Activations {
         let rows = input.len() / k.max(1);
         let padded = padded(k);
         let blocks = padded.div_ceil(BLOCK);
-        // A tile reads 16 rows, however few are left.
-        grow(&mut self.values, rows * padded + 15 * BLOCK);
-        grow(&mut self.scales, rows * padded / SPAN);
-        grow(&mut self.starts, rows * padded / SPAN);
-        grow(&mut self.offsets, rows * padded / GROUP);
+        self.make_room(rows * blocks);
         let to = Share(&raw mut *self);
         let round = |row: usize| {
             // SAFETY: each row has its own places, which lie inside the buffers.
@@ -110,30 +111,45 @@ impl Activations {
                 for block in 0..blocks {
                     let from = block * BLOCK;
                     let width = BLOCK.min(padded - from);
-                    let start = from * rows + row * width;
+                    let start = (block * rows + row) * BLOCK;
                     cpu.isa.run(Round {
                         input: &input[row * k + from..][..BLOCK.min(k - from)],
                         width,
                         values: to.values.as_ptr().cast_mut().add(start),
                         scales: to.scales.as_ptr().cast_mut().add(start / SPAN),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
+                        bases: to.bases.as_ptr().cast_mut().add(start / GROUP),
                         starts: to.starts.as_ptr().cast_mut().add(start / SPAN),
                     });
                 }
             }
         };
-        if rows * padded * 2 < cpu.share_from {
+        if rows * padded * ROUNDING < cpu.share_from {
             (0..rows).for_each(round);
         } else {
             cpu.pool.run(rows, round);
         }
+        self.rows(rows, padded)
+    }
+
+    fn make_room(&mut self, blocks: usize) {
+        // A tile reads 16 rows, however few are left.
+        grow(&mut self.values, (blocks + 15) * BLOCK);
+        grow(&mut self.scales, blocks * SPANS);
+        grow(&mut self.starts, blocks * SPANS);
+        grow(&mut self.offsets, blocks * GROUPS);
+        grow(&mut self.bases, blocks * GROUPS);
+    }
+
+    fn rows(&self, count: usize, k: usize) -> Rows {
         Rows {
             values: self.values.as_ptr(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
+            bases: self.bases.as_ptr(),
             starts: self.starts.as_ptr(),
-            count: rows,
-            k: padded,
+            count,
+            k,
         }
     }
 }
@@ -142,59 +158,50 @@ impl Activations {
     /// Rows `index[i]` of what [`quantise`](Self::quantise) made, as rows i.
     pub(crate) fn reorder(&mut self, cpu: &Cpu, rounded: Rows, index: &[u32]) -> Rows {
         let mut to = self.indexed.take().unwrap_or_default();
-        let rows = Rows {
-            count: index.len(),
-            ..rounded
-        };
-        let padded = rows.k;
-        grow(&mut to.values, rows.count * padded + 15 * BLOCK);
-        grow(&mut to.scales, rows.count * padded / SPAN);
-        grow(&mut to.offsets, rows.count * padded / GROUP);
-        grow(&mut to.starts, rows.count * padded / SPAN);
-        let (values, offsets, scales, starts) = (
-            Share(to.values.as_mut_ptr()),
-            Share(to.offsets.as_mut_ptr()),
-            Share(to.scales.as_mut_ptr()),
-            Share(to.starts.as_mut_ptr()),
-        );
+        let blocks = rounded.blocks();
+        to.make_room(index.len() * blocks);
+        let target = Share(&raw mut *to);
         let copy = |row: usize| {
             let old = index[row] as usize;
             assert!(old < rounded.count);
-            for block in 0..rows.blocks() {
-                let (from, width) = (block * BLOCK, rows.width(block));
-                let start = from * rows.count + row * width;
-                let old_start = from * rounded.count + old * width;
-                let (place, old_place) = (start / GROUP, old_start / GROUP);
-                let (scale, old_scale) = (start / SPAN, old_start / SPAN);
+            for block in 0..blocks {
+                let (new, old) = (block * index.len() + row, block * rounded.count + old);
                 // SAFETY: each row has its own places, which lie inside the buffers.
                 unsafe {
-                    let from = self.values.as_ptr().add(old_start);
-                    from.copy_to_nonoverlapping(values.get().add(start), width);
-                    let from = self.offsets.as_ptr().add(old_place);
-                    from.copy_to_nonoverlapping(offsets.get().add(place), width / GROUP);
-                    let from = self.scales.as_ptr().add(old_scale);
-                    from.copy_to_nonoverlapping(scales.get().add(scale), width / SPAN);
-                    let from = self.starts.as_ptr().add(old_scale);
-                    from.copy_to_nonoverlapping(starts.get().add(scale), width / SPAN);
+                    let to = &*target.get();
+                    copy_block::<BLOCK, _>(self.values.as_ptr(), to.values.as_ptr(), old, new);
+                    copy_block::<SPANS, _>(self.scales.as_ptr(), to.scales.as_ptr(), old, new);
+                    copy_block::<SPANS, _>(self.starts.as_ptr(), to.starts.as_ptr(), old, new);
+                    copy_block::<GROUPS, _>(self.offsets.as_ptr(), to.offsets.as_ptr(), old, new);
+                    copy_block::<GROUPS, _>(self.bases.as_ptr(), to.bases.as_ptr(), old, new);
                 }
             }
         };
-        if rows.count * padded / 4 < cpu.share_from {
-            (0..rows.count).for_each(copy);
+        if index.len() * rounded.k / 4 < cpu.share_from {
+            (0..index.len()).for_each(copy);
         } else {
-            cpu.pool.run(rows.count, copy);
+            cpu.pool.run(index.len(), copy);
         }
-        let rows = Rows {
-            values: to.values.as_ptr(),
-            scales: to.scales.as_ptr(),
-            offsets: to.offsets.as_ptr(),
-            starts: to.starts.as_ptr(),
-            ..rows
-        };
+        let rows = to.rows(index.len(), rounded.k);
         self.indexed = Some(to);
         rows
     }
 }
+
+/// Copies `N` elements from place `old` of such to place `new`.
+///
+/// # Safety
+/// There must be such places, and nobody else uses the new one.
+unsafe fn copy_block<const N: usize, T: Copy>(from: *const T, to: *const T, old: usize, new: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        let from = from.add(old * N);
+        from.copy_to_nonoverlapping(to.cast_mut().add(new * N), N);
+    }
+}
+
+/// What rounding a number costs, in multiply-adds.
+const ROUNDING: usize = 20;
 
 fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.len() < len {
@@ -213,6 +220,8 @@ struct Round<'a> {
     scales: *mut f32,
     /// `[width / 32]`
     offsets: *mut [i16; 2],
+    /// `[width / 32]`
+    bases: *mut i32,
     /// `[width / 64]`
     starts: *mut i32,
 }
@@ -236,6 +245,7 @@ impl Kernel for Round<'_> {
                     total += sums[0] + sums[1];
                     // At most 8 · 16 · 127 in magnitude.
                     *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
+                    *self.bases.add(group) = -8 * (sums[0] + sums[1]);
                 }
                 *self.starts.add(span) = -128 * total;
             }

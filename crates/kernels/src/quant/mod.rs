@@ -25,6 +25,8 @@ pub(crate) const BLOCK: usize = 256;
 pub(crate) const SPAN: usize = 64;
 /// Elements along K that share a factor of q4.
 pub(crate) const GROUP: usize = 32;
+/// Spans of a whole block.
+pub(crate) const SPANS: usize = BLOCK / SPAN;
 /// Groups of a whole block.
 pub(crate) const GROUPS: usize = BLOCK / GROUP;
 

@@ -66,14 +66,14 @@ fn inputs_round_alike_everywhere() {
             for row in 0..3 {
                 for (i, x) in input[row * k..][..k].iter().enumerate() {
                     let (block, within) = (i / BLOCK, i % BLOCK);
-                    let at = block * BLOCK * 3 + row * rows.width(block) + within;
+                    let at = (block * 3 + row) * BLOCK + within;
                     let scale = buffer.scales[(at - within % SPAN) / SPAN];
                     let found = f32::from(buffer.values[at]) * scale;
                     assert!((found - x).abs() <= (scale * 0.5001).max(1e-36));
                 }
                 for block in 0..rows.blocks() {
                     let width = rows.width(block);
-                    let start = block * BLOCK * 3 + row * width;
+                    let start = (block * 3 + row) * BLOCK;
                     let values = &buffer.values[start..start + width];
                     let sum = |values: &[i8]| values.iter().map(|&x| i32::from(x)).sum::<i32>();
                     for (span, values) in values.chunks(SPAN).enumerate() {
@@ -85,6 +85,7 @@ fn inputs_round_alike_everywhere() {
                         };
                         let offsets = buffer.offsets[start / GROUP + group].map(i32::from);
                         assert_eq!(offsets, [half(0), half(1)]);
+                        assert_eq!(buffer.bases[start / GROUP + group], half(0) + half(1));
                     }
                 }
             }

@@ -10,7 +10,7 @@ use aurore_kernels::{Cpu, KvFormat, Matrix};
 use self::attention::FullAttention;
 use self::deltanet::DeltaNet;
 use self::ffn::FeedForward;
-use crate::batch::Pass;
+use crate::batch::{Kind, Pass};
 use crate::load::Loader;
 use crate::positions::Rope;
 use crate::scratch::{Scratch, part};
@@ -122,6 +122,7 @@ impl TextModel {
     ) -> Result<(), ModelError> {
         let (rows, hidden) = (pass.rows(), self.hidden);
         self.rotations(pass, scratch);
+        states_later(cpu, pass, 0);
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.input_norm, self.eps, normed);
@@ -131,6 +132,7 @@ impl TextModel {
             }
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
+            states_later(cpu, pass, index + 1);
             layer
                 .feed_forward
                 .forward(cpu, scratch, rows, pass.additions(index))?;
@@ -229,6 +231,17 @@ impl TextModel {
             row += segment.kept();
         }
     }
+}
+
+/// Says that steps read a DeltaNet layer's states soon.
+fn states_later(cpu: &Cpu, pass: &Pass<'_, '_>, layer: usize) {
+    let steps = pass.spans.iter().filter(|span| span.kind == Kind::Step);
+    cpu.read_later(steps.filter_map(
+        |span| match pass.segments[span.segment].sequence.layers.get(layer) {
+            Some(LayerState::Linear { delta, .. }) => Some(&delta[..]),
+            _ => None,
+        },
+    ));
 }
 
 impl Layer {

@@ -2,9 +2,8 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_si256, _mm256_cvtepi8_epi32,
-    _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_srli_epi16,
-    _mm256_xor_si256,
+    _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi8,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_srli_epi16, _mm256_xor_si256,
 };
 
 use super::Avx2;
@@ -65,9 +64,9 @@ unsafe fn add_scaled<const R: usize>(
 
 /// -8 times the sum of a group's inputs, in all lanes.
 #[inline(always)]
-unsafe fn offset(offsets: *const [i16; 2]) -> [__m256i; 2] {
+unsafe fn offset(base: *const i32) -> [__m256i; 2] {
     // SAFETY: the caller's.
-    unsafe { [_mm256_madd_epi16(broadcast(offsets.cast()), _mm256_set1_epi16(1)); 2] }
+    unsafe { [_mm256_set1_epi32(*base); 2] }
 }
 
 impl Dot for AvxVnni {
@@ -128,7 +127,7 @@ impl Dot for AvxVnni {
             for group in 0..steps / STEPS {
                 let mut short = [[[_mm256_setzero_si256(); 2]; R]; P];
                 for r in 0..R {
-                    let offset = offset(rows.offsets[r].add(group));
+                    let offset = offset(rows.bases[r].add(group));
                     for p in 0..P {
                         short[p][r] = offset;
                     }
@@ -179,7 +178,7 @@ impl Dot for AvxVnni {
             for group in 0..steps / STEPS {
                 let mut short = [[_mm256_setzero_si256(); 2]; R];
                 for r in 0..R {
-                    short[r] = offset(rows.offsets[r].add(group));
+                    short[r] = offset(rows.bases[r].add(group));
                 }
                 for step in group * STEPS..(group + 1) * STEPS {
                     let w = load_step(unpacked.add(step * STEP));

@@ -7,13 +7,13 @@
 //!   group's factor and adds it in one instruction.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512,
-    _mm512_castsi512_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
-    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_madd_epi16, _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16, _mm512_or_si512,
-    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_xor_si512,
+    __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi8_epi32,
+    _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_xor_si512,
 };
 
 use crate::dot::{BlockRows, Dot, DotKernel};
@@ -44,7 +44,7 @@ impl Vnni512 {
     }
 }
 
-/// Four columns of a row, or a group's two offsets, in all lanes.
+/// Four columns of a row, or what a group's sum starts from, in all lanes.
 #[inline(always)]
 unsafe fn broadcast<T>(x: *const T) -> __m512i {
     // SAFETY: the caller's: 4 readable bytes.
@@ -67,6 +67,7 @@ impl Dot for Vnni512 {
     const UNPACK_FROM: usize = usize::MAX;
     // Four streams, which the processor follows by itself: asking ahead for them made it slower (Zen 4).
     const STREAMS: usize = 4;
+    const FEW_ROWS: usize = 4;
 
     #[inline(always)]
     unsafe fn q8<const R: usize, const P: usize>(
@@ -123,14 +124,13 @@ impl Dot for Vnni512 {
         // SAFETY: as above.
         unsafe {
             let low = _mm512_set1_epi8(15);
-            let ones = _mm512_set1_epi16(1);
             let mut sums = [[_mm512_setzero_si512(); R]; P];
             for group in 0..steps / STEPS {
                 let mut short = [[_mm512_setzero_si512(); R]; P];
                 for r in 0..R {
-                    let offset = _mm512_madd_epi16(broadcast(rows.offsets[r].add(group)), ones);
+                    let base = broadcast(rows.bases[r].add(group));
                     for p in 0..P {
-                        short[p][r] = offset;
+                        short[p][r] = base;
                     }
                 }
                 for pair in 0..STEPS / 2 {
@@ -212,6 +212,18 @@ impl Dot for Vnni512 {
                 }
             }
         }
+    }
+
+    #[inline(always)]
+    fn ask<T>(self, at: *const T) {
+        // SAFETY: it reads nothing that a program could see, wherever the address points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn ask_later<T>(self, at: *const T) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 
     #[inline(always)]
