@@ -148,7 +148,7 @@ impl Case {
     /// S of all heads, an unfinished chunk folded in by a run of no tokens.
     fn recurrent(&self, cpu: &Cpu, memory: &Memory) -> Vec<f32> {
         let mut memory = memory.clone();
-        cpu.gated_delta(&self.layer(), &[], [memory.run(0, 0, true)], &mut []);
+        cpu.gated_delta(&self.layer(), &[], [memory.settle()], &mut []);
         self.sizes.recurrent(&memory.state)
     }
 }
@@ -157,10 +157,18 @@ impl Memory {
     fn run(&mut self, row: usize, tokens: usize, step: bool) -> DeltaRun<'_> {
         let start = self.seen;
         let kind = if step {
-            DeltaKind::Step
+            DeltaKind::Step { start }
         } else {
             DeltaKind::Prefill { start }
         };
+        self.of_kind(kind, row, tokens)
+    }
+
+    fn settle(&mut self) -> DeltaRun<'_> {
+        self.of_kind(DeltaKind::Settle, 0, 0)
+    }
+
+    fn of_kind(&mut self, kind: DeltaKind, row: usize, tokens: usize) -> DeltaRun<'_> {
         let pending = self.pending;
         self.pending = DeltaRun::pending_after(kind, pending, tokens);
         self.seen += tokens;

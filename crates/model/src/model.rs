@@ -218,6 +218,13 @@ impl Model {
         self.cpu.pool.threads()
     }
 
+    /// Calls `task` with each item, on the threads that compute: what is done with many rows of logits at once.
+    pub fn for_each<T: Send>(&self, items: &mut [T], task: impl Fn(&mut T) + Sync) {
+        self.cpu
+            .pool
+            .pieces(items, 1, |_, piece| piece.iter_mut().for_each(&task));
+    }
+
     /// Bytes of the weights in memory, and of places for those that are not.
     pub fn memory_bytes(&self) -> usize {
         let experts = self.experts.as_ref().map_or(0, |store| store.bytes());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aurore_checkpoint::{LayerType, TextConfig};
-use aurore_kernels::{Attention, Delta, KvFormat};
+use aurore_kernels::{Attention, Delta, KvFormat, Page};
 
 use crate::LoadedAdapter;
 use crate::pages::Pages;
@@ -38,7 +38,7 @@ pub(crate) enum LayerState {
         /// The convolution's last inputs. `[taps - 1, channels]`
         history: Vec<f32>,
         /// As [`Delta::state_len`] says.
-        delta: Vec<f32>,
+        delta: Page,
         /// As [`Delta::chunk_len`] says; empty while no chunk is unfinished.
         chunk: Vec<f32>,
     },
@@ -54,7 +54,7 @@ impl Sequence {
         let layer = |kind: &LayerType| match kind {
             LayerType::LinearAttention => LayerState::Linear {
                 history: vec![0.0; (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim()],
-                delta: vec![0.0; delta(config).state_len()],
+                delta: Page::zeroed(delta(config).state_len()),
                 chunk: Vec::new(),
             },
             LayerType::FullAttention => LayerState::Full {

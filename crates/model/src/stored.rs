@@ -116,8 +116,8 @@ impl Rebuild {
         let (position, mut state) = state.split_first_chunk::<HEAD>()?;
         for layer in &mut sequence.layers {
             if let LayerState::Linear { history, delta, .. } = layer {
-                for words in [history, delta] {
-                    let (own, rest) = state.split_at_checked(words.len() * size_of::<f32>())?;
+                for words in [history.as_mut_slice(), delta.words_mut()] {
+                    let (own, rest) = state.split_at_checked(size_of_val(words))?;
                     state = rest;
                     read(own, words);
                 }

@@ -127,8 +127,8 @@ fn planned(model: &Model, plan: &MemoryPlan, full: usize, steps: usize, what: &s
         assert!(model.forward(&mut batch, &mut logits).is_ok(), "{what}");
     });
     let state: usize = sequences.iter().map(Sequence::memory_bytes).sum();
-    // An unfinished chunk takes memory until it is finished.
-    let planned = plan.sequence(512) - plan.chunk + steps as u64 * (plan.sequence(1) - plan.chunk);
+    // An unfinished chunk takes memory until it is finished; a sequence that goes on in steps keeps it.
+    let planned = plan.sequence(512) - plan.chunk + steps as u64 * plan.sequence(1);
     assert_eq!(state as u64, planned, "{what}");
     let buffers = (fresh + more - state) as f64 - unused(plan, full, steps) as f64;
     let planned = plan.activations + (steps as u64 - 1) * plan.activations_per_sequence;

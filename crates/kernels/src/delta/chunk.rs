@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::layer::HeadIo;
-use super::state::{CHUNK, MAX_DIM};
+use super::state::{CHUNK, Kept, MAX_DIM};
 use crate::dense::{From, PANEL, Panels, Rows, Sums, product};
 use crate::math::exp;
 use crate::simd::Simd;
@@ -16,8 +16,8 @@ pub(crate) struct Prefill<'a> {
     pub(crate) io: HeadIo<'a>,
     /// S, `[panels][key_dim][16]`
     pub(crate) state: *mut f32,
-    /// The unfinished chunk: k `[64, key_dim]`, d `[panels][64][16]`, G `[64]`.
-    pub(crate) chunk: *mut f32,
+    /// The unfinished chunk, as [`Delta::chunk_len`](super::Delta::chunk_len) says.
+    pub(crate) chunk: Kept,
 }
 
 /// A chunk in work. Rows are the chunk's tokens.
@@ -63,6 +63,9 @@ impl Prefill<'_> {
             let chunk = Chunk::new(self, &mut buffers);
             chunk.clear();
             chunk.load(pending);
+            for row in 0..pending {
+                chunk.transpose(row);
+            }
             let (mut place, mut token) = (pending, 0);
             while token < tokens {
                 let room = CHUNK - (start + token) % CHUNK;
@@ -86,10 +89,9 @@ impl Prefill<'_> {
     #[inline(always)]
     pub(crate) unsafe fn fold<S: Simd>(&self, s: S, pending: usize) {
         let mut buffers = MaybeUninit::<Buffers>::uninit();
-        // SAFETY: as in `run`.
+        // SAFETY: as in `run`. Of the chunk only the rows that are loaded are read.
         unsafe {
             let chunk = Chunk::new(self, &mut buffers);
-            chunk.clear();
             chunk.load(pending);
             chunk.fold(s, pending);
         }
@@ -153,22 +155,18 @@ impl<'a> Chunk<'a> {
     /// Reads an unfinished chunk.
     #[inline(always)]
     unsafe fn load(&self, pending: usize) {
-        if pending == 0 {
-            return;
-        }
-        let (key_dim, padded) = (self.key_dim, self.padded);
-        // SAFETY: a chunk in memory has these sizes; `pending` rows of it are written.
+        let (key_dim, kept) = (self.key_dim, self.head.chunk);
+        // SAFETY: `pending` rows of the chunk are written, and the buffers hold a whole one.
         unsafe {
-            let (k, d) = (self.head.chunk, self.head.chunk.add(CHUNK * key_dim));
-            k.copy_to_nonoverlapping(self.k, pending * key_dim);
-            for panel in 0..padded / PANEL {
-                let at = panel * CHUNK * PANEL;
-                d.add(at).copy_to_nonoverlapping(self.d.add(at), pending * PANEL);
-            }
-            d.add(CHUNK * padded).copy_to_nonoverlapping(self.sums, pending);
             for row in 0..pending {
-                self.transpose(row);
+                let (k, d) = (kept.k(row), kept.d(row));
+                k.copy_to_nonoverlapping(self.k.add(row * key_dim), key_dim);
+                for panel in 0..self.padded / PANEL {
+                    let to = self.d.add((panel * CHUNK + row) * PANEL);
+                    d.add(panel * PANEL).copy_to_nonoverlapping(to, PANEL);
+                }
             }
+            kept.sums().copy_to_nonoverlapping(self.sums, pending);
         }
     }
 
@@ -178,16 +176,18 @@ impl<'a> Chunk<'a> {
         if pending == 0 {
             return;
         }
-        let (key_dim, padded) = (self.key_dim, self.padded);
-        // SAFETY: a chunk in memory has these sizes.
+        let (key_dim, kept) = (self.key_dim, self.head.chunk);
+        // SAFETY: a chunk in memory has 64 rows.
         unsafe {
-            let (k, d) = (self.head.chunk, self.head.chunk.add(CHUNK * key_dim));
-            self.k.copy_to_nonoverlapping(k, pending * key_dim);
-            for panel in 0..padded / PANEL {
-                let at = panel * CHUNK * PANEL;
-                self.d.add(at).copy_to_nonoverlapping(d.add(at), pending * PANEL);
+            for row in 0..pending {
+                let (k, d) = (kept.k(row), kept.d(row));
+                self.k.add(row * key_dim).copy_to_nonoverlapping(k, key_dim);
+                for panel in 0..self.padded / PANEL {
+                    let from = self.d.add((panel * CHUNK + row) * PANEL);
+                    from.copy_to_nonoverlapping(d.add(panel * PANEL), PANEL);
+                }
             }
-            self.sums.copy_to_nonoverlapping(d.add(CHUNK * padded), pending);
+            self.sums.copy_to_nonoverlapping(kept.sums(), pending);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::chunk::Prefill;
 use super::conv::Inputs;
-use super::state::{CHUNK, Delta, MAX_DIM};
-use super::step::Step;
+use super::state::{CHUNK, Delta, Kept, MAX_DIM};
+use super::step::{self, Step};
 use crate::Cpu;
 use crate::math::softplus;
 use crate::norm::squares;
@@ -49,7 +49,7 @@ pub struct DeltaRun<'a> {
     pub history: &'a mut [f32],
     /// [`Delta::state_len`] elements
     pub state: &'a mut [f32],
-    /// [`Delta::chunk_len`] elements; none are needed when no chunk is unfinished before and after.
+    /// [`Delta::chunk_len`] elements; none are needed for given tokens when no chunk is unfinished before and after.
     pub chunk: &'a mut [f32],
 }
 
@@ -61,27 +61,38 @@ pub enum DeltaKind {
         /// Place in the sequence.
         start: usize,
     },
-    /// Token by token; a chunk that is unfinished becomes part of the state before.
-    Step,
+    /// Token by token. The first token is this one of the sequence. A chunk of more than a few tokens that is
+    /// unfinished becomes part of the state before.
+    Step {
+        /// Place in the sequence.
+        start: usize,
+    },
+    /// No tokens: an unfinished chunk becomes part of the state.
+    Settle,
 }
 
 impl DeltaRun<'_> {
     /// Tokens of the unfinished chunk after a run of `tokens`.
     pub fn pending_after(kind: DeltaKind, pending: usize, tokens: usize) -> usize {
-        let DeltaKind::Prefill { start } = kind else {
-            return 0;
-        };
-        let end = start + tokens;
-        if end / CHUNK == start / CHUNK {
-            pending + tokens
-        } else {
-            end % CHUNK
+        match kind {
+            DeltaKind::Prefill { start } => {
+                let end = start + tokens;
+                if end / CHUNK == start / CHUNK {
+                    pending + tokens
+                } else {
+                    end % CHUNK
+                }
+            }
+            DeltaKind::Step { start } => (start..start + tokens).fold(pending, step::pending_after),
+            DeltaKind::Settle => 0,
         }
     }
 }
 
 /// Runs that go to the threads together.
 const RUNS: usize = 32;
+/// Heads of a step that a thread takes together at most.
+const TOGETHER: usize = 4;
 
 /// One run, without borrows: threads work on disjoint heads of it.
 #[derive(Clone, Copy)]
@@ -119,7 +130,7 @@ impl Cpu {
         let empty = Work {
             row: 0,
             tokens: 0,
-            kind: DeltaKind::Step,
+            kind: DeltaKind::Settle,
             pending: 0,
             history: nothing,
             state: nothing,
@@ -151,24 +162,35 @@ impl Cpu {
     ) {
         let sizes = layer.sizes;
         let heads = sizes.value_heads;
+        // Steps read memory, which goes faster from one state to the next; prefill computes.
+        let steps = works
+            .iter()
+            .all(|work| matches!(work.kind, DeltaKind::Step { .. }));
+        let together = works.len() * heads / (4 * self.pool.threads());
+        let together = if steps { together.clamp(1, TOGETHER) } else { 1 };
+        let parts = heads.div_ceil(together);
         let task = |index: usize| {
-            let (work, head) = (works[index / heads], index % heads);
-            self.isa.run(HeadTask {
-                layer,
-                projected,
-                work,
-                head,
-                out,
-            });
+            let (work, first) = (works[index / parts], index % parts * together);
+            let end = heads.min(first + together);
+            for head in first..end {
+                self.isa.run(HeadTask {
+                    layer,
+                    projected,
+                    work,
+                    head,
+                    next_head: head + 1 < end,
+                    out,
+                });
+            }
         };
         let operations = 4 * tokens * heads * sizes.head_len();
+        let keep = |index: usize| layer.keep_history(projected, &works[index]);
         if operations < self.share_from {
-            (0..works.len() * heads).for_each(task);
+            (0..works.len() * parts).for_each(task);
+            (0..works.len()).for_each(keep);
         } else {
-            self.pool.run(works.len() * heads, task);
-        }
-        for work in works {
-            layer.keep_history(projected, work);
+            self.pool.run(works.len() * parts, task);
+            self.pool.run(works.len(), keep);
         }
     }
 }
@@ -212,12 +234,16 @@ impl GatedDelta<'_> {
         assert!(row + tokens <= rows, "a run's rows");
         let left = DeltaRun::pending_after(kind, pending, tokens);
         assert!(pending < CHUNK && left < CHUNK, "a chunk has {CHUNK} tokens");
-        if let DeltaKind::Prefill { start } = kind {
-            assert!(pending <= start % CHUNK, "a chunk has {CHUNK} tokens");
+        match kind {
+            DeltaKind::Prefill { start } | DeltaKind::Step { start } => {
+                assert!(pending <= start % CHUNK, "a chunk has {CHUNK} tokens");
+            }
+            DeltaKind::Settle => assert_eq!(tokens, 0, "tokens of a run without any"),
         }
         assert_eq!(history.len(), (self.taps - 1) * self.sizes.channels());
         assert_eq!(state.len(), self.sizes.state_len());
-        assert!(chunk.len() == self.sizes.chunk_len() || (pending == 0 && left == 0));
+        let writes = matches!(kind, DeltaKind::Step { .. }) && tokens > 0;
+        assert!(chunk.len() == self.sizes.chunk_len() || !(writes || pending > 0 || left > 0));
         Work {
             row,
             tokens,
@@ -250,6 +276,8 @@ struct HeadTask<'a> {
     projected: &'a [f32],
     work: Work,
     head: usize,
+    /// Whether the same thread takes the next head.
+    next_head: bool,
     /// All rows.
     out: Share<f32>,
 }
@@ -264,6 +292,7 @@ impl Kernel for HeadTask<'_> {
             projected,
             work,
             head,
+            next_head,
             out,
         } = self;
         let sizes = layer.sizes;
@@ -285,21 +314,19 @@ impl Kernel for HeadTask<'_> {
                 out: out.get().add(work.row * value + head * sizes.value_dim),
             };
             let state = work.state.get().add(head * sizes.head_len());
-            let chunk = if work.chunk.get().is_null() {
-                work.chunk.get()
-            } else {
-                work.chunk.get().wrapping_add(head * sizes.head_chunk_len())
+            let chunk = Kept {
+                start: work.chunk.get().wrapping_add(head * sizes.head_chunk_len()),
+                key_dim: sizes.key_dim,
+                padded: sizes.padded(),
             };
+            let prefill = Prefill { io, state, chunk };
             match work.kind {
-                DeltaKind::Prefill { start } => {
-                    Prefill { io, state, chunk }.run(s, start, work.pending, work.tokens);
+                DeltaKind::Prefill { start } => prefill.run(s, start, work.pending, work.tokens),
+                DeltaKind::Step { start } => {
+                    Step(prefill).run(s, start, work.pending, work.tokens, next_head);
                 }
-                DeltaKind::Step => {
-                    if work.pending > 0 {
-                        Prefill { io, state, chunk }.fold(s, work.pending);
-                    }
-                    Step { io, state }.run(s, work.tokens);
-                }
+                DeltaKind::Settle if work.pending > 0 => prefill.fold(s, work.pending),
+                DeltaKind::Settle => {}
             }
         }
     }

@@ -7,6 +7,33 @@ pub(crate) const CHUNK: usize = 64;
 /// Widest head that the kernels' buffers hold.
 pub(crate) const MAX_DIM: usize = 256;
 
+/// One head's unfinished chunk in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    /// Of no meaning where there is none.
+    pub(crate) start: *mut f32,
+    pub(crate) key_dim: usize,
+    pub(crate) padded: usize,
+}
+
+impl Kept {
+    /// G of the tokens.
+    pub(crate) fn sums(self) -> *mut f32 {
+        self.start
+    }
+
+    /// k of a token, `[key_dim]`.
+    pub(crate) fn k(self, row: usize) -> *mut f32 {
+        self.start
+            .wrapping_add(CHUNK + row * (self.key_dim + self.padded))
+    }
+
+    /// d of a token, `[padded]`.
+    pub(crate) fn d(self, row: usize) -> *mut f32 {
+        self.k(row).wrapping_add(self.key_dim)
+    }
+}
+
 /// Sizes of a DeltaNet layer. Value head h uses query and key head `h / (value_heads / key_heads)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta {
@@ -33,8 +60,8 @@ impl Delta {
         self.value_heads * self.head_len()
     }
 
-    /// Elements of a layer's unfinished chunk. Per value head: k `[64, key_dim]`, d in panels
-    /// `[panels][64][16]`, G `[64]`.
+    /// Elements of a layer's unfinished chunk. Per value head: G `[64]`, then 64 rows of k `[key_dim]` and d,
+    /// `value_dim` rounded up to a multiple of 16: few rows of a head lie together.
     pub fn chunk_len(&self) -> usize {
         self.value_heads * self.head_chunk_len()
     }

@@ -1,8 +1,10 @@
-//! Memory of pages of keys and values: many of one size, taken and given back one by one.
+//! Memory of what a sequence keeps: pages of keys and values, recurrent states. Many of one size, taken and given
+//! back one by one.
 //!
-//! A page has some 100 KiB, and a step reads all of them. Those of one size share slabs of a huge page each, and
-//! a slab is given back to the system with its last page.
+//! A page of keys and values has some 100 KiB, a state 1 MiB, and a step reads all of them. Those of one size share
+//! slabs of a huge page each, and a slab is given back to the system with its last page.
 
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -70,6 +72,29 @@ impl Clone for Page {
         unsafe { copy.start.copy_from_nonoverlapping(self.start, self.len) };
         copy
     }
+
+    /// Keeps the memory that it has.
+    fn clone_from(&mut self, source: &Self) {
+        if self.len == source.len {
+            self.copy_from_slice(source);
+        } else {
+            *self = source.clone();
+        }
+    }
+}
+
+impl Deref for Page {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        self.words()
+    }
+}
+
+impl DerefMut for Page {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        self.words_mut()
+    }
 }
 
 impl Drop for Page {
@@ -107,7 +132,7 @@ impl Slab {
             .enumerate()
             .find_map(|(at, slab)| Some((at, of_this_size(slab)?)));
         let (at, slab) = found.unwrap_or_else(|| {
-            let memory = if places > 1 {
+            let memory = if bytes * places == HUGE_PAGE || places > 1 {
                 Chunk::aligned(HUGE_PAGE, HUGE_PAGE)
             } else {
                 Chunk::aligned(bytes, super::ALIGN)
@@ -174,6 +199,19 @@ mod tests {
         // A place that was in use comes back as zeros.
         drop(kept.drain(..20));
         assert!((0..20).all(|_| Page::zeroed(WORDS).words().iter().all(|word| *word == 0.0)));
+    }
+
+    #[test]
+    fn a_copy_keeps_its_memory_where_it_fits() {
+        let mut page = Page::zeroed(100);
+        let (mut same, mut other) = (Page::zeroed(100), Page::zeroed(7));
+        same.fill(3.0);
+        other.fill(4.0);
+        let place = page.as_ptr();
+        page.clone_from(&same);
+        assert!(page.as_ptr() == place && page[..] == [3.0; 100]);
+        page.clone_from(&other);
+        assert_eq!(page[..], [4.0; 7]);
     }
 
     #[test]

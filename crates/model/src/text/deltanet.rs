@@ -85,6 +85,8 @@ impl DeltaNet {
         if let Some(addition) = pass.additions(layer).and_then(|own| own.input.as_ref()) {
             addition.add(cpu, normed, &mut scratch.low, projected);
         }
+        // What of the states was not asked for by now is read here.
+        cpu.read_later(std::iter::empty());
         let out = part(&mut scratch.mixed, rows * self.output.columns());
         // Spans of a kind stand in the order of their segments.
         for kind in [Kind::Prefill, Kind::Step] {
@@ -127,17 +129,17 @@ impl DeltaNet {
         else {
             return None;
         };
-        // Only an unfinished chunk takes memory.
-        if span.pending == 0 {
-            chunk.clear();
-        }
-        if span.pending > 0 || span.pending_after() > 0 {
-            chunk.resize(self.sizes.chunk_len(), 0.0);
+        let kind = span.delta_kind();
+        let left = DeltaRun::pending_after(kind, span.pending, span.tokens);
+        match kind {
+            // Only an unfinished chunk takes memory; a sequence that goes on in steps has one again and again.
+            DeltaKind::Prefill { .. } if span.pending == 0 && left == 0 => chunk.clear(),
+            _ => chunk.resize(self.sizes.chunk_len(), 0.0),
         }
         Some(DeltaRun {
             row: span.row,
             tokens: span.tokens,
-            kind: span.delta_kind(),
+            kind,
             pending: span.pending,
             history,
             state: delta,
@@ -148,17 +150,23 @@ impl DeltaNet {
     /// S of all heads, `[value_heads, key_dim, value_dim]`, after all of a sequence's tokens.
     pub(crate) fn recurrent(&self, cpu: &Cpu, state: &LayerState, pending: usize) -> Option<Vec<f32>> {
         let mut state = state.clone();
-        // Before a step, even of no tokens, an unfinished chunk becomes part of the state.
-        let nothing = Span {
-            segment: 0,
-            kind: Kind::Step,
+        let LayerState::Linear {
+            history,
+            delta,
+            chunk,
+        } = &mut state
+        else {
+            return None;
+        };
+        let run = DeltaRun {
             row: 0,
             tokens: 0,
-            from: 0,
-            start: 0,
+            kind: DeltaKind::Settle,
             pending,
+            history,
+            state: delta,
+            chunk,
         };
-        let run = self.run(&nothing, &mut state)?;
         cpu.gated_delta(&self.rule(), &[], [run], &mut []);
         match state {
             LayerState::Linear { delta, .. } => Some(self.sizes.recurrent(&delta)),
@@ -171,7 +179,7 @@ impl Span {
     fn delta_kind(&self) -> DeltaKind {
         match self.kind {
             Kind::Prefill => DeltaKind::Prefill { start: self.start },
-            Kind::Step => DeltaKind::Step,
+            Kind::Step => DeltaKind::Step { start: self.start },
         }
     }
 
