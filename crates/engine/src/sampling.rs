@@ -175,47 +175,98 @@ impl Sampler {
             ..
         } = self.sampling;
         let candidates = &mut self.candidates;
-        candidates.clear();
-        candidates.extend(
-            logits
-                .iter()
-                .zip(0u32..)
-                .filter(|(logit, id)| logit.is_finite() && permits(allowed, *id))
-                .map(|(logit, id)| (*logit, id)),
-        );
-        // Likeliest first, lower ids first among equals, so that the order never depends on the sort.
-        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if top_k > 0 && top_k < candidates.len() {
-            candidates.select_nth_unstable_by(top_k - 1, order);
-            candidates.truncate(top_k);
-        }
-        candidates.sort_unstable_by(order);
+        let mut count = if top_k > 0 { top_k } else { FIRST };
+        let mut are_all = keep_likeliest(logits, allowed, count, candidates);
         let largest = f64::from(candidates.first()?.0);
         let weight = |logit: f32| ((f64::from(logit) - largest) / f64::from(temperature)).exp();
-        let total: f64 = candidates.iter().map(|(logit, _)| weight(*logit)).sum();
-        let mut kept = 0;
-        let mut mass = 0.0;
-        for (logit, _) in candidates.iter() {
-            let share = weight(*logit);
-            // The likeliest token has weight 1, so its share of min_p is min_p itself.
-            let enough = mass >= f64::from(top_p) * total;
-            if kept > 0 && (enough || share < f64::from(min_p)) {
-                break;
-            }
-            mass += share;
-            kept += 1;
-        }
+        let total: f64 = if top_k > 0 {
+            are_all = true;
+            candidates.iter().map(|(logit, _)| weight(*logit)).sum()
+        } else {
+            possible(logits, allowed).map(|(logit, _)| weight(logit)).sum()
+        };
         // 53 random bits, the precision of a double, in [0, 1).
-        let dice = (self.dice.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * mass;
-        let mut reached = 0.0;
-        for (logit, id) in &candidates[..kept] {
-            reached += weight(*logit);
-            if dice < reached {
-                return Some(*id);
+        let dice = (self.dice.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        // Few of the likeliest usually decide; where they do not, more are put in order.
+        loop {
+            let (mut kept, mut mass, mut ends) = (0, 0.0, are_all);
+            for (logit, _) in candidates.iter() {
+                let share = weight(*logit);
+                // The likeliest token has weight 1, so its share of min_p is min_p itself.
+                let enough = mass >= f64::from(top_p) * total;
+                if kept > 0 && (enough || share < f64::from(min_p)) {
+                    ends = true;
+                    break;
+                }
+                mass += share;
+                kept += 1;
+            }
+            // Without limits all tokens are kept, wherever the dice fall.
+            let is_unlimited = top_k == 0 && top_p >= 1.0 && min_p == 0.0;
+            let reach = dice * if is_unlimited { total } else { mass };
+            if ends || is_unlimited {
+                let mut reached = 0.0;
+                for (logit, id) in &candidates[..kept] {
+                    reached += weight(*logit);
+                    if reach < reached {
+                        return Some(*id);
+                    }
+                }
+                if ends {
+                    return candidates[..kept].last().map(|(_, id)| *id);
+                }
+            }
+            count *= 16;
+            are_all = keep_likeliest(logits, allowed, count, candidates);
+        }
+    }
+}
+
+/// Tokens that are put in order first where nothing says how many are kept.
+const FIRST: usize = 256;
+
+/// The tokens that may be drawn, with their logits.
+fn possible<'l>(logits: &'l [f32], allowed: Option<&'l SimpleVob>) -> impl Iterator<Item = (f32, u32)> + 'l {
+    let all = logits.iter().copied().zip(0u32..);
+    all.filter(move |(logit, id)| logit.is_finite() && permits(allowed, *id))
+}
+
+/// Puts the `count` likeliest tokens into `candidates`, likeliest first, lower ids first among equals. Whether these
+/// are all that there are. Most of a vocabulary is only glanced at.
+fn keep_likeliest(
+    logits: &[f32],
+    allowed: Option<&SimpleVob>,
+    count: usize,
+    candidates: &mut Vec<(f32, u32)>,
+) -> bool {
+    let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let room = count.saturating_mul(4).max(STRETCH);
+    candidates.clear();
+    // The least of `count` that are at hand: who is no greater and comes later is none of the likeliest.
+    let mut least = None;
+    for (stretch, start) in logits.chunks(STRETCH).zip((0u32..).step_by(STRETCH)) {
+        if least.is_some_and(|least| largest(stretch) <= least) {
+            continue;
+        }
+        for (logit, id) in stretch.iter().copied().zip(start..) {
+            let counts = logit.is_finite() && least.is_none_or(|least| logit > least);
+            if counts && permits(allowed, id) {
+                candidates.push((logit, id));
             }
         }
-        candidates[..kept].last().map(|(_, id)| *id)
+        if candidates.len() >= room {
+            candidates.select_nth_unstable_by(count - 1, order);
+            candidates.truncate(count);
+            least = Some(candidates[count - 1].0);
+        }
     }
+    let are_all = least.is_none() && candidates.len() <= count;
+    if candidates.len() > count {
+        candidates.select_nth_unstable_by(count - 1, order);
+        candidates.truncate(count);
+    }
+    candidates.sort_unstable_by(order);
+    are_all
 }
 
 fn permits(allowed: Option<&SimpleVob>, id: u32) -> bool {
@@ -223,6 +274,9 @@ fn permits(allowed: Option<&SimpleVob>, id: u32) -> bool {
 }
 
 fn greedy(logits: &[f32], allowed: Option<&SimpleVob>) -> Option<u32> {
+    if allowed.is_none() {
+        return likeliest(logits);
+    }
     let mut best: Option<(f32, u32)> = None;
     for (logit, id) in logits.iter().zip(0u32..) {
         let better = best.is_none_or(|(largest, _)| *logit > largest);
@@ -231,6 +285,39 @@ fn greedy(logits: &[f32], allowed: Option<&SimpleVob>) -> Option<u32> {
         }
     }
     best.map(|(_, id)| id)
+}
+
+/// Logits that are looked at together: first for their largest, then, if need be, one by one.
+const STRETCH: usize = 1024;
+
+/// The first of the largest finite logits.
+fn likeliest(logits: &[f32]) -> Option<u32> {
+    let (mut best, mut place) = (f32::NEG_INFINITY, None);
+    for (number, stretch) in logits.chunks(STRETCH).enumerate() {
+        let largest = largest(stretch);
+        if largest > best {
+            (best, place) = (largest, Some(number * STRETCH));
+        }
+    }
+    let place = place?;
+    let within = logits[place..].iter().position(|logit| *logit == best)?;
+    u32::try_from(place + within).ok()
+}
+
+/// The largest finite logit, or negative infinity. Lane by lane, so that it becomes vector instructions.
+fn largest(logits: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let greater = |a: f32, b: f32| if b > a && b < f32::INFINITY { b } else { a };
+    let mut most = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = logits.as_chunks::<LANES>();
+    for logits in whole {
+        for (most, logit) in most.iter_mut().zip(logits) {
+            *most = greater(*most, *logit);
+        }
+    }
+    most.into_iter()
+        .chain(rest.iter().copied())
+        .fold(f32::NEG_INFINITY, greater)
 }
 
 #[cfg(test)]
@@ -265,6 +352,17 @@ mod tests {
         let mut greedy = sampler(Sampling::greedy(), &[]);
         assert_eq!(greedy.choose(&mut [1.0, 3.0, 3.0, f32::NAN], None), Some(1));
         assert_eq!(greedy.choose(&mut [f32::NAN, f32::INFINITY], None), None);
+        // The same over many stretches, whatever is in them.
+        let mut many = vec![-7.5; 5000];
+        many[3] = f32::NAN;
+        many[4100] = f32::INFINITY;
+        assert_eq!(greedy.choose(&mut many.clone(), None), Some(0));
+        for (place, logit) in [(4999, -7.0), (4098, 0.0), (2047, -0.0), (1024, 2.0), (1500, 2.0)] {
+            many[place] = logit;
+            let one_by_one = (0..5000).filter(|id| many[*id].is_finite());
+            let expected = one_by_one.fold(0, |best, id| if many[id] > many[best] { id } else { best });
+            assert_eq!(greedy.choose(&mut many.clone(), None), Some(expected as u32));
+        }
         let mut allowed = SimpleVob::alloc(4);
         allowed.allow_token(2);
         assert_eq!(greedy.choose(&mut [9.0, 9.0, 1.0, 9.0], Some(&allowed)), Some(2));
@@ -332,6 +430,68 @@ mod tests {
             )),
             [false, true, true, true]
         );
+    }
+
+    /// As [`Sampler::draw`], with all tokens in order.
+    fn drawn_plainly(sampling: Sampling, logits: &[f32], allowed: Option<&SimpleVob>, dice: f64) -> u32 {
+        let mut all: Vec<(f32, u32)> = possible(logits, allowed).collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        if sampling.top_k > 0 {
+            all.truncate(sampling.top_k);
+        }
+        let weight = |logit: f32| (f64::from(logit - all[0].0) / f64::from(sampling.temperature)).exp();
+        let total: f64 = all.iter().map(|(logit, _)| weight(*logit)).sum();
+        let mut mass = 0.0;
+        let mut kept = Vec::new();
+        for (logit, id) in &all {
+            let enough = mass >= f64::from(sampling.top_p) * total;
+            if !kept.is_empty() && (enough || weight(*logit) < f64::from(sampling.min_p)) {
+                break;
+            }
+            mass += weight(*logit);
+            kept.push((mass, *id));
+        }
+        let place = kept.iter().position(|(reached, _)| dice * mass < *reached);
+        kept[place.unwrap_or(kept.len() - 1)].1
+    }
+
+    #[test]
+    fn what_is_not_put_in_order_changes_no_draw() {
+        let mut noise = ChaCha8Rng::seed_from_u64(7);
+        // Steps of 1/16, so that many are equal; some are no numbers.
+        let mut logits: Vec<f32> = (0..9000)
+            .map(|_| (noise.next_u32() >> 24) as f32 / 16.0)
+            .collect();
+        logits[17] = f32::NAN;
+        logits[4000] = f32::INFINITY;
+        let mut few = SimpleVob::alloc(9000);
+        (0..9000).step_by(7).for_each(|id| few.allow_token(id));
+        for (top_k, top_p, min_p, temperature) in [
+            (0, 1.0, 0.0, 1.0),
+            (0, 1.0, 0.0, 40.0),
+            (0, 0.9, 0.0, 1.0),
+            (0, 0.9, 0.0, 40.0),
+            (0, 1.0, 0.7, 2.0),
+            (20, 0.8, 0.0, 1.0),
+            (3000, 0.95, 0.0, 60.0),
+            (20000, 1.0, 0.1, 5.0),
+        ] {
+            for allowed in [None, Some(&few)] {
+                for seed in 0..12 {
+                    let sampling = Sampling {
+                        temperature,
+                        top_k,
+                        top_p,
+                        min_p,
+                        ..warm(seed)
+                    };
+                    let dice = (ChaCha8Rng::seed_from_u64(seed).next_u64() >> 11) as f64;
+                    let expected = drawn_plainly(sampling, &logits, allowed, dice / (1u64 << 53) as f64);
+                    let found = sampler(sampling, &[]).choose(&mut logits.clone(), allowed);
+                    assert_eq!(found, Some(expected), "{sampling:?}");
+                }
+            }
+        }
     }
 
     #[test]

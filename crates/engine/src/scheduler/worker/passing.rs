@@ -4,12 +4,20 @@ use std::time::Instant;
 
 use aurore_model::{ModelError, Snapshot};
 
-use super::super::live::Work;
+use super::super::live::{Live, Work};
 use super::Worker;
 use crate::EngineError;
 
 /// Tokens of prompts in a pass while no answer is being written: as many as go through the layers together.
 const WIDE_PIECE: usize = 512;
+
+/// An answer and the logits that its next token is chosen of.
+struct Choice<'a> {
+    live: &'a mut Live,
+    row: &'a mut [f32],
+    /// Whether it became the answer's first token.
+    is_first: bool,
+}
 
 impl Worker {
     /// One pass over the network: a step of every answer, and pieces of prompts.
@@ -67,8 +75,12 @@ impl Worker {
         let mut rows = self.logits.values.chunks_exact_mut(self.logits.vocab_size.max(1));
         let mut pooled = self.logits.hidden.as_slice();
         let mut steps = 0;
+        let mut choices: Vec<Choice<'_>> = Vec::with_capacity(parts.len());
+        let mut lives = self.live.iter_mut().enumerate();
         for (number, work, wanted, to_pool) in parts {
-            let live = &mut self.live[number];
+            let Some((_, live)) = lives.find(|(other, _)| *other == number) else {
+                break;
+            };
             if let Some((rows, rest)) = pooled.split_at_checked(to_pool) {
                 live.pool(rows);
                 pooled = rest;
@@ -83,11 +95,19 @@ impl Worker {
             }
             if wanted > 0
                 && let Some(row) = rows.next()
-                && live.take(row)
             {
-                self.statistics.first_tokens += 1;
-                self.statistics.first_token_seconds += live.seconds();
+                choices.push(Choice {
+                    live,
+                    row,
+                    is_first: false,
+                });
             }
+        }
+        let choose = |choice: &mut Choice<'_>| choice.is_first = choice.live.take(choice.row);
+        self.engine.model().for_each(&mut choices, choose);
+        for choice in choices.iter().filter(|choice| choice.is_first) {
+            self.statistics.first_tokens += 1;
+            self.statistics.first_token_seconds += choice.live.seconds();
         }
         self.statistics.passes += 1;
         self.statistics.steps += steps;
