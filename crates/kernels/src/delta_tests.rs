@@ -307,3 +307,30 @@ fn prefill_goes_on_from_a_stepped_state_and_aligned_runs_need_no_chunk() {
         assert_close(&out, &expected, 3e-5, "no chunk");
     }
 }
+
+#[test]
+fn a_step_needs_no_more_of_a_chunk_than_is_said() {
+    let case = Case::new(deltas()[4], 70, TAPS);
+    for cpu in cpus() {
+        for prefilled in [0, 5, 30, 64] {
+            let mut memory = case.memory();
+            case.prefill(&cpu, &mut memory, prefilled, &[]);
+            let mut other = memory.clone();
+            let needed: Vec<Vec<f32>> = case
+                .sizes
+                .kept(&memory.chunk, memory.pending)
+                .map(<[f32]>::to_vec)
+                .collect();
+            assert_eq!(needed.len(), case.sizes.value_heads);
+            // The rest of it may be anything.
+            let head = other.chunk.len() / needed.len();
+            other.chunk.fill(f32::NAN);
+            for (chunk, needed) in other.chunk.chunks_mut(head).zip(&needed) {
+                chunk[..needed.len()].copy_from_slice(needed);
+            }
+            let expected = case.feed(&cpu, &mut memory, prefilled + 1, true);
+            let found = case.feed(&cpu, &mut other, prefilled + 1, true);
+            assert_same(&found, &expected, "step");
+        }
+    }
+}

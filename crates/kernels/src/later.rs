@@ -4,10 +4,12 @@
 //! recurrent states of many sequences. So products ask for the states while they compute, and the states are
 //! then in the caches.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Cpu;
+use crate::pool::End;
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
@@ -21,8 +23,10 @@ pub(crate) struct Later {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    /// Addresses, and lines from there on; the next one last.
+    /// Addresses, and lines from there on. Threads take them from the ends from which they will read.
     places: Vec<(usize, usize)>,
+    /// Those that are left.
+    left: Range<usize>,
 }
 
 /// Some lines.
@@ -33,6 +37,12 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Whether there are none.
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
     /// Up to `count` addresses of them, which are then no longer among them.
     #[inline(always)]
     pub(crate) fn take(&mut self, count: usize) -> impl Iterator<Item = *const u8> + use<> {
@@ -60,35 +70,48 @@ impl Later {
         let Ok(mut wanted) = self.wanted.try_lock() else {
             return Lines::default();
         };
-        let Some((start, left)) = wanted.places.last_mut() else {
+        let Wanted { places, left } = &mut *wanted;
+        let end = End::here();
+        let place = match end {
+            End::Front => left.start,
+            End::Back => left.end.saturating_sub(1),
+        };
+        let Some((start, lines)) = places.get_mut(place).filter(|_| left.start < left.end) else {
             self.is_any.store(false, Ordering::Relaxed);
             return Lines::default();
         };
-        let lines = Lines {
-            start: *start,
-            count: most.min(*left),
+        let count = most.min(*lines);
+        *lines -= count;
+        let from = match end {
+            End::Front => {
+                *start += count * LINE;
+                *start - count * LINE
+            }
+            End::Back => *start + *lines * LINE,
         };
-        *start += lines.count * LINE;
-        *left -= lines.count;
-        if *left == 0 {
-            wanted.places.pop();
+        if *lines == 0 {
+            match end {
+                End::Front => left.start += 1,
+                End::Back => left.end -= 1,
+            }
         }
-        lines
+        Lines { start: from, count }
     }
 }
 
 impl Cpu {
     /// Says what is read after the next products, in order, instead of what was said before: products of many rows
     /// ask for it while they compute. It changes no result.
-    pub fn read_later<'m>(&self, memory: impl DoubleEndedIterator<Item = &'m [f32]>) {
+    pub fn read_later<'m>(&self, memory: impl Iterator<Item = &'m [f32]>) {
         let Ok(mut wanted) = self.later.wanted.lock() else {
             return;
         };
         wanted.places.clear();
-        let places = memory.rev().filter(|memory| !memory.is_empty());
+        let places = memory.filter(|memory| !memory.is_empty());
         wanted
             .places
             .extend(places.map(|memory| (memory.as_ptr().addr(), size_of_val(memory).div_ceil(LINE))));
+        wanted.left = 0..wanted.places.len();
         self.later
             .is_any
             .store(!wanted.places.is_empty(), Ordering::Relaxed);

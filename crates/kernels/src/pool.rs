@@ -1,10 +1,12 @@
 //! A small thread pool for many short parallel loops.
 //!
-//! Threads claim indices from a shared counter, so a loop narrows to the threads that run. A thread that
+//! Threads claim indices from both ends of a loop, so it narrows to the threads that run, and a thread that comes
+//! from one end meets in the next loop what it left in its caches in the last one. A thread that
 //! the system has put aside beside a busy program holds up the others by the piece it has in hand: whoever waits
 //! for it then lends it its own processor (`steer.rs`). Idle workers spin for some microseconds and then
 //! park. A loop allocates nothing. Which thread computes an index never changes what is computed.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
@@ -33,17 +35,54 @@ pub struct Pool {
 
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
+/// Units of a loop at most.
+const MOST: usize = u16::MAX as usize;
+
+/// The end from which a thread claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
+thread_local! {
+    static END: Cell<End> = const { Cell::new(End::Front) };
+}
+
+impl End {
+    /// That of a worker. The caller's is the front.
+    fn of(worker: usize) -> Self {
+        if worker % 2 == 1 { Self::Back } else { Self::Front }
+    }
+
+    /// The calling thread's.
+    pub(crate) fn here() -> Self {
+        END.get()
+    }
+}
+
+/// A loop's number, its first unclaimed unit and the one after the last.
+fn unpack(claim: u64) -> (u64, usize, usize) {
+    (
+        claim >> 32,
+        (claim >> 16 & 0xffff) as usize,
+        (claim & 0xffff) as usize,
+    )
+}
+
 /// Written by all threads, and read by all: alone in its cache lines.
 #[repr(align(128))]
 struct Alone<T>(T);
 
 struct Shared {
-    /// The loop's number in the upper half; in the lower half how many of its indices are unclaimed.
+    /// The loop's number in the upper half; in the lower half its first unclaimed unit and the one after the last.
     claim: Alone<AtomicU64>,
-    /// Indices whose work has ended.
+    /// Units whose work has ended.
     done: Alone<AtomicUsize>,
     /// Number of indices of the loop.
     count: AtomicUsize,
+    /// Indices that are claimed together.
+    unit: AtomicUsize,
     /// Points to the caller's `Task`, valid while indices are claimed and not done.
     task: AtomicPtr<()>,
     /// A task panicked on a worker.
@@ -81,6 +120,7 @@ impl Pool {
             claim: Alone(AtomicU64::new(0)),
             done: Alone(AtomicUsize::new(0)),
             count: AtomicUsize::new(0),
+            unit: AtomicUsize::new(1),
             task: AtomicPtr::new(std::ptr::null_mut()),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -91,7 +131,7 @@ impl Pool {
         let workers = (1..threads)
             .filter_map(|number| {
                 let shared = Arc::clone(&shared);
-                let work = move || shared.work(&shared.workers[number - 1]);
+                let work = move || shared.work(&shared.workers[number - 1], End::of(number));
                 let handle = spawn(format!("kernels-{number}"), work)?;
                 Some((handle.thread().clone(), Some(handle)))
             })
@@ -164,9 +204,12 @@ impl Pool {
     fn run_on_all(&self, count: usize, task: Task<'_>) {
         let shared = &*self.shared;
         let number = ((shared.claim.0.load(Ordering::Relaxed) >> 32) + 1) & 0xffff_ffff;
+        let unit = count.div_ceil(MOST);
+        let units = count.div_ceil(unit);
         // The last loop is over, so nobody can claim, and only who has claimed reads these.
         shared.done.0.store(0, Ordering::Relaxed);
         shared.count.store(count, Ordering::Relaxed);
+        shared.unit.store(unit, Ordering::Relaxed);
         shared
             .task
             .store((&raw const task).cast_mut().cast(), Ordering::Relaxed);
@@ -174,22 +217,22 @@ impl Pool {
         shared
             .claim
             .0
-            .store((number << 32) | count as u64, Ordering::Release);
+            .store((number << 32) | units as u64, Ordering::Release);
         // Either the worker sees the new number after it said that it parks, or we see that it said so.
         fence(Ordering::SeqCst);
-        for ((thread, _), worker) in self.workers.iter().zip(&shared.workers).take(count - 1) {
+        for ((thread, _), worker) in self.workers.iter().zip(&shared.workers).take(units - 1) {
             if worker.parked.load(Ordering::Relaxed) && worker.parked.swap(false, Ordering::Relaxed) {
                 thread.unpark();
             }
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| shared.help(number)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.help(number, End::Front)));
         if outcome.is_err() {
             // The index that panicked is over; nobody may claim what is left, since `task` goes.
             let claim = shared.claim.0.swap(number << 32, Ordering::AcqRel);
-            let unclaimed = (claim & 0xffff_ffff) as usize;
-            shared.done.0.fetch_add(unclaimed + 1, Ordering::AcqRel);
+            let (_, front, back) = unpack(claim);
+            shared.done.0.fetch_add(back - front + 1, Ordering::AcqRel);
         }
-        shared.wait_for_workers(count);
+        shared.wait_for_workers(units);
         if let Err(panic) = outcome {
             resume_unwind(panic);
         }
@@ -200,9 +243,9 @@ impl Pool {
 }
 
 impl Shared {
-    /// Returns when all indices are done. A worker that has one and does not run is brought here.
-    fn wait_for_workers(&self, count: usize) {
-        let done = || self.done.0.load(Ordering::Acquire) >= count;
+    /// Returns when all units are done. A worker that has one and does not run is brought here.
+    fn wait_for_workers(&self, units: usize) {
+        let done = || self.done.0.load(Ordering::Acquire) >= units;
         if done() {
             return;
         }
@@ -226,7 +269,8 @@ impl Shared {
         }
     }
 
-    fn work(&self, worker: &Worker) {
+    fn work(&self, worker: &Worker, end: End) {
+        END.set(end);
         worker.seat.take();
         let mut seen = 0;
         let mut wait = Wait::start();
@@ -237,7 +281,7 @@ impl Shared {
                 seen = number;
                 self.steering.leave(&self.caller);
                 worker.busy.store(true, Ordering::Relaxed);
-                while catch_unwind(AssertUnwindSafe(|| self.help(seen))).is_err() {
+                while catch_unwind(AssertUnwindSafe(|| self.help(seen, end))).is_err() {
                     self.panicked.store(true, Ordering::Release);
                     self.done.0.fetch_add(1, Ordering::AcqRel);
                 }
@@ -266,28 +310,33 @@ impl Shared {
         }
     }
 
-    /// Claims indices of loop `number`, one at a time, until none is left.
+    /// Claims units of loop `number` from one end, one at a time, until none is left.
     ///
     /// A thread that comes late may hold the number of a loop that has ended: its claim then fails,
     /// because the counter has another number or nothing left. A claim that succeeds shows that the loop was
-    /// not over when `count` and `task` were read, so they are the ones stored before it.
-    fn help(&self, number: u64) {
+    /// not over when `count`, `unit` and `task` were read, so they are the ones stored before it.
+    fn help(&self, number: u64, end: End) {
         loop {
             let claim = self.claim.0.load(Ordering::Acquire);
-            let left = (claim & 0xffff_ffff) as usize;
-            if claim >> 32 != number || left == 0 {
+            let (of, front, back) = unpack(claim);
+            if of != number || front >= back {
                 return;
             }
             let count = self.count.load(Ordering::Relaxed);
+            let unit = self.unit.load(Ordering::Relaxed);
             let task = self.task.load(Ordering::Relaxed);
+            let (place, left) = match end {
+                End::Front => (front, claim + (1 << 16)),
+                End::Back => (back - 1, claim - 1),
+            };
             let claimed =
                 self.claim
                     .0
-                    .compare_exchange_weak(claim, claim - 1, Ordering::AcqRel, Ordering::Relaxed);
+                    .compare_exchange_weak(claim, left, Ordering::AcqRel, Ordering::Relaxed);
             if claimed.is_ok() {
                 // SAFETY: the claim shows that the caller still waits in `run_on_all`, where `task` lives.
                 let task = unsafe { *task.cast::<Task<'_>>() };
-                task(count - left);
+                (place * unit..count.min((place + 1) * unit)).for_each(task);
                 self.done.0.fetch_add(1, Ordering::AcqRel);
             }
         }

@@ -21,6 +21,16 @@ fn every_index_comes_once_in_every_loop() {
 }
 
 #[test]
+fn loops_of_more_indices_than_are_claimed_one_by_one() {
+    let pool = Pool::new(2);
+    for count in [65_535, 65_536, 200_001] {
+        let mut data = vec![0_u8; count];
+        pool.pieces(&mut data, 1, |_, piece| piece[0] += 1);
+        assert!(data.iter().all(|times| *times == 1));
+    }
+}
+
+#[test]
 fn parked_workers_wake_and_pieces_do_not_overlap() {
     let pool = Pool::new(3);
     for _ in 0..5 {

@@ -136,6 +136,14 @@ pub struct DeltaState {
     pub history: Vec<f32>,
 }
 
+/// A convolution's last inputs, which lie where their places in the sequence say.
+fn oldest_first(history: &[f32], channels: usize, len: usize) -> Vec<f32> {
+    let mut rows = history.to_vec();
+    let kept = rows.len() / channels.max(1);
+    rows.rotate_left(len % kept.max(1) * channels);
+    rows
+}
+
 fn weights_met(config: &Config, kv: KvFormat) -> u64 {
     let text = &config.text;
     let head = text.vocab_size as u64 * text.hidden_size as u64;
@@ -494,7 +502,7 @@ impl Model {
         };
         Some(DeltaState {
             recurrent: self.text.recurrent(&self.cpu, layer, state, sequence.pending)?,
-            history: history.clone(),
+            history: oldest_first(history, self.config.text.linear_conv_dim(), sequence.len),
         })
     }
 

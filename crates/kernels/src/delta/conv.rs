@@ -8,8 +8,10 @@ use crate::simd::Simd;
 pub(crate) struct Inputs {
     pub(crate) channels: usize,
     pub(crate) taps: usize,
-    /// `[taps - 1, channels]`
+    /// `[taps - 1, channels]`, the row of each token where its place in the sequence says.
     pub(crate) history: *const f32,
+    /// Place in the sequence of the run's first token.
+    pub(crate) start: usize,
     /// The run's first row.
     pub(crate) rows: *const f32,
     /// Distance between rows.
@@ -22,7 +24,10 @@ impl Inputs {
     fn row(&self, token: usize, tap: usize) -> *const f32 {
         let row = token + tap;
         match row.checked_sub(self.taps - 1) {
-            None => self.history.wrapping_add(row * self.channels),
+            None => {
+                let row = (self.start + row) % (self.taps - 1);
+                self.history.wrapping_add(row * self.channels)
+            }
             Some(row) => self.rows.wrapping_add(row * self.stride),
         }
     }

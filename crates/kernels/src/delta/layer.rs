@@ -45,7 +45,8 @@ pub struct DeltaRun<'a> {
     pub kind: DeltaKind,
     /// Tokens of the unfinished chunk before these.
     pub pending: usize,
-    /// Convolution inputs of the tokens before, zeros at first. `[taps - 1, channels]`
+    /// Convolution inputs of the tokens before, zeros at first. `[taps - 1, channels]`; the token at place p of
+    /// the sequence has row p mod (taps - 1), so that a new one takes the place of the oldest.
     pub history: &'a mut [f32],
     /// [`Delta::state_len`] elements
     pub state: &'a mut [f32],
@@ -69,6 +70,16 @@ pub enum DeltaKind {
     },
     /// No tokens: an unfinished chunk becomes part of the state.
     Settle,
+}
+
+impl DeltaKind {
+    /// Place of the first token in the sequence; of no meaning where there is none.
+    fn start(self) -> usize {
+        match self {
+            Self::Prefill { start } | Self::Step { start } => start,
+            Self::Settle => 0,
+        }
+    }
 }
 
 impl DeltaRun<'_> {
@@ -255,17 +266,18 @@ impl GatedDelta<'_> {
         }
     }
 
-    /// The last `taps - 1` inputs of history and run together become the history.
+    /// The run's last inputs take the places of the oldest in the history.
     fn keep_history(&self, projected: &[f32], work: &Work) {
         let (channels, kept) = (self.sizes.channels(), self.taps - 1);
+        let (DeltaKind::Prefill { start } | DeltaKind::Step { start }) = work.kind else {
+            return;
+        };
         // SAFETY: `work` made this of a slice of that length, still borrowed, and all tasks are over.
         let history = unsafe { std::slice::from_raw_parts_mut(work.history.get(), kept * channels) };
-        if work.tokens < kept {
-            history.copy_within(work.tokens * channels.., 0);
-        }
-        for row in kept.saturating_sub(work.tokens)..kept {
-            let from = (work.row + work.tokens + row - kept) * self.stride;
-            history[row * channels..][..channels].copy_from_slice(&projected[from..from + channels]);
+        for token in work.tokens.saturating_sub(kept)..work.tokens {
+            let from = (work.row + token) * self.stride;
+            let to = (start + token) % kept * channels;
+            history[to..to + channels].copy_from_slice(&projected[from..from + channels]);
         }
     }
 }
@@ -304,6 +316,7 @@ impl Kernel for HeadTask<'_> {
                 channels: sizes.channels(),
                 taps: layer.taps,
                 history: work.history.get(),
+                start: work.kind.start(),
                 rows: projected.as_ptr().add(work.row * layer.stride),
                 stride: layer.stride,
             };

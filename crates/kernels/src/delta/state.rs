@@ -84,6 +84,15 @@ impl Delta {
         self.value_dim.next_multiple_of(PANEL)
     }
 
+    /// What a step reads and writes of a layer's chunk of `pending` tokens: a piece for each head, and the place of
+    /// the new token.
+    pub fn kept<'c>(&self, chunk: &'c [f32], pending: usize) -> impl Iterator<Item = &'c [f32]> + use<'c> {
+        let len = CHUNK + (pending + 1).min(CHUNK) * (self.key_dim + self.padded());
+        chunk
+            .chunks_exact(self.head_chunk_len().max(1))
+            .map(move |head| &head[..len.min(head.len())])
+    }
+
     /// S of all heads, `[value_heads, key_dim, value_dim]`, out of a layer's state.
     ///
     /// # Panics

@@ -4,19 +4,25 @@
 //! total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend on nothing else in the
 //! call.
 
+use std::mem::MaybeUninit;
+
 use super::Piece;
 use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
-use crate::later::{LINE, Later};
+use crate::later::{LINE, Later, Lines};
 use crate::matrix::{PANEL, Q4_SCALES};
 use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
-/// Panels whose sums are kept together.
-const PANELS: usize = 3;
+/// Panels whose sums are kept together at most.
+const PANELS: usize = 4;
+/// So many only where rows are few: the sums of more would push inputs out of the first-level cache.
+const ROWS_OF_FOUR: usize = 32;
 /// Lines that are wanted later and asked for beside each block of a panel. The states of 16 sequences are then asked
 /// for in the time of a layer's products.
 const LATER_LINES: usize = 48;
+/// Blocks for which a thread takes such lines together.
+const LATER_TOGETHER: usize = 8;
 
 /// The weights of a product.
 #[derive(Clone, Copy)]
@@ -89,11 +95,6 @@ impl DotKernel for Integer<'_> {
     fn run<D: Dot>(self, d: D) {
         let rows = self.piece.rows;
         let panels = self.piece.panels.clone();
-        // Sums of some panels, `[panels][rows][16]`: the output's rows may lie at powers of two from
-        // one another, where they would push each other out of the caches.
-        let mut sums = Aligned([0.0; PANELS * ROW_BLOCK * PANEL]);
-        let sums = &mut sums.0;
-        let mut unpacked = Aligned([0; SPANS * UNPACKED]);
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
             if rows <= D::FEW_ROWS {
@@ -117,23 +118,37 @@ impl DotKernel for Integer<'_> {
                 }
                 return;
             }
+            // Sums of some panels, `[panels][rows][16]`: the output's rows may lie at powers of two from
+            // one another, where they would push each other out of the caches.
+            let mut room = MaybeUninit::<Aligned<[f32; PANELS * ROW_BLOCK * PANEL]>>::uninit();
+            let room = room.as_mut_ptr().cast::<f32>();
+            let size = PANELS * ROW_BLOCK.min(rows) * PANEL;
+            // Zeros for the rows that there are: clearing all would take as long as some rows do.
+            room.write_bytes(0, size);
+            let sums = std::slice::from_raw_parts_mut(room, size);
+            let mut unpacked = MaybeUninit::<Aligned<[u8; SPANS * UNPACKED]>>::uninit();
+            let mut later = Lines::default();
             let mut row = 0;
             while row < rows {
                 let count = ROW_BLOCK.min(rows - row);
                 let mut panel = panels.start;
                 while panel < panels.end {
-                    let here = PANELS.min(panels.end - panel);
+                    let here = PANELS
+                        .min(if count > ROWS_OF_FOUR { 3 } else { 4 })
+                        .min(panels.end - panel);
                     for i in 0..here {
                         let sums = &mut sums[i * count * PANEL..][..count * PANEL];
                         self.piece.read(panel + i, row, sums);
                     }
                     for block in 0..self.input.blocks() {
-                        let mut later = self.later.some(here * LATER_LINES);
                         for i in 0..here {
+                            if later.is_empty() {
+                                later = self.later.some(LATER_TOGETHER * LATER_LINES);
+                            }
                             later.take(LATER_LINES).for_each(|line| d.ask_later(line));
                             let mut weights = self.block(panel + i, block);
                             if count >= D::UNPACK_FROM {
-                                weights = self.unpack(d, weights, block, unpacked.0.as_mut_ptr());
+                                weights = self.unpack(d, weights, block, unpacked.as_mut_ptr().cast());
                             }
                             let sums = sums[i * count * PANEL..].as_mut_ptr();
                             // The panel's next block, or the first one of the panel whose turn is next.

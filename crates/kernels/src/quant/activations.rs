@@ -200,8 +200,8 @@ unsafe fn copy_block<const N: usize, T: Copy>(from: *const T, to: *const T, old:
     }
 }
 
-/// What rounding a number costs, in multiply-adds.
-const ROUNDING: usize = 20;
+/// What rounding a number costs, in multiply-adds, and more: the product that follows waits for it.
+const ROUNDING: usize = 64;
 
 fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.len() < len {

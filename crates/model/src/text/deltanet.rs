@@ -107,6 +107,25 @@ impl DeltaNet {
         }
     }
 
+    /// What a step reads of what the layer remembers.
+    pub(crate) fn memory<'s>(
+        &self,
+        state: Option<&'s LayerState>,
+        pending: usize,
+    ) -> impl Iterator<Item = &'s [f32]> + use<'s> {
+        let (history, delta, chunk): (&[f32], &[f32], &[f32]) = match state {
+            Some(LayerState::Linear {
+                history,
+                delta,
+                chunk,
+            }) => (history, delta, chunk),
+            _ => (&[], &[], &[]),
+        };
+        [history, delta]
+            .into_iter()
+            .chain(self.sizes.kept(chunk, pending))
+    }
+
     fn rule(&self) -> GatedDelta<'_> {
         GatedDelta {
             sizes: self.sizes,

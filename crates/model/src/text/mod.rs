@@ -122,7 +122,7 @@ impl TextModel {
     ) -> Result<(), ModelError> {
         let (rows, hidden) = (pass.rows(), self.hidden);
         self.rotations(pass, scratch);
-        states_later(cpu, pass, 0);
+        states_later(cpu, pass, self.layers.first(), 0);
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.input_norm, self.eps, normed);
@@ -132,7 +132,7 @@ impl TextModel {
             }
             let normed = part(&mut scratch.normed, rows * hidden);
             cpu.rms_norm(&scratch.x[..rows * hidden], &layer.post_norm, self.eps, normed);
-            states_later(cpu, pass, index + 1);
+            states_later(cpu, pass, self.layers.get(index + 1), index + 1);
             layer
                 .feed_forward
                 .forward(cpu, scratch, rows, pass.additions(index))?;
@@ -233,15 +233,16 @@ impl TextModel {
     }
 }
 
-/// Says that steps read a DeltaNet layer's states soon.
-fn states_later(cpu: &Cpu, pass: &Pass<'_, '_>, layer: usize) {
+/// Says that steps read what a DeltaNet layer remembers soon.
+fn states_later(cpu: &Cpu, pass: &Pass<'_, '_>, layer: Option<&Layer>, index: usize) {
+    let Some(Mixer::Linear(mixer)) = layer.map(|layer| &layer.mixer) else {
+        return cpu.read_later(std::iter::empty());
+    };
     let steps = pass.spans.iter().filter(|span| span.kind == Kind::Step);
-    cpu.read_later(steps.filter_map(
-        |span| match pass.segments[span.segment].sequence.layers.get(layer) {
-            Some(LayerState::Linear { delta, .. }) => Some(&delta[..]),
-            _ => None,
-        },
-    ));
+    cpu.read_later(steps.flat_map(|span| {
+        let state = pass.segments[span.segment].sequence.layers.get(index);
+        mixer.memory(state, span.pending)
+    }));
 }
 
 impl Layer {
