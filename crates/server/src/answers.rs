@@ -12,12 +12,22 @@ use crate::problem::Problem;
 use crate::reading::{Piece, Reading};
 
 /// Parts of several answers as they come, each with its answer's number. Dropping it cancels all of them.
-pub(crate) struct Answers {
-    pieces: mpsc::Receiver<(usize, Piece)>,
+pub(crate) struct Answers(Source);
+
+enum Source {
+    /// Read here: a token then wakes one task less.
+    One(Box<Reading>),
+    /// Each read by a task of its own.
+    Several(mpsc::Receiver<(usize, Piece)>),
 }
 
 impl Answers {
-    pub(crate) fn new(readings: Vec<Reading>) -> Self {
+    pub(crate) fn new(mut readings: Vec<Reading>) -> Self {
+        if readings.len() == 1
+            && let Some(reading) = readings.pop()
+        {
+            return Self(Source::One(Box::new(reading)));
+        }
         let (sender, pieces) = mpsc::channel(16);
         for (number, mut reading) in readings.into_iter().enumerate() {
             let sender = sender.clone();
@@ -34,12 +44,15 @@ impl Answers {
                 }
             });
         }
-        Self { pieces }
+        Self(Source::Several(pieces))
     }
 
     /// Waits for the next part of any answer; nothing after the ends of all.
     pub(crate) async fn next(&mut self) -> Option<(usize, Piece)> {
-        self.pieces.recv().await
+        match &mut self.0 {
+            Source::One(reading) => Some((0, reading.next().await?)),
+            Source::Several(pieces) => pieces.recv().await,
+        }
     }
 }
 

@@ -20,8 +20,9 @@ use crate::router::router;
 
 /// Bytes of a request's head that are read.
 const HEAD_BYTES: usize = 64 << 10;
-/// Threads that move bytes; the engine has its own.
-const THREADS: usize = 2;
+/// Threads that move bytes; the engine has its own. A second one would be woken beside the first for most tokens,
+/// and take a processor from those that compute.
+const THREADS: usize = 1;
 /// How long to wait after the system refused a connection (too many open files).
 const AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
