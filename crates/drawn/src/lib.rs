@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod changes;
 mod dice;
 mod fonts;
 mod layout;
@@ -19,6 +20,7 @@ mod words;
 use aurore_action::Size;
 use thiserror::Error;
 
+pub use changes::changes;
 pub use fonts::Fonts;
 pub use lessons::{Answer, Lesson};
 pub use questions::{Question, questions};

@@ -17,12 +17,26 @@ pub struct Question {
     pub ask: String,
     /// The answer.
     pub answer: String,
+    /// The file of an earlier picture that goes with the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl Question {
+    /// One about the picture alone.
+    pub fn new(ask: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self {
+            ask: ask.into(),
+            answer: answer.into(),
+            before: None,
+        }
+    }
 }
 
 /// Places asked for in one question.
 const PLACES: usize = 4;
 /// Texts read in one answer.
-const TEXTS: usize = 10;
+pub(crate) const TEXTS: usize = 10;
 /// The longest text that is asked about, characters.
 const LONGEST: usize = 40;
 
@@ -30,13 +44,7 @@ const LONGEST: usize = 40;
 /// the grid of 0 to 1000.
 pub fn questions(seed: u64, widgets: &[Widget], size: Size) -> Vec<Question> {
     let mut dice = Dice::new(seed ^ 0x7175_6573);
-    let readable: Vec<&Widget> = widgets
-        .iter()
-        .filter(|widget| {
-            let text = text(widget);
-            !text.is_empty() && text.chars().count() <= LONGEST && !text.contains(['\n', ';'])
-        })
-        .collect();
+    let readable: Vec<&Widget> = widgets.iter().filter(|widget| is_short(text(widget))).collect();
     let asked = [
         places(&mut dice, &readable, size),
         if dice.one_in(2) {
@@ -62,10 +70,7 @@ fn places(dice: &mut Dice, readable: &[&Widget], size: Size) -> Option<Question>
         .iter()
         .map(|widget| format!("{} {}", text(widget), grid(middle(widget.bounds), size)))
         .collect();
-    (!names.is_empty()).then(|| Question {
-        ask: format!("Where are {}?", names.join("; ")),
-        answer: lines.join("\n"),
-    })
+    (!names.is_empty()).then(|| Question::new(format!("Where are {}?", names.join("; ")), lines.join("\n")))
 }
 
 /// What stands at some points.
@@ -76,19 +81,14 @@ fn texts(dice: &mut Dice, readable: &[&Widget], size: Size) -> Option<Question> 
         .map(|widget| grid(middle(widget.bounds), size))
         .collect();
     let lines: Vec<&str> = chosen.iter().map(|widget| text(widget)).collect();
-    (!lines.is_empty()).then(|| Question {
-        ask: format!("What stands at {}?", points.join(" ")),
-        answer: lines.join("\n"),
-    })
+    (!lines.is_empty())
+        .then(|| Question::new(format!("What stands at {}?", points.join(" ")), lines.join("\n")))
 }
 
 /// The texts of the screen, from the top.
 fn all(readable: &[&Widget]) -> Option<Question> {
     let lines: Vec<&str> = readable.iter().take(TEXTS).map(|widget| text(widget)).collect();
-    (!lines.is_empty()).then(|| Question {
-        ask: "Read it from the top.".to_owned(),
-        answer: lines.join("\n"),
-    })
+    (!lines.is_empty()).then(|| Question::new("Read it from the top.", lines.join("\n")))
 }
 
 /// Which boxes are ticked.
@@ -107,18 +107,21 @@ fn ticked(widgets: &[Widget]) -> Option<Question> {
         .filter(|widget| widget.checked == Some(true))
         .map(|widget| widget.label.as_str())
         .collect();
-    Some(Question {
-        ask: "What is ticked or chosen?".to_owned(),
-        answer: if on.is_empty() {
-            "Nothing.".to_owned()
-        } else {
-            on.join("\n")
-        },
-    })
+    let answer = if on.is_empty() {
+        "Nothing.".to_owned()
+    } else {
+        on.join("\n")
+    };
+    Some(Question::new("What is ticked or chosen?", answer))
+}
+
+/// Whether it can be asked about in a line.
+pub(crate) fn is_short(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= LONGEST && !text.contains(['\n', ';'])
 }
 
 /// What is read there: what stands in a field, else the label.
-fn text(widget: &Widget) -> &str {
+pub(crate) fn text(widget: &Widget) -> &str {
     match &widget.value {
         Some(value) if widget.role == Role::Textbox => value,
         // Its label stands elsewhere.
@@ -138,7 +141,7 @@ fn some<T: Copy>(dice: &mut Dice, from: &[T], most: usize) -> Vec<T> {
     chosen
 }
 
-fn grid(at: Point, size: Size) -> String {
+pub(crate) fn grid(at: Point, size: Size) -> String {
     let (x, y) = to_grid(at, size);
     format!("[{x}, {y}]")
 }

@@ -110,7 +110,7 @@ fn questions_are_answered_by_the_screen() {
         let drawing = draw(seed);
         let questions = questions(seed, &drawing.widgets, SMALL);
         assert_eq!(questions, super::questions(seed, &drawing.widgets, SMALL));
-        for Question { ask, answer } in &questions {
+        for Question { ask, answer, .. } in &questions {
             asked.insert(ask.split(' ').next().unwrap().to_owned());
             if let Some(names) = ask.strip_prefix("Where are ") {
                 let names: Vec<&str> = names.trim_end_matches('?').split("; ").collect();

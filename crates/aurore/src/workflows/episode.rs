@@ -9,7 +9,7 @@ use aurore_action::{Action, Size};
 use aurore_agent::{DecisionRecord, Event, Journal, RunId, StepOutcome};
 use aurore_apps::Goal;
 use aurore_chat::computer_use;
-use aurore_drawn::{Widget, questions};
+use aurore_drawn::{Question, Widget, changes, questions};
 use aurore_policy::Decision;
 use serde_json::{Map, Value, json};
 
@@ -85,6 +85,8 @@ impl<'a> Episode<'a> {
         let mut steps = self.steps(journal, run)?;
         // A run that was begun anew has more looks than steps: which belongs to which is not known then.
         if steps.len() == looks.len() {
+            let frames: Vec<Value> = steps.iter().map(|step| step["frame"].clone()).collect();
+            let ends = steps.last().is_some_and(is_end);
             let seed = self.about["seed"].as_u64().unwrap_or_default();
             for (number, (step, widgets)) in steps.iter_mut().zip(looks).enumerate() {
                 let side = |index: usize| step["size"][index].as_u64().unwrap_or(0) as u32;
@@ -92,7 +94,20 @@ impl<'a> Episode<'a> {
                     width: side(0),
                     height: side(1),
                 };
-                let asked = questions(seed.wrapping_add((number as u64) << 32), widgets, size);
+                let mut asked = questions(seed.wrapping_add((number as u64) << 32), widgets, size);
+                if number > 0
+                    && let Some(question) = changes(&looks[number - 1], widgets, size)
+                {
+                    asked.push(Question {
+                        before: frames[number - 1].as_str().map(str::to_owned),
+                        ..question
+                    });
+                }
+                // Asked where both answers come.
+                if ends {
+                    let answer = if is_end(step) { "Yes." } else { "Not yet." };
+                    asked.push(Question::new("Is the goal met?", answer));
+                }
                 step.insert("questions".to_owned(), json!(asked));
             }
         }
@@ -207,6 +222,11 @@ impl<'a> Episode<'a> {
         }
         Ok(steps)
     }
+}
+
+/// Whether it says that the goal is met.
+fn is_end(step: &Map<String, Value>) -> bool {
+    step["action"]["action"] == "terminate" && step["action"]["status"] == "success"
 }
 
 /// What is known of a step when it is decided.

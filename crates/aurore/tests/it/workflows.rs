@@ -168,14 +168,14 @@ fn auroras_own_server_is_evaluated_as_the_program_itself() {
 fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
     let program = Program::new();
     let record = [
-        "record", "--out", "episodes", "--family", "count", "--seeds", "1", "--json",
+        "record", "--out", "episodes", "--family", "entry", "--seeds", "1", "--json",
     ];
     let said = program.run(&record);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(said.json_lines()[0]["episodes"], 1);
 
     let folder = program.home().join("episodes");
-    let text = std::fs::read_to_string(folder.join("count-1.jsonl")).unwrap();
+    let text = std::fs::read_to_string(folder.join("entry-1.jsonl")).unwrap();
     let steps: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -215,6 +215,27 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
             .is_some_and(|asked| !asked.is_empty())
     };
     assert_eq!(steps.iter().filter(asked).count(), steps.len());
+    // Among them what has changed since the frame before, and whether the goal is met.
+    let answer = |step: &Value, ask: &str| {
+        let mut asked = step["questions"].as_array().unwrap().iter();
+        asked.find(|question| question["ask"] == ask).cloned()
+    };
+    for (number, step) in steps.iter().enumerate() {
+        let met = answer(step, "Is the goal met?").unwrap();
+        let last = number + 1 == steps.len();
+        assert_eq!(met["answer"], if last { "Yes." } else { "Not yet." });
+        if let Some(question) = answer(step, "This was before. Which texts and ticks have changed?") {
+            assert_eq!(question["before"], steps[number - 1]["frame"]);
+        }
+    }
+    let typed = actions.iter().position(|action| **action == "type").unwrap();
+    let changed = answer(
+        &steps[typed + 1],
+        "This was before. Which texts and ticks have changed?",
+    )
+    .unwrap();
+    let line = format!("New: {} [", steps[typed]["action"]["text"].as_str().unwrap());
+    assert!(changed["answer"].as_str().unwrap().contains(&line), "{changed}");
 
     let again = program.run(&record);
     assert_eq!(again.json_lines()[0]["episodes"], 0);

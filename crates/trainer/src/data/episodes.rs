@@ -66,6 +66,8 @@ struct Step {
 struct Question {
     ask: String,
     answer: String,
+    /// The file of an earlier picture that is shown with it.
+    before: Option<String>,
 }
 
 impl Episodes {
@@ -183,7 +185,7 @@ impl Episodes {
     }
 
     /// The step as one turn of each side, and a turn of each for every question.
-    fn messages(&self, step: Step, picture: aurore_chat::DecodedImage) -> Vec<Message> {
+    fn messages(&self, place: &Place, step: Step) -> Result<Vec<Message>, DataError> {
         fn borrowed(texts: &[String]) -> Vec<&str> {
             texts.iter().map(String::as_str).collect()
         }
@@ -191,6 +193,7 @@ impl Episodes {
             Memory::Intents => step::intents_text(&step.goal, &borrowed(&step.did)),
             Memory::Frame | Memory::Conversation => step::frame_text(&step.goal, &borrowed(&step.done)),
         };
+        let picture = self.picture(place, &step.frame)?;
         let call = ToolCall {
             name: TOOL.to_owned(),
             arguments: step.action,
@@ -207,10 +210,17 @@ impl Episodes {
             ),
         ];
         for question in step.questions {
-            messages.push(Message::text(Role::User, question.ask));
+            let mut content = vec![Content::Text(question.ask)];
+            if let Some(before) = question.before {
+                content.insert(0, Content::Image(self.picture(place, &before)?));
+            }
+            messages.push(Message {
+                content,
+                ..Message::text(Role::User, "")
+            });
             messages.push(Message::assistant(None, question.answer, Vec::new()));
         }
-        messages
+        Ok(messages)
     }
 
     /// Where the answers stand, their ends included.
@@ -319,7 +329,6 @@ impl Samples for Episodes {
             line: place.line as usize,
             message,
         };
-        let picture = self.picture(place, &step.frame)?;
         let options = PromptOptions {
             open_answer: false,
             ..PromptOptions::thinking(true)
@@ -332,7 +341,7 @@ impl Samples for Episodes {
             .collect();
         let prompt = self
             .chat
-            .prompt(&self.messages(step, picture), &tools, &options)
+            .prompt(&self.messages(place, step)?, &tools, &options)
             .map_err(|source| error(source.to_string()))?;
         let answers = self.answers(&prompt.ids).map_err(error)?;
         let weights = self.weights(&prompt.ids, &answers);
