@@ -64,6 +64,9 @@ pub struct Options {
     pub balance: Balance,
     /// What a row counts that misses what it is taught to look at ([`Stream::looks`]), in every attention layer.
     pub look_scale: f32,
+    /// What a target of weight 1 counts that is read off after the first attention layer already, at rows that are taught
+    /// where to look.
+    pub early_scale: f32,
     /// Keep only what enters each layer, and compute the layer again on the way back.
     pub recompute: bool,
 }
@@ -85,6 +88,8 @@ pub struct Losses {
     pub missed: f64,
     /// How many that were.
     pub looks: usize,
+    /// Sum of weighted cross-entropies of what is read off early.
+    pub early: f64,
 }
 
 struct SavedLayer {
@@ -174,13 +179,20 @@ impl Network {
         let mut kept = Vec::with_capacity(self.layers.len());
         let mut usages = Vec::new();
         let (mut missed, mut looks) = (0.0, 0);
-        for layer in &self.layers {
+        let mut early = None;
+        for (number, layer) in self.layers.iter().enumerate() {
             let input = options.recompute.then(|| pass.copy(&x));
             let (saved, usage) = layer.forward(pass, stream, &angles, &mut x);
             usages.extend(usage);
             if let (Mixer::Attention(mixer), SavedMixer::Attention(saved)) = (&layer.mixer, &saved.mixer) {
                 missed += mixer.misses(saved, stream.looks());
                 looks += stream.looks().len();
+                if early.is_none() && options.early_scale > 0.0 {
+                    let mut dx = pass.zeros(x.len());
+                    let learn = Some((&mut *dx, options.early_scale));
+                    let judged = self.head.judge(pass, &x, &stream.looking(), learn);
+                    early = Some((number, dx, judged.loss));
+                }
             }
             kept.push(match input {
                 Some(input) => Kept::Input(input),
@@ -203,6 +215,9 @@ impl Network {
                 Kept::Input(mut x) => layer.forward(pass, stream, &angles, &mut x).0,
             };
             let slopes = slopes.get(number).map_or(&[][..], Vec::as_slice);
+            if let Some((_, slope, _)) = early.as_ref().filter(|(at, _, _)| *at == number) {
+                crate::ops::rows::add(pass.isa(), &mut dx, slope);
+            }
             layer.backward(
                 pass,
                 stream,
@@ -229,6 +244,7 @@ impl Network {
             balance,
             missed,
             looks,
+            early: early.map_or(0.0, |(_, _, loss)| loss),
         }
     }
 

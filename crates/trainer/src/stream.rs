@@ -198,6 +198,18 @@ impl Stream {
         &self.looks
     }
 
+    /// Sum of the weights of [`looking`](Self::looking).
+    pub(crate) fn looking_weight(&self) -> f64 {
+        self.looking().iter().map(|target| f64::from(target.weight)).sum()
+    }
+
+    /// What is to be said by rows that are taught where to look.
+    pub(crate) fn looking(&self) -> Vec<Target> {
+        let looks = |row: &usize| self.looks.binary_search_by_key(row, |look| look.row).is_ok();
+        let targets = self.targets.iter().filter(|target| looks(&target.row));
+        targets.copied().collect()
+    }
+
     /// The documents' names.
     pub fn names(&self) -> &[String] {
         &self.names

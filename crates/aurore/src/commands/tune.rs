@@ -146,6 +146,7 @@ fn settings(args: &Args, data: DataSettings, start: &Checkpoint, samples: usize)
             ..ExpertSettings::default()
         },
         grounding: 0.0,
+        early: 0.0,
         keep: KeepSettings {
             every,
             evaluate_every: every,

@@ -27,6 +27,9 @@ pub enum Entry {
         /// How badly what answers are about was not looked at, in nats.
         #[serde(default, skip_serializing_if = "is_nothing")]
         missed: f64,
+        /// Weighted mean cross-entropy of what is read off after the first attention layer.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        early: f64,
         /// Length of the gradient.
         length: f32,
         /// What the rates were multiplied by.
@@ -79,6 +82,7 @@ impl From<&StepResult> for Entry {
             right: result.right,
             balance: result.balance,
             missed: result.missed,
+            early: result.early,
             length: result.length,
             factor: result.factor,
             samples: result.samples,

@@ -217,6 +217,7 @@ mod tests {
             right: 0.5,
             balance: 0.0,
             missed: 0.0,
+            early: 0.0,
             length: f32::NAN,
             factor: 1.0,
             samples: 8,

@@ -54,6 +54,9 @@ pub struct Settings {
     /// about; 0: not taught.
     #[serde(default)]
     pub grounding: f32,
+    /// What it counts that the same rows' tokens can be read off after the first attention layer; 0: not taught.
+    #[serde(default)]
+    pub early: f32,
     /// What is kept, and when.
     #[serde(default)]
     pub keep: KeepSettings,
@@ -276,6 +279,7 @@ impl Settings {
             ("optimiser.clip", optimiser.clip),
             ("experts.balance", self.experts.balance),
             ("grounding", self.grounding),
+            ("early", self.early),
         ];
         for (key, value) in rates {
             if !value.is_finite() || value < 0.0 {

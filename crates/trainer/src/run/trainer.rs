@@ -44,6 +44,14 @@ struct Lane {
     buffers: Buffers,
 }
 
+/// What one of each counts in a step.
+#[derive(Clone, Copy)]
+struct Scales {
+    targets: f32,
+    looks: f32,
+    early: f32,
+}
+
 /// What came of a step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepResult {
@@ -59,6 +67,8 @@ pub struct StepResult {
     pub balance: f64,
     /// How badly what answers are about was not looked at: mean over rows and attention layers, in nats.
     pub missed: f64,
+    /// Weighted mean cross-entropy of what is read off after the first attention layer.
+    pub early: f64,
     /// Length of the gradient before clipping.
     pub length: f32,
     /// What the rates were multiplied by.
@@ -243,14 +253,21 @@ impl Trainer {
         let scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
         let looks: usize = packed.iter().flatten().map(|stream| stream.looks().len()).sum();
         let look_scale = self.settings.grounding / looks.max(1) as f32;
-        let (losses, operations) = self.learn(&packed, (scale, look_scale), tokens);
+        let early: f64 = packed.iter().flatten().map(Stream::looking_weight).sum();
+        let early_scale = self.settings.early / early.max(1.0) as f32;
+        let scales = Scales {
+            targets: scale,
+            looks: look_scale,
+            early: early_scale,
+        };
+        let (losses, operations) = self.learn(&packed, scales, tokens);
         let targets = packed.iter().flatten().map(|stream| stream.targets().len()).sum();
 
         let squares = self.gather();
         let length = length(&squares);
         let step = self.optimiser.steps + 1;
         if !length.is_finite() || !losses.weighted.is_finite() {
-            return Err(self.blame(step, &packed, (scale, look_scale)));
+            return Err(self.blame(step, &packed, scales));
         }
         let clip = self.settings.optimiser.clip;
         let clip = if clip > 0.0 && length > clip {
@@ -277,6 +294,7 @@ impl Trainer {
             right: losses.right as f64 / losses.targets.max(1) as f64,
             balance: f64::from(losses.balance),
             missed: losses.missed / losses.looks.max(1) as f64,
+            early: losses.early / early.max(1.0),
             length,
             factor,
             samples: count,
@@ -288,12 +306,7 @@ impl Trainer {
     }
 
     /// Losses and multiply-adds of all streams, with gradients in the lanes.
-    fn learn(
-        &mut self,
-        packed: &[Vec<Stream>],
-        (scale, look_scale): (f32, f32),
-        tokens: usize,
-    ) -> (Losses, u64) {
+    fn learn(&mut self, packed: &[Vec<Stream>], scales: Scales, tokens: usize) -> (Losses, u64) {
         let (network, weights) = (&self.network, &self.weights);
         let experts = self.settings.experts;
         let recompute = self.settings.recompute;
@@ -313,10 +326,11 @@ impl Trainer {
                 for stream in *streams {
                     let share = stream.ids().len() as f32 / tokens.max(1) as f32;
                     let options = Options {
-                        scale,
+                        scale: scales.targets,
                         balance_scale: experts.balance * share,
                         balance: experts.over.into(),
-                        look_scale,
+                        look_scale: scales.looks,
+                        early_scale: scales.early,
                         recompute,
                     };
                     let losses = network.learn(&mut pass, stream, &options);
@@ -380,7 +394,7 @@ impl Trainer {
     }
 
     /// Which sample makes a loss or gradient that is no number, and where it shows.
-    fn blame(&mut self, step: u64, packed: &[Vec<Stream>], scales: (f32, f32)) -> TrainError {
+    fn blame(&mut self, step: u64, packed: &[Vec<Stream>], scales: Scales) -> TrainError {
         let kept = self.kept;
         let mut sample = "the sum of all samples".to_owned();
         let mut tensor = "the gradient's length".to_owned();
@@ -487,6 +501,7 @@ impl Losses {
         self.balance += share * other.balance;
         self.missed += other.missed;
         self.looks += other.looks;
+        self.early += other.early;
     }
 }
 

@@ -16,6 +16,7 @@ fn learn(name: &str, learner: &Learner, case: &Case, recompute: bool) -> (f64, G
         balance_scale: BALANCE,
         balance: Balance::Network,
         look_scale: 0.0,
+        early_scale: 0.0,
         recompute,
     };
     let (losses, gradients) = learner.learn(&stream, &options);

@@ -139,6 +139,7 @@ fn gradients_are_slopes_and_only_additions_have_them() {
             balance_scale: 0.0,
             balance: Balance::Layer,
             look_scale: 0.0,
+            early_scale: 0.0,
             recompute: true,
         };
         let (_, gradients) = tuned.pass(|network, pass| network.learn(pass, &stream, &options));

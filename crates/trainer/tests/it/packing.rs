@@ -18,6 +18,7 @@ fn documents_of_a_stream_do_not_touch_each_other() {
         balance_scale: 0.0,
         balance: Balance::Layer,
         look_scale: 0.0,
+        early_scale: 0.0,
         recompute: false,
     };
     let (mut first, mut second, mut both) = (Stream::default(), Stream::default(), Stream::default());
