@@ -93,7 +93,7 @@ fn mistakes_are_told_with_their_place() {
     let train = || program.run(&["train", "train.toml"]);
     refused(&program.run(&["train", "none.toml"]), &["none.toml"]);
     settings(&program, "warmup = 3", 5);
-    refused(&train(), &["train.toml", "line 4", "warmup"]);
+    refused(&train(), &["train.toml", "line 5", "warmup"]);
     // All samples in the first step.
     settings(&program, "", 5);
 
