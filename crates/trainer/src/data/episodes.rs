@@ -30,6 +30,8 @@ pub struct Episodes {
     steps: Vec<Place>,
     /// What the digits of a coordinate count, from the first to the fourth; empty: like all else.
     digits: Vec<f32>,
+    /// Whether questions that stand beside a step are taught with it.
+    questions: bool,
 }
 
 struct Place {
@@ -57,6 +59,9 @@ struct Step {
     expect: String,
     /// Arguments of `computer_use`, coordinates on the grid of 0 to 1000.
     action: Map<String, Value>,
+    /// Whether text was left out of the action.
+    #[serde(default)]
+    masked: bool,
     /// What else is asked about the picture, in turns of their own after the step.
     #[serde(default)]
     questions: Vec<Question>,
@@ -82,6 +87,7 @@ impl Episodes {
             files: Vec::new(),
             steps: Vec::new(),
             digits: digits.to_vec(),
+            questions: true,
         };
         for path in paths {
             for file in files(path)? {
@@ -89,6 +95,13 @@ impl Episodes {
             }
         }
         Ok(episodes)
+    }
+
+    /// The same with the steps alone: questions that stand beside them are passed over.
+    #[must_use]
+    pub fn without_questions(mut self) -> Self {
+        self.questions = false;
+        self
     }
 
     fn index(&mut self, path: &Path) -> Result<(), DataError> {
@@ -126,8 +139,10 @@ impl Episodes {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            self.parse(&place, &text)?;
-            self.steps.push(place);
+            // What was left out cannot be learnt, and what stands for it must not be.
+            if !self.parse(&place, &text)?.masked {
+                self.steps.push(place);
+            }
         }
     }
 
@@ -144,7 +159,12 @@ impl Episodes {
     }
 
     fn parse(&self, place: &Place, text: &[u8]) -> Result<Step, DataError> {
-        serde_json::from_slice(text).map_err(|error| self.line_error(place, error.to_string()))
+        let mut step: Step =
+            serde_json::from_slice(text).map_err(|error| self.line_error(place, error.to_string()))?;
+        if !self.questions {
+            step.questions.clear();
+        }
+        Ok(step)
     }
 
     fn line(&self, place: &Place) -> Result<Step, DataError> {

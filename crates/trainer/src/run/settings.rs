@@ -82,12 +82,21 @@ pub enum Width {
 pub struct DataSettings {
     /// Files of steps, or folders of them.
     pub train: Vec<PathBuf>,
+    /// The same, of what is known already and not to be forgotten.
+    #[serde(default)]
+    pub rehearse: Vec<PathBuf>,
+    /// Which part of all samples are rehearsed ones.
+    #[serde(default = "half")]
+    pub share: f32,
     /// The same, never learnt from.
     #[serde(default)]
     pub evaluate: Vec<PathBuf>,
     /// Most samples of an evaluation.
     #[serde(default = "evaluated")]
     pub evaluate_samples: usize,
+    /// Whether questions that stand beside steps are taught with them.
+    #[serde(default = "yes")]
+    pub questions: bool,
     /// What the digits of a coordinate count in the loss, the first one first.
     #[serde(default)]
     pub digits: Vec<f32>,
@@ -217,6 +226,14 @@ fn two() -> usize {
     2
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn half() -> f32 {
+    0.5
+}
+
 fn evaluated() -> usize {
     256
 }
@@ -238,6 +255,7 @@ impl Settings {
         base(&mut settings.output);
         settings.shape.iter_mut().for_each(base);
         settings.data.train.iter_mut().for_each(base);
+        settings.data.rehearse.iter_mut().for_each(base);
         settings.data.evaluate.iter_mut().for_each(base);
         if Path::new(&settings.start).components().count() > 1 {
             settings.start = folder.join(&settings.start).display().to_string();
@@ -291,6 +309,7 @@ impl Settings {
             ("optimiser.betas", optimiser.betas[1]),
             ("optimiser.momentum", optimiser.momentum),
             ("keep.average", self.keep.average),
+            ("data.share", self.data.share),
         ];
         for (key, value) in shares {
             if !(0.0..1.0).contains(&value) {

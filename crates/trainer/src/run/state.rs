@@ -31,8 +31,14 @@ fn shared(trainer: &Trainer, samples: usize) -> Vec<(&'static str, i64)> {
             ("the checkpoint's fingerprint", trainer.base),
         ]);
     }
+    if !settings.data.rehearse.is_empty() {
+        shared.push((REHEARSED, (1000.0 * settings.data.share) as i64));
+    }
     shared
 }
+
+/// What is said of the part that is rehearsed.
+const REHEARSED: &str = "a thousand times the share that is rehearsed";
 
 /// One tensor's name, shape and values.
 type Entry<'a> = (String, &'a [usize], &'a [f32]);
@@ -98,6 +104,19 @@ pub(super) fn restore(trainer: &mut Trainer, samples: usize, path: &Path) -> Res
     let file = SafetensorsFile::open(path)?;
     let shared = shared(trainer, samples);
     let found = file.tensor("shared")?.to_i64()?;
+    if found.len().abs_diff(shared.len()) == 1 {
+        let share = |numbers: usize, last: Option<i64>| {
+            let longer = numbers > found.len().min(shared.len());
+            last.filter(|_| longer)
+                .map_or("nothing".to_owned(), |last| last.to_string())
+        };
+        return Err(TrainError::OtherRun {
+            file: path.display().to_string(),
+            what: REHEARSED,
+            found: share(found.len(), found.last().copied()),
+            expected: share(shared.len(), shared.last().map(|(_, last)| *last)),
+        });
+    }
     if found.len() != shared.len() {
         let kind = |adapter: bool| if adapter { "an adapter" } else { "a checkpoint" };
         let expected = trainer.settings().lora.is_some();
