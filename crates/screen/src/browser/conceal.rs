@@ -1,10 +1,11 @@
-//! Fields that a secret was typed into are patched over in every picture. What the page itself shows elsewhere is
-//! not recognised.
+//! Fields that a secret was typed into are patched over in every picture, and private fields where a person is recorded.
+//! What the page itself shows elsewhere is not recognised.
 
 use std::io::Cursor;
 use std::sync::Arc;
 
 use image::{ImageFormat, Rgba};
+use serde_json::json;
 
 use super::Browser;
 use super::hit::Found;
@@ -22,6 +23,24 @@ impl Browser {
         self.value(&found.world, "(element) => aurore.conceal(element)", &element)
     }
 
+    /// From now on fields for passwords and payment data, and those whose label has one of these texts in it, are not
+    /// shown, nor are their values told.
+    pub fn keep_private(&mut self, labels: &[String]) {
+        let lower = labels.iter().map(|label| label.to_lowercase());
+        self.private = Some(lower.filter(|label| !label.is_empty()).collect());
+        self.concealing = true;
+    }
+
+    /// The same of a field that is about to be typed into: a look finds no field inside a shadow.
+    pub(super) fn conceal_if_private(&mut self, found: &Found) -> Result<(), ScreenError> {
+        let Some(labels) = self.private.clone() else {
+            return Ok(());
+        };
+        let arguments = [Argument::Handle(&found.element), Argument::Value(json!(labels))];
+        let script = "(element, labels) => aurore.concealIfPrivate(element, labels)";
+        self.value(&found.world, script, &arguments)
+    }
+
     /// What must not be shown of the page in front. A frame with such a field in it is hidden as a whole, with its
     /// neighbours.
     pub(super) fn patches(&mut self) -> Result<Vec<Patch>, ScreenError> {
@@ -33,7 +52,8 @@ impl Browser {
         let mut inside_frames = false;
         for (session, frame) in self.documents()? {
             let world = self.world(&session, &frame)?;
-            let found: Vec<Patch> = self.value(&world, "() => aurore.concealed()", &[])?;
+            let arguments = [Argument::Value(json!(self.private))];
+            let found: Vec<Patch> = self.value(&world, "(labels) => aurore.concealed(labels)", &arguments)?;
             if frame == page.target {
                 patches.extend(found);
             } else {

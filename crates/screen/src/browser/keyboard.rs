@@ -51,6 +51,7 @@ impl Browser {
         if secret {
             self.conceal(&found)?;
         }
+        self.conceal_if_private(&found)?;
         let armed = self.arm(Kind::Key, &found, &Release::Anywhere)?;
         let outcome = self.stroke_all(&armed, &strokes);
         self.disarm(&armed);

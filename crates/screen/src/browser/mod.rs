@@ -71,6 +71,8 @@ pub struct Browser {
     token: u64,
     /// Whether a secret was typed, so that pictures are looked over.
     concealing: bool,
+    /// Texts in labels of fields that no picture shows, in lower case; `None` where only secrets are hidden.
+    private: Option<Vec<String>>,
     /// Tabs that have been followed already when their page opened them.
     followed: HashSet<String>,
     /// The last look, which stands while a dialog blocks the page.
@@ -100,6 +102,7 @@ impl Browser {
             questioned: false,
             token: 0,
             concealing: false,
+            private: None,
             followed: HashSet::new(),
             last: None,
             restless: false,

@@ -14,12 +14,18 @@ pub struct Told(Arc<Mutex<Asked>>);
 struct Asked {
     script: String,
     answer: Option<Value>,
+    covered: Vec<[f64; 4]>,
 }
 
 impl Told {
     /// What the script said at the last look; nothing if it failed, or has not been run.
     pub fn answer(&self) -> Option<Value> {
         self.lock().answer.clone()
+    }
+
+    /// What was hidden in the picture of the last look: left, top, width, height, in CSS pixels.
+    pub fn covered(&self) -> Vec<[f64; 4]> {
+        self.lock().covered.clone()
     }
 
     /// Another script from the next look on.
@@ -48,6 +54,12 @@ impl Browser {
         let answer = self
             .evaluate(&script)
             .inspect_err(|error| tracing::debug!(%error, "the page says nothing"));
-        told.lock().answer = answer.ok().filter(|answer| !answer.is_null());
+        // A page that says nothing of what is hidden is not asked for what it shows either.
+        let covered = self.patches().ok();
+        let mut asked = told.lock();
+        asked.answer = answer
+            .ok()
+            .filter(|answer| !answer.is_null() && covered.is_some());
+        asked.covered = covered.unwrap_or_default();
     }
 }

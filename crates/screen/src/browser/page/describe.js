@@ -143,7 +143,20 @@
         const box = dom.rect(element);
         return [box.x, box.y, box.width, box.height];
     });
-    aurore.concealed = () => boxes([...concealed].filter((element) => element.isConnected));
+    // Fields that are private where a person is recorded: of passwords and payment data, and of these labels.
+    const FIELDS = 'input, textarea, select, [contenteditable=""], [contenteditable="true"], [contenteditable="plaintext-only"], [role=textbox], [role=combobox]';
+    aurore.concealIfPrivate = (element, labels) => {
+        const field = aurore.field(element);
+        const label = aurore.name(element).label.toLowerCase();
+        if (['password', 'payment'].includes(field) || (field !== 'none' && labels.some((text) => label.includes(text)))) aurore.conceal(element);
+    };
+    aurore.concealed = (labels) => {
+        const empty = (element) => ('value' in element ? element.value : element.innerText) === '';
+        for (const element of labels ? Document.prototype.querySelectorAll.call(document, FIELDS) : []) {
+            if (!empty(element)) aurore.concealIfPrivate(element, labels);
+        }
+        return boxes([...concealed].filter((element) => element.isConnected));
+    };
     aurore.frames = () => boxes(Document.prototype.querySelectorAll.call(document, 'iframe, frame, object, embed'));
     const value = (element, field) => {
         if (field === 'password' || field === 'file' || concealed.has(element)) return null;
