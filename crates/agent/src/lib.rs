@@ -41,11 +41,11 @@ pub use plan::{Note, Plan, SubGoal};
 pub use replay::RecordedBrain;
 pub use report::{ReportOptions, html};
 pub use run::{
-    Budgets, Check, End, EndKind, Files, GoalState, Judged, Keeper, Parts, Run, RunOptions, SecondOpinion,
-    StepOutcome, StepReport,
+    Budgets, CONCEALED, Check, End, EndKind, Files, GoalState, Judged, Keeper, Parts, Run, RunOptions,
+    SecondOpinion, StepOutcome, StepReport,
 };
 pub use watch::{
-    AnswerRefused, Asked, AskedUpFront, ByHand, Decided, Entry, HandRefused, Happening, Hub, Look, Mode,
-    Order, OrderRefused, WatchApprover,
+    AnswerRefused, Asked, AskedUpFront, ByHand, Decided, Entry, HandRefused, Happening, Hub, Lesson, Look,
+    Mode, Order, OrderRefused, WatchApprover,
 };
 pub use words::describe_action;

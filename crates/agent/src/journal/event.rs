@@ -187,8 +187,11 @@ pub struct HandRecord {
     pub url: Option<String>,
     /// Origin of the page.
     pub origin: String,
-    /// What was done. Text that went into a field for secrets is left out.
+    /// What was done. Text that went into a field for secrets, or a private one, is left out.
     pub action: Action,
+    /// What the person said that it is for, one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
     /// What it hits.
     pub target: Option<Target>,
     /// What the rules say.

@@ -108,7 +108,7 @@ fn holds(view: &RunView) -> Vec<(i64, i64)> {
         };
         match order.order {
             Order::Pause | Order::Take => since = since.or(Some(record.at_ms)),
-            Order::Resume | Order::GiveBack | Order::Kill => {
+            Order::Resume | Order::GiveBack | Order::Drop | Order::Kill => {
                 holds.extend(since.take().map(|from| (from, record.at_ms)));
             }
         }

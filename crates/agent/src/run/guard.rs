@@ -84,4 +84,6 @@ pub(super) struct Beside<'a> {
     pub(super) keeper: Option<&'a mut dyn Keeper>,
     /// Secrets that may be typed by name, and the origins that each is bound to.
     pub(super) secrets: Vec<(String, Vec<String>)>,
+    /// Labels of fields whose text is nobody's business.
+    pub(super) private: Vec<String>,
 }

@@ -9,9 +9,6 @@ use crate::{
     AgentError, ByHand, Event, HandRecord, HandResultRecord, Happening, crop, describe_action, watch::Hand,
 };
 
-/// What stands for text that is nobody's business.
-const CONCEALED: &str = "•••";
-
 /// What became of something done by hand.
 type Came = (StepOutcome, String);
 
@@ -22,7 +19,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         self.look()?;
         let (words, came) = match self.targets(&hand.action) {
             Ok((target, also)) => {
-                let written = concealed(&hand.action, target.as_ref());
+                let written = self.concealed(&hand.action, target.as_ref());
                 let words = describe_action(&written, target.as_ref());
                 let changed = seen.is_none_or(|png| {
                     let seen = Frame {
@@ -49,6 +46,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let (outcome, result) = came;
         if matches!(outcome, StepOutcome::Done | StepOutcome::NoEffect) {
             self.notes.push(format!("By hand, the person did: {words}."));
+            self.by_hand = self.judged_by_page();
         }
         self.options.watch.publish(Happening::Hand(ByHand {
             number: hand.number,
@@ -117,6 +115,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                 url: frame.url.clone(),
                 origin: frame.origin.clone(),
                 action: written,
+                purpose: hand.purpose.clone(),
                 target: target.cloned(),
                 verdict: record,
                 perform,
@@ -160,17 +159,5 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             StepOutcome::Done
         };
         Ok((outcome, effect.notes.join("\n")))
-    }
-}
-
-/// The action as it may be written down: what goes into a field for secrets is left out.
-fn concealed(action: &Action, target: Option<&Target>) -> Action {
-    let secret =
-        target.is_some_and(|target| matches!(target.field, FieldKind::Password | FieldKind::Payment));
-    match action {
-        Action::Type { .. } if secret => Action::Type {
-            text: CONCEALED.to_owned(),
-        },
-        other => other.clone(),
     }
 }

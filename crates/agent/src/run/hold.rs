@@ -69,7 +69,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         let mut held = Held::Same;
         let mut mode = Mode::Running;
         let mut looked = began;
-        while !self.stopped() {
+        'held: while !self.stopped() {
             let (wanted, by) = watch.wanted();
             if wanted != mode {
                 self.append_order(mode, wanted, by)?;
@@ -86,6 +86,9 @@ impl<S: Screen + ?Sized> Run<'_, S> {
                     while let Some(hand) = watch.next_hand() {
                         self.hand(hand)?;
                         looked = Instant::now();
+                        if self.by_hand.is_some() {
+                            break 'held;
+                        }
                     }
                     // Pages move by themselves, and hands may be at work in the browser's own window.
                     if looked.elapsed() >= GLANCE {
@@ -100,8 +103,13 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         if held == Held::Touched && !self.stopped() {
             self.options.screen.settle()?;
             self.look()?;
-            // The window was theirs meanwhile: nothing needs to be said of it.
-            let _ = self.options.screen.touched();
+            if watch.is_lesson() {
+                // What was done there was not seen: it is no part of what they showed.
+                let _ = self.window_used()?;
+            } else {
+                // The window was theirs meanwhile: nothing needs to be said of it.
+                let _ = self.options.screen.touched();
+            }
         }
         Ok(held)
     }

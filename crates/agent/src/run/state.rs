@@ -30,6 +30,8 @@ pub struct Run<'a, S: Screen + ?Sized> {
     pub(super) parts: Parts,
     /// Whether the model was told once that it ends with open sub-goals.
     pub(super) questioned: bool,
+    /// How the page judges what was done by hand, if that decides.
+    pub(super) by_hand: Option<(EndKind, String)>,
     pub(super) course: Course,
     pub(super) untrusted: Untrusted,
     pub(super) steps: u32,
@@ -142,6 +144,7 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
             notes: Vec::new(),
             plan: Plan::default(),
             questioned: false,
+            by_hand: None,
             parts: Parts::default(),
             course: Course::default(),
             untrusted,
@@ -178,6 +181,14 @@ impl<'a, S: Screen + ?Sized> Run<'a, S> {
     #[must_use]
     pub fn with_secrets(mut self, secrets: Vec<(String, Vec<String>)>) -> Self {
         self.beside.secrets = secrets;
+        self
+    }
+
+    /// Leaves out of everything that is written down what a person types into fields whose label has one of these texts
+    /// in it, as it is left out of passwords and payment data.
+    #[must_use]
+    pub fn with_private(mut self, labels: Vec<String>) -> Self {
+        self.beside.private = labels;
         self
     }
 

@@ -62,12 +62,20 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             report.end = Some(self.finish(kind, message)?);
             return Ok(report);
         }
+        if let Some((kind, message)) = self.by_hand.take() {
+            report.end = Some(self.finish(kind, message)?);
+            return Ok(report);
+        }
         if let Some((kind, message)) = self.ask_up_front()? {
             report.end = Some(self.finish(kind, message)?);
             return Ok(report);
         }
         // Instead of an answer the person may have paused the run, or taken over.
         self.wait_for_my_turn()?;
+        if let Some((kind, message)) = self.by_hand.take() {
+            report.end = Some(self.finish(kind, message)?);
+            return Ok(report);
+        }
         self.steps += 1;
         report.number = self.steps;
         let notes: Vec<String> = self
@@ -438,7 +446,7 @@ impl<S: Screen + ?Sized> Run<'_, S> {
     }
 
     /// The end, if the page's own check says that there is one.
-    fn judged_by_page(&mut self) -> Option<(EndKind, String)> {
+    pub(super) fn judged_by_page(&mut self) -> Option<(EndKind, String)> {
         let check = self.options.check.as_mut()?;
         match check(&mut *self.options.screen) {
             GoalState::Reached => Some((EndKind::Reached, "the goal is reached".to_owned())),

@@ -42,6 +42,8 @@ pub enum Happening {
         #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<Plan>,
     },
+    /// A person is to show how it is done: the screen is theirs until they say that it is, or that it is to be forgotten.
+    Lesson(Lesson),
     /// The screen was looked at.
     Looked(Look),
     /// More of the thinking of a step.
@@ -101,6 +103,15 @@ pub enum Happening {
         #[serde(flatten)]
         end: End,
     },
+}
+
+/// One of the times that a person shows how it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lesson {
+    /// Which, from 1.
+    pub number: u64,
+    /// Of how many.
+    pub of: u64,
 }
 
 /// What the screen shows.

@@ -16,6 +16,8 @@ pub(crate) struct Hand {
     /// What the person saw.
     pub(crate) frame: FrameId,
     pub(crate) action: Action,
+    /// What the person says that it is for, one line; empty if they say nothing.
+    pub(crate) purpose: String,
     pub(crate) by: String,
 }
 

@@ -15,6 +15,7 @@ use aurore_action::{Action, Frame, FrameId};
 use super::{
     AnswerRefused, Asked, AskedUpFront, Entry, Happening, Look, Mode, Order, OrderRefused,
     hands::{Hand, HandRefused, MOST, is_for_hands},
+    lesson::Taught,
     question::{Closed, Open},
 };
 use crate::{Answer, Journal, Question, UpFront, clock};
@@ -28,11 +29,11 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What a run publishes and what others want of it. Cheap to clone: all clones are one hub.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
+pub struct Hub(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
     stop: Arc<AtomicBool>,
     journal: Option<Journal>,
     listeners: Mutex<Vec<Listener>>,
@@ -42,21 +43,23 @@ struct Shared {
 type Listener = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     log: VecDeque<Entry>,
     last: u64,
     frames: VecDeque<(FrameId, Arc<[u8]>)>,
     thinking: Thinking,
     open: Option<Open>,
     closed: Closed,
-    wanted: Mode,
-    wanted_by: String,
-    mode: Mode,
-    hands: VecDeque<Hand>,
+    pub(super) wanted: Mode,
+    pub(super) wanted_by: String,
+    pub(super) mode: Mode,
+    pub(super) hands: VecDeque<Hand>,
     handed: u64,
     /// Who pulled the kill switch.
     killed: Option<String>,
-    over: bool,
+    pub(super) over: bool,
+    /// What a person is to show, or has shown.
+    pub(super) taught: Option<Taught>,
 }
 
 /// The thinking of the step under way.
@@ -163,7 +166,11 @@ impl Hub {
         if state.over {
             return Err(OrderRefused::Over);
         }
-        match order.mode(state.wanted)? {
+        let mode = order.mode(state.wanted)?;
+        if order == Order::Drop {
+            state.drop_lesson()?;
+        }
+        match mode {
             None => {
                 state.killed = Some(by.to_owned());
                 self.0.stop.store(true, Ordering::SeqCst);
@@ -252,9 +259,9 @@ impl Hub {
         self.news();
     }
 
-    /// Asks the run to do something in a person's name, who saw this frame. What comes of it is told as
-    /// [`Happening::Hand`] with the number that is returned.
-    pub fn hand(&self, frame: FrameId, action: Action, by: &str) -> Result<u64, HandRefused> {
+    /// Asks the run to do something in a person's name, who saw this frame and may say in a line what it is for. What
+    /// comes of it is told as [`Happening::Hand`] with the number that is returned.
+    pub fn hand(&self, frame: FrameId, action: Action, purpose: &str, by: &str) -> Result<u64, HandRefused> {
         if !is_for_hands(&action) {
             return Err(HandRefused::Unfit(action.name()));
         }
@@ -274,6 +281,7 @@ impl Hub {
             number,
             frame,
             action,
+            purpose: purpose.split_whitespace().collect::<Vec<_>>().join(" "),
             by: by.to_owned(),
         });
         drop(state);
@@ -395,7 +403,7 @@ impl Hub {
         self.news();
     }
 
-    fn news(&self) {
+    pub(super) fn news(&self) {
         self.0.changed.notify_all();
         // They may give orders themselves, so that nothing is locked while they are called.
         let listeners = self
@@ -409,7 +417,7 @@ impl Hub {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -431,7 +439,7 @@ impl Thinking {
 }
 
 impl State {
-    fn log(&mut self, happening: Happening) {
+    pub(super) fn log(&mut self, happening: Happening) {
         self.last += 1;
         if self.log.len() >= ENTRIES {
             self.log.pop_front();

@@ -8,11 +8,12 @@ mod approver;
 mod entry;
 mod hands;
 mod hub;
+mod lesson;
 mod order;
 mod question;
 
 pub use approver::WatchApprover;
-pub use entry::{Asked, AskedUpFront, Decided, Entry, Happening, Look};
+pub use entry::{Asked, AskedUpFront, Decided, Entry, Happening, Lesson, Look};
 pub(crate) use hands::Hand;
 pub use hands::{ByHand, HandRefused};
 pub use hub::Hub;

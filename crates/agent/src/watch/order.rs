@@ -26,8 +26,10 @@ pub enum Order {
     Resume,
     /// Leave the screen to the person. An open question is a no.
     Take,
-    /// Have it back, and look anew.
+    /// Have it back, and look anew. Where a person shows how it is done: they have shown it.
     GiveBack,
+    /// Where a person shows how it is done: forget this time.
+    Drop,
     /// Stop before the next input. An open question is a no.
     Kill,
 }
@@ -53,8 +55,8 @@ impl Order {
                 "the screen is in somebody's hands: give it back",
             )),
             (Self::Pause, _) => Ok(Some(Mode::Paused)),
-            (Self::Resume, _) | (Self::GiveBack, Mode::Hands) => Ok(Some(Mode::Running)),
-            (Self::GiveBack, _) => Err(OrderRefused::NotNow("the screen is in nobody's hands")),
+            (Self::Resume, _) | (Self::GiveBack | Self::Drop, Mode::Hands) => Ok(Some(Mode::Running)),
+            (Self::GiveBack | Self::Drop, _) => Err(OrderRefused::NotNow("the screen is in nobody's hands")),
         }
     }
 }
@@ -66,6 +68,7 @@ impl std::fmt::Display for Order {
             Self::Resume => "let go on",
             Self::Take => "taken over by hand",
             Self::GiveBack => "given back",
+            Self::Drop => "given back, to be forgotten",
             Self::Kill => "stopped with the kill switch",
         })
     }

@@ -61,7 +61,7 @@ impl Viewer {
     }
 
     fn by_hand(&mut self, action: Action) -> ByHand {
-        let number = self.hub.hand(self.frame(), action, "ann").unwrap();
+        let number = self.hub.hand(self.frame(), action, "", "ann").unwrap();
         self.wait(|happening| match happening {
             Happening::Hand(hand) if hand.number == number => Some(hand.clone()),
             _ => None,
@@ -119,7 +119,7 @@ fn what_a_person_does_by_hand_is_judged_written_down_and_seen_by_the_run() {
             chord: Chord::parse(&["F12"]).unwrap(),
         });
         assert_eq!(keys.outcome, StepOutcome::Refused, "{keys:?}");
-        let refused = |frame, action| viewer.hub.hand(frame, action, "ann").unwrap_err();
+        let refused = |frame, action| viewer.hub.hand(frame, action, "", "ann").unwrap_err();
         assert_eq!(refused(FrameId("0".into()), press(1, 1)), HandRefused::Stale);
         assert!(matches!(
             refused(viewer.frame(), Action::Screenshot),
@@ -128,7 +128,7 @@ fn what_a_person_does_by_hand_is_judged_written_down_and_seen_by_the_run() {
         viewer.hub.order(Order::GiveBack, "ann").unwrap();
         viewer.mode(Mode::Running);
         assert_eq!(
-            viewer.hub.hand(viewer.frame(), press(1, 1), "ann"),
+            viewer.hub.hand(viewer.frame(), press(1, 1), "", "ann"),
             Err(HandRefused::NotTaken)
         );
     });
