@@ -16,6 +16,8 @@ use crate::problem::{Kind, Problem};
 
 /// Longest text that is typed at once, characters.
 const LONGEST: usize = 10_000;
+/// Longest line that says what something is for, characters.
+const LONGEST_PURPOSE: usize = 300;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,9 @@ struct Wish {
     /// What the person saw.
     frame: FrameId,
     action: Action,
+    /// What it is for, in the person's words: kept where they show how something is done.
+    #[serde(default)]
+    purpose: String,
 }
 
 pub(super) async fn hand(
@@ -31,12 +36,21 @@ pub(super) async fn hand(
     request: Request,
 ) -> Response {
     let wish = read_json::<Wish>(request, &state.options).await;
-    let given = wish.and_then(|Wish { frame, action }| {
+    let given = wish.and_then(|wish| {
+        let Wish {
+            frame,
+            action,
+            purpose,
+        } = wish;
         if matches!(&action, Action::Type { text } if text.chars().count() > LONGEST) {
             let message = format!("at most {LONGEST} characters are typed at once");
             return Err(Problem::invalid("action.text", message));
         }
-        let taken = state.hub.hand(frame, action, &who.name);
+        if purpose.chars().count() > LONGEST_PURPOSE {
+            let message = format!("at most {LONGEST_PURPOSE} characters: one line");
+            return Err(Problem::invalid("purpose", message));
+        }
+        let taken = state.hub.hand(frame, action, &purpose, &who.name);
         taken.map_err(|refused| problem(&refused))
     });
     match given {

@@ -17,7 +17,7 @@ pub(super) async fn order(
     Path(word): Path<String>,
 ) -> Response {
     let Ok(order) = serde_json::from_value::<Order>(Value::String(word.clone())) else {
-        let message = format!("{word:?} is no order: use pause, resume, take, give_back or kill");
+        let message = format!("{word:?} is no order: use pause, resume, take, give_back, drop or kill");
         return Dialect::OpenAi.refuse(&Problem::new(Kind::NotFound, message).coded("unknown_order"));
     };
     match state.hub.order(order, &who.name) {

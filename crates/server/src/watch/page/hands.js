@@ -13,14 +13,21 @@ const frame = byId("frame");
 const bar = byId("hands");
 let look = null;
 let active = false;
+// What the next thing is for, where a person shows how something is done.
+const purpose = el("input", { "aria-label": "What the next thing is for", placeholder: "What is the next thing for? One line, or nothing", autocomplete: "off", maxlength: 300 });
 
+// Does something; its number, if it was taken.
 async function act(action) {
-  if (!active || !look) return;
+  if (!active || !look) return undefined;
   try {
-    await send("/runs/current/hand", { frame: look.frame, action });
+    const wish = { frame: look.frame, action };
+    const { number } = await send("/runs/current/hand", purpose.value ? { ...wish, purpose: purpose.value } : wish);
+    purpose.value = "";
     notice("");
+    return number;
   } catch (error) {
     notice(error.message);
+    return undefined;
   }
 }
 
@@ -34,7 +41,8 @@ function at(event) {
 }
 
 let from = null;
-let clicks = { count: 0, timer: null };
+const NONE = { count: 0, timer: null, now: () => undefined };
+let clicks = NONE;
 shot.addEventListener("pointerdown", (event) => {
   if (!active || !event.isTrusted || event.button > 1) return;
   event.preventDefault();
@@ -53,7 +61,12 @@ shot.addEventListener("pointerup", (event) => {
   }
   clearTimeout(clicks.timer);
   const count = Math.min(3, clicks.count + 1);
-  clicks = { count, timer: setTimeout(() => { clicks = { count: 0, timer: null }; click(start, button, count); }, AGAIN) };
+  const now = () => {
+    clearTimeout(clicks.timer);
+    clicks = NONE;
+    return click(start, button, count);
+  };
+  clicks = { count, timer: setTimeout(now, AGAIN), now };
 });
 shot.addEventListener("contextmenu", (event) => {
   if (!active) return;
@@ -79,8 +92,15 @@ let typed = "";
 let waiting = null;
 function flush() {
   clearTimeout(waiting);
-  if (typed) act({ kind: "type", text: typed });
+  const text = typed;
   typed = "";
+  return text ? act({ kind: "type", text }) : undefined;
+}
+
+// Does at once what waits for a second click or another letter; the number of the last of it.
+export async function hurry() {
+  const pressed = await clicks.now();
+  return (await flush()) ?? pressed;
 }
 const KEYS = ["Enter", "Tab", "Escape", "Backspace", "Delete", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown"];
 shot.addEventListener("keydown", (event) => {
@@ -118,6 +138,7 @@ function build() {
   const key = el("select", { "aria-label": "Key" }, ...KEYS.map((name) => el("option", {}, name)));
   const go = (kind) => () => act({ kind });
   bar.replaceChildren(
+    el("div", { class: "lesson", hidden: true }, el("p", { class: "asked" }), purpose),
     el("p", {}, el("b", {}, "The browser is in your hands."), " Click, scroll and type on the picture, or use these. The rules still bind, and everything is written down."),
     el("div", { class: "rows" },
       field("Type into what has the focus", "Type", {}, (text) => act({ kind: "type", text })),
@@ -149,8 +170,18 @@ export function hands(state) {
     }
     shot.classList.toggle("open", now);
   }
+  const lesson = bar.querySelector(".lesson");
+  lesson.hidden = !state.lesson;
+  if (state.lesson) {
+    const asked = `Show how it is done, ${state.lesson.number} of ${state.lesson.of}. Press Done when it is, or Drop it if something went wrong.`;
+    if (lesson.firstElementChild.textContent !== asked) lesson.firstElementChild.textContent = asked;
+  }
   const last = state.hands.at(-1);
-  if (!last || !now) return;
+  if (!now) return;
+  if (!last) {
+    bar.querySelector(".done").textContent = "";
+    return;
+  }
   const said = `${WORDS[last.outcome] ?? last.outcome}: ${reveal(last.words)}${last.result ? `. ${reveal(last.result)}` : ""}`;
   const place = bar.querySelector(".done");
   if (place.textContent !== said) place.textContent = said;

@@ -2,8 +2,8 @@
 
 import { listen, send } from "./api.js";
 import { showQuestion } from "./card.js";
-import { hands } from "./hands.js";
-import { showAllowed, showPlan, showStep } from "./now.js";
+import { hands, hurry } from "./hands.js";
+import { showAllowed, showLesson, showPlan, showStep } from "./now.js";
 import { notice } from "./reply.js";
 import { place, show } from "./screen.js";
 import { doing, fresh, planAt, take as fold } from "./state.js";
@@ -32,10 +32,16 @@ function head() {
   const pause = byId("pause");
   pause.disabled = over || state.wanted === "hands";
   pause.textContent = state.wanted === "paused" ? "Go on" : "Pause";
+  const drop = byId("drop");
+  pause.hidden = Boolean(state.lesson);
+  drop.hidden = !state.lesson;
+  drop.disabled = over || state.wanted !== "hands";
   const take = byId("take");
   take.disabled = over;
-  take.textContent = state.wanted === "hands" ? "Give back" : "Take over";
+  take.textContent = state.lesson ? "Done" : state.wanted === "hands" ? "Give back" : "Take over";
+  if (state.lesson) take.disabled = over || state.wanted !== "hands";
   byId("kill").disabled = over;
+  byId("kill").textContent = state.lesson ? "Stop recording" : "Kill";
   document.body.classList.toggle("held", held && !state.end);
   if (word !== said) {
     said = word;
@@ -44,7 +50,15 @@ function head() {
 }
 
 function end() {
-  if (!state.end) return;
+  if (!state.end) {
+    const place = byId("notice");
+    if (place.dataset.end === "shown") {
+      delete place.dataset.end;
+      place.classList.remove("good", "bad");
+      notice("");
+    }
+    return;
+  }
   const good = ["reached", "finished", "answered"].includes(state.end.kind);
   const place = byId("notice");
   if (place.dataset.end !== "shown") {
@@ -62,7 +76,8 @@ function draw() {
   const live = picked === null;
   const step = state.steps.get(picked ?? state.current);
   showQuestion(state.question, state.look?.size, state.budgets);
-  showStep(step, live && !state.end, state.hands.filter((hand) => hand.step === step?.number));
+  if (state.lesson && !step) showLesson(state.hands);
+  else showStep(step, live && !state.end, state.hands.filter((hand) => hand.step === step?.number));
   // The question says all of this, and more.
   byId("now").hidden = live && state.question !== null && (state.question.step || undefined) === step?.number;
   showPlan(planAt(state, picked ?? state.current));
@@ -93,10 +108,24 @@ async function order(word) {
 }
 
 byId("pause").addEventListener("click", () => order(state.wanted === "paused" ? "resume" : "pause"));
-byId("take").addEventListener("click", () => {
+// Waits until what was begun by hand is done; whether the run still goes on then.
+async function settled() {
+  const run = state.run;
+  const number = await hurry();
+  const goesOn = () => !state.end && state.run === run;
+  while (number !== undefined && goesOn() && connected && !state.hands.some((hand) => hand.number === number)) {
+    await new Promise((on) => { setTimeout(on, 50); });
+  }
+  return goesOn();
+}
+
+byId("take").addEventListener("click", async () => {
   pick(null);
+  // The page that is shown may itself have found it done meanwhile.
+  if (state.lesson && !(await settled())) return;
   order(state.wanted === "hands" ? "give_back" : "take");
 });
+byId("drop").addEventListener("click", () => order("drop"));
 byId("kill").addEventListener("click", () => order("kill"));
 byId("invite").addEventListener("click", async () => {
   try {

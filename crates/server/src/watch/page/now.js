@@ -66,6 +66,17 @@ export function showStep(step, live, byHand) {
   if (live) thinking.scrollTop = thinking.scrollHeight;
 }
 
+// Shows what a person has shown so far.
+export function showLesson(hands) {
+  const place = byId("now");
+  const key = JSON.stringify(["lesson", hands.length]);
+  if (key === before) return;
+  before = key;
+  place.replaceChildren(
+    el("h2", { id: "now-name" }, hands.length ? "Shown so far" : "Nothing shown yet"),
+    ...(hands.length ? [el("ul", { class: "hand-list" }, ...hands.map(handed))] : []));
+}
+
 const MARKS = { open: "to do", done: "done", dropped: "given up" };
 
 // Shows the plan with what shows that its parts are done, and the notes that are carried from page to page.

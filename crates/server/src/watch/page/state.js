@@ -4,7 +4,7 @@ export function fresh() {
   return {
     run: null, goal: "", principal: "", budgets: null, began: 0,
     look: null, steps: new Map(), current: 0, question: null, plan: null, upFront: null, earlier: [],
-    mode: "running", wanted: "running", hands: [], holds: [], end: null, ended: 0, last: 0,
+    mode: "running", wanted: "running", hands: [], holds: [], lesson: null, end: null, ended: 0, last: 0,
   };
 }
 
@@ -18,11 +18,19 @@ function step(state, number, at) {
 
 const on = {
   began(state, event) {
+    // Another run at the same page: nothing of the one before is left.
+    if (state.run && state.run !== event.run) {
+      const { lesson, last } = state;
+      Object.assign(state, fresh(), { lesson, last });
+    }
     Object.assign(state, { run: event.run, goal: event.goal, principal: event.principal, budgets: event.budgets });
     state.began = state.began || event.at_ms;
     state.plan = event.plan ?? state.plan;
     state.earlier = event.allowed ?? [];
-    Object.assign(state, { end: null, mode: "running", wanted: "running" });
+    Object.assign(state, { end: null, mode: "running", wanted: state.lesson ? "hands" : "running" });
+  },
+  lesson(state, event) {
+    state.lesson = event;
   },
   looked(state, event) {
     state.look = event;
