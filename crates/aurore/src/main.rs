@@ -27,6 +27,7 @@ mod remote;
 mod rules;
 mod samples;
 mod secrets;
+mod shown;
 mod site;
 mod size;
 mod steps;

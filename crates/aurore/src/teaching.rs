@@ -21,7 +21,9 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// What is learnt from, and what is held back.
 pub struct Lessons {
+    /// What is taught, and after it what is rehearsed.
     train: Episodes,
+    taught: usize,
     held: Episodes,
 }
 
@@ -37,17 +39,40 @@ impl Lessons {
         what: &'static str,
     ) -> anyhow::Result<Self> {
         let chat = Arc::new(Chat::from_files(start.files(), config)?);
-        let episodes = |paths: &[PathBuf]| Episodes::open(Arc::clone(&chat), paths, &settings.digits);
-        let (train, held) = (episodes(&settings.train)?, episodes(&settings.evaluate)?);
-        if train.count() == 0 {
+        let episodes = |paths: &[PathBuf]| {
+            let episodes = Episodes::open(Arc::clone(&chat), paths, &settings.digits);
+            episodes.map(|episodes| {
+                if settings.questions {
+                    episodes
+                } else {
+                    episodes.without_questions()
+                }
+            })
+        };
+        let (taught, held) = (episodes(&settings.train)?, episodes(&settings.evaluate)?);
+        let train = if settings.rehearse.is_empty() {
+            None
+        } else {
+            Some(episodes(&[&settings.train[..], &settings.rehearse].concat())?)
+        };
+        let (count, train) = (taught.count(), train.unwrap_or(taught));
+        if count == 0 {
             return Err(TrainError::NoSamples { what }.into());
         }
-        Ok(Self { train, held })
+        Ok(Self {
+            train,
+            taught: count,
+            held,
+        })
     }
 
-    /// Samples to learn from.
+    /// Samples that are taught.
     pub fn count(&self) -> usize {
-        self.train.count()
+        self.taught
+    }
+
+    fn rehearsed(&self) -> usize {
+        self.train.count() - self.taught
     }
 }
 
@@ -101,14 +126,18 @@ impl Teaching {
             let step = self.trainer.steps();
             println!(
                 "{}",
-                json!({"kind": "start", "step": step, "samples": self.lessons.train.count(), "held_back": self.lessons.held.count(), "parameters": self.trainer.parameters().count()})
+                json!({"kind": "start", "step": step, "samples": self.lessons.taught, "rehearsed": self.lessons.rehearsed(), "held_back": self.lessons.held.count(), "parameters": self.trainer.parameters().count()})
             );
             return;
         }
         println!(
-            "{:.2} million parameters, {} samples, {} held back: {}",
+            "{:.2} million parameters, {} samples{}, {} held back: {}",
             self.trainer.parameters().count() as f64 / 1e6,
-            self.lessons.train.count(),
+            self.lessons.taught,
+            match self.lessons.rehearsed() {
+                0 => String::new(),
+                rehearsed => format!(" and {rehearsed} rehearsed"),
+            },
             self.lessons.held.count(),
             self.folder.path().display(),
         );
@@ -122,7 +151,9 @@ impl Teaching {
     /// # Errors
     /// When a sample or the disk cannot be used, or a loss is no number: what was kept stays.
     pub fn steps(&mut self, global: &Global) -> anyhow::Result<bool> {
-        let mut draw = Draw::new(self.trainer.settings().seed, self.lessons.train.count());
+        let settings = self.trainer.settings();
+        let mut draw = Draw::new(settings.seed, self.lessons.taught)
+            .rehearsing(self.lessons.rehearsed(), settings.data.share);
         let mut reported = Instant::now();
         let total = self.trainer.settings().steps.total;
         while self.trainer.steps() < total {

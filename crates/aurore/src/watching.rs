@@ -50,9 +50,26 @@ impl WatchChoice {
         if !self.watch {
             return Ok(None);
         }
+        Watching::open(self.watch_port, journals, store, "watch it on", global).map(Some)
+    }
+}
+
+impl Watching {
+    /// Opens a page at a port, and says where after some words of invitation. Keys of `store` with the scope `agent`
+    /// open it too.
+    ///
+    /// # Errors
+    /// When the port is taken, or the keys cannot be read.
+    pub fn open(
+        port: u16,
+        journals: &Path,
+        store: Option<KeyStore>,
+        invitation: &str,
+        global: &Global,
+    ) -> anyhow::Result<Self> {
         let hub = Hub::new(global.interrupted.clone(), Some(Journal::in_folder(journals)?));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.watch_port)).with_hint(
-            &format!("cannot listen on port {}", self.watch_port),
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_hint(
+            &format!("cannot listen on port {port}"),
             "choose another one with --watch-port, or leave it out",
         )?;
         // A key made up for this run and thrown away: without a home folder only links open the page.
@@ -71,13 +88,11 @@ impl WatchChoice {
                 json!({"event": "watch", "page": link, "address": watch.origin()})
             );
         } else {
-            eprintln!("watch it on {link}   (works once)");
+            eprintln!("{invitation} {link}   (works once)");
         }
-        Ok(Some(Watching { hub, watch }))
+        Ok(Self { hub, watch })
     }
-}
 
-impl Watching {
     /// The page's origin, which is none of the run's business.
     pub fn origin(&self) -> String {
         self.watch.origin()

@@ -42,6 +42,8 @@ pub struct Beside {
     pub opinion: Option<Box<dyn SecondOpinion>>,
     /// Names of secrets, and the origins that each is bound to.
     pub secrets: Vec<(String, Vec<String>)>,
+    /// Labels of fields whose text is nobody's business.
+    pub private: Vec<String>,
 }
 
 /// A page's own judgement of its goal.
@@ -261,7 +263,9 @@ impl Worksite {
         if let Some(opinion) = self.beside.opinion.as_deref_mut() {
             run = run.with_second_opinion(opinion);
         }
-        run = run.with_secrets(self.beside.secrets.clone());
+        run = run
+            .with_secrets(self.beside.secrets.clone())
+            .with_private(self.beside.private.clone());
         let mut outcome = Outcome::new(run.id().clone(), goal.to_owned());
         let end: Result<End, AgentError> = run.to_end(&mut |step| {
             outcome.count(step);

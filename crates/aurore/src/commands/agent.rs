@@ -151,6 +151,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             None => None,
         },
         secrets: Keyring::open(args.browser.secrets.as_deref())?.names(),
+        private: Vec::new(),
     });
     site.keep_away_from(&mind.controls);
     // A page that a person names, they know; where a run happened to be when it stopped, they may not.

@@ -205,14 +205,13 @@ fn choose(args: &Args, miniwob: Option<&MiniWob>) -> anyhow::Result<Vec<Goal>> {
     let goals: Vec<Goal> = GOALS
         .iter()
         .filter(|(_, name, _, _)| args.goals.is_empty() || args.goals.iter().any(|wanted| wanted == name))
-        .filter(|(suite, name, _, _)| match suite {
-            Suite::Bundled => true,
-            Suite::MiniWob => miniwob.is_some_and(|pages| pages.has(name)),
+        .filter(|(suite, name, _, _)| {
+            *suite != Suite::MiniWob || miniwob.is_some_and(|pages| pages.has(name))
         })
         .map(|&(suite, name, seed, expected)| Goal {
-            task: Task {
-                suite,
-                name: name.to_owned(),
+            task: match suite {
+                Suite::MiniWob => Task::miniwob(name),
+                Suite::Bundled | Suite::Own => Task::bundled(name),
             },
             seed: seed.wrapping_add(args.seed),
             expected,
@@ -291,6 +290,7 @@ impl<'a> Show<'a> {
         let suite = match goal.task.suite {
             Suite::Bundled => "bundled page",
             Suite::MiniWob => "MiniWoB++",
+            Suite::Own => "own page",
         };
         println!(
             "{}  {}",

@@ -21,7 +21,7 @@ use crate::models::ModelChoice;
 use crate::remote::{self, RemoteChoice};
 use crate::rules;
 use crate::style::{Look, Style};
-use crate::tasks::{BUNDLED, MiniWob, Site, Task, TaskExpert};
+use crate::tasks::{BUNDLED, MiniWob, OwnPage, Site, Task, TaskExpert};
 use crate::workflows::SuiteChoice;
 use crate::worksite::{Outcome, Worksite};
 
@@ -30,8 +30,12 @@ pub(super) use episode::{corrected, episode};
 /// Options of `aurore eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Small pages (`miniwob`, `bundled`), or workflows over several apps.
+    /// Small pages (`miniwob`, `bundled`), workflows over several apps, or a page of your own.
     suite: SuiteName,
+    /// Your own page: a file of HTML, or a whole address in which `{seed}` stands for the seed. It sets its goal and judges
+    /// it, as docs/episodes.md says.
+    #[arg(long, value_name = "ADDRESS", required_if_eq("suite", "page"))]
+    page: Option<String>,
     /// Names of tasks, with commas between; `all` for every task of the suite.
     #[arg(long, value_delimiter = ',', value_name = "NAMES",
         required_if_eq_any([("suite", "miniwob"), ("suite", "bundled")]))]
@@ -84,6 +88,7 @@ enum SuiteName {
     Miniwob,
     Bundled,
     Workflows,
+    Page,
 }
 
 /// Most steps on a small page, if no other limit is named,
@@ -102,6 +107,23 @@ impl Args {
         let mind = remote::connect(url, &self.remote, &self.adapter, &global.interrupted)?;
         let name = mind.brain.principal().0;
         Ok((mind, name.strip_prefix("model:").unwrap_or(&name).to_owned()))
+    }
+
+    /// The person's own page as the one task, and who serves it.
+    fn own_page(&self, named: &str) -> anyhow::Result<(Vec<Task>, Site)> {
+        if self.expert {
+            return Err(hinted(
+                "no expert knows a page of your own",
+                "leave --expert out; `aurore record --browser` lets you show how it is done",
+            ));
+        }
+        let page = OwnPage::find(named)?;
+        let task = page.task();
+        let site = match page.into_site() {
+            Some(site) => site,
+            None => Site::start(None)?,
+        };
+        Ok((vec![task], site))
     }
 
     /// A server that gives no answers says nothing about its model: rates over such episodes would.
@@ -252,11 +274,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let miniwob = match args.suite {
         SuiteName::Workflows => return workflows::run(&args, global),
         SuiteName::Miniwob => Some(MiniWob::required(args.miniwob.as_deref())?),
-        SuiteName::Bundled => None,
+        SuiteName::Bundled | SuiteName::Page => None,
     };
     let seeds = args.seeds.clone().unwrap_or_else(Seeds::many);
-    let tasks = choose(&args.tasks, miniwob.as_ref(), args.expert)?;
-    let site = Site::start(miniwob.as_ref())?;
+    let (tasks, site) = match (&args.page, args.suite) {
+        (Some(named), SuiteName::Page) => args.own_page(named)?,
+        _ => (
+            choose(&args.tasks, miniwob.as_ref(), args.expert)?,
+            Site::start(miniwob.as_ref())?,
+        ),
+    };
     let scratch = Scratch::new(args.journal.clone())?;
     let journal = Journal::in_folder(&scratch.folder)?;
     let (mut mind, model, most_steps) = if args.expert {
@@ -278,7 +305,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         &global.interrupted,
     )?;
     keep_away(&mut worksite, mind.as_ref());
-    let suite = if miniwob.is_some() { "miniwob" } else { "bundled" };
+    let suite = match args.suite {
+        SuiteName::Page => "page",
+        _ if miniwob.is_some() => "miniwob",
+        _ => "bundled",
+    };
     print_head(global);
     for task in &tasks {
         let mut tally = Tally::default();

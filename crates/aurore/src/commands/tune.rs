@@ -23,6 +23,12 @@ pub struct Args {
     /// Recorded steps: a file (*.jsonl), or a folder of such files. May be repeated.
     #[arg(long, required = true, value_name = "EPISODES")]
     data: Vec<PathBuf>,
+    /// Recorded steps of what it can do already and is not to forget: they are seen among the others. May be repeated.
+    #[arg(long, value_name = "EPISODES")]
+    rehearse: Vec<PathBuf>,
+    /// Which part of all that is seen are steps that are rehearsed.
+    #[arg(long, default_value_t = 0.5, value_name = "X", requires = "rehearse")]
+    share: f32,
     /// The adapter's folder; made if it is not there. A run that was stopped goes on where it was.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -38,7 +44,8 @@ pub struct Args {
     /// Which matrices it adds to.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [On::Attention, On::Deltanet, On::Mlp])]
     on: Vec<On>,
-    /// Steps of learning; if absent as many as show each sample ten times, and at least thirty.
+    /// Steps of learning; if absent as many as show each sample ten times, and at least 30, or 600 for models of less than
+    /// 100 million parameters.
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Samples of a step.
@@ -47,6 +54,12 @@ pub struct Args {
     /// How fast it learns; 0.0002 if absent, for models of less than 100 million parameters 0.001.
     #[arg(long, value_name = "X")]
     rate: Option<f32>,
+    /// Also teach the questions that stand beside recorded steps: more of what is on their screens, less of what is done.
+    #[arg(long)]
+    questions: bool,
+    /// What it counts that attention looks at the part of the picture that an answer is about (docs/training.md).
+    #[arg(long, default_value_t = 0.0, value_name = "X")]
+    grounding: f32,
     /// Decides initial numbers and the order of samples.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -80,8 +93,9 @@ const LARGE: u64 = 100_000_000;
 const TIMES: u64 = 10;
 /// What the digits of a coordinate count: hundreds and tens say where something is.
 const DIGITS: [f32; 3] = [2.0, 1.5, 1.0];
-/// The fewest steps.
+/// The fewest steps in which something is taught: small models need many, and have the time for them.
 const FEWEST: u64 = 30;
+const FEWEST_OF_SMALL: u64 = 600;
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -89,8 +103,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let config = start.config().clone();
     let data = DataSettings {
         train: args.data.clone(),
+        rehearse: args.rehearse.clone(),
+        share: args.share,
         evaluate: args.evaluate.clone(),
         evaluate_samples: 256,
+        questions: args.questions,
         digits: DIGITS.to_vec(),
     };
     let lessons = Lessons::open(&data, &start, &config, "--data")?;
@@ -111,9 +128,17 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
 fn settings(args: &Args, data: DataSettings, start: &Checkpoint, samples: usize) -> Settings {
     let is_large = start.total_parameters() >= LARGE;
     let batch = args.batch.max(1) as u64;
-    let total = args
-        .steps
-        .unwrap_or_else(|| (TIMES * samples as u64).div_ceil(batch).max(FEWEST));
+    let total = args.steps.unwrap_or_else(|| {
+        let fewest = if is_large { FEWEST } else { FEWEST_OF_SMALL };
+        let taught = (TIMES * samples as u64).div_ceil(batch).max(fewest);
+        // What is rehearsed takes its part of each step.
+        let part = if args.rehearse.is_empty() {
+            1.0
+        } else {
+            (1.0 - args.share).max(0.05)
+        };
+        (taught as f64 / f64::from(part)).ceil() as u64
+    });
     let every = (total / 10).max(1);
     Settings {
         output: args.out.clone(),
@@ -145,7 +170,7 @@ fn settings(args: &Args, data: DataSettings, start: &Checkpoint, samples: usize)
             balance: 0.0,
             ..ExpertSettings::default()
         },
-        grounding: 0.0,
+        grounding: args.grounding,
         early: 0.0,
         keep: KeepSettings {
             every,

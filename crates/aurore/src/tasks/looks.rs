@@ -36,8 +36,7 @@ impl Looks {
     /// Adds what a page said of itself with [`SEEN`], at a look whose frame has this size. A page that said nothing showed
     /// nothing.
     pub fn push(&self, answer: Option<Value>, size: Size) {
-        let said = answer.and_then(|answer| serde_json::from_value::<Said>(answer).ok());
-        let widgets = said.map_or_else(Vec::new, |said| said.widgets(size));
+        let widgets = widgets(answer, &[], size);
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -50,9 +49,22 @@ impl Looks {
     }
 }
 
+/// What a page said of itself with [`SEEN`], at a look whose frame has this size and hides these boxes (left, top, width,
+/// height in CSS pixels). What is hidden was not seen.
+pub fn widgets(answer: Option<Value>, covered: &[[f64; 4]], size: Size) -> Vec<Widget> {
+    let said = answer.and_then(|answer| serde_json::from_value::<Said>(answer).ok());
+    said.map_or_else(Vec::new, |said| said.widgets(covered, size))
+}
+
 impl Said {
-    fn widgets(self, size: Size) -> Vec<Widget> {
+    fn widgets(self, covered: &[[f64; 4]], size: Size) -> Vec<Widget> {
         let scale = f64::from(size.width) / self.width.max(1.0);
+        let is_open = |item: &Item| {
+            let [left, top, right, bottom] = item.bounds;
+            !covered.iter().any(|[x, y, width, height]| {
+                left < x + width && *x < right && top < y + height && *y < bottom
+            })
+        };
         let pixel = |css: f64| (css * scale).round() as i32;
         let widget = |item: Item| {
             let [left, top, right, bottom] = item.bounds.map(pixel);
@@ -69,7 +81,7 @@ impl Said {
                 value: item.value,
             }
         };
-        self.items.into_iter().map(widget).collect()
+        self.items.into_iter().filter(is_open).map(widget).collect()
     }
 }
 
@@ -103,5 +115,12 @@ mod tests {
         );
         assert!(taken[1].is_empty());
         assert!(looks.take().is_empty());
+        let said = json!({"width": 160, "items": [
+            {"box": [10, 20, 40, 30], "role": "textbox", "label": "", "value": "secret"},
+            {"box": [10, 40, 40, 50], "role": "button", "label": "OK"},
+        ]});
+        let open = widgets(Some(said), &[[10.0, 20.0, 30.0, 10.0]], size);
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].label, "OK");
     }
 }

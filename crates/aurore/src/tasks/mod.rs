@@ -4,6 +4,7 @@ mod corrected;
 mod experts;
 mod looks;
 mod miniwob;
+mod own;
 mod site;
 
 use std::fmt;
@@ -14,8 +15,9 @@ use aurore_screen::browser::Browser;
 
 pub use corrected::{Corrected, Label};
 pub use experts::TaskExpert;
-pub use looks::{Looks, SEEN};
+pub use looks::{Looks, SEEN, widgets};
 pub use miniwob::MiniWob;
+pub use own::OwnPage;
 pub use site::Site;
 
 use crate::failure::hinted;
@@ -30,6 +32,9 @@ pub const BUNDLED: &[(&str, &str)] = &[
     ("tabs", include_str!("../../../../apps/tabs.html")),
 ];
 
+/// What stands for the seed in the address of an own page.
+const SEED: &str = "{seed}";
+
 /// Waits until the page's scripts are there and its load event has passed.
 const LOADED: &str = "new Promise(loaded => { \
     const look = () => document.readyState === 'complete' ? loaded(true) : setTimeout(look, 5); look(); })";
@@ -41,6 +46,8 @@ pub enum Suite {
     Bundled,
     /// MiniWoB++, kept in a folder beside.
     MiniWob,
+    /// A page of the person's own.
+    Own,
 }
 
 /// A page that sets a goal from a seed and knows whether it is met.
@@ -50,6 +57,8 @@ pub struct Task {
     pub suite: Suite,
     /// Its name: `cookies`, `click-test`, …
     pub name: String,
+    /// Where an own page stands; `{seed}` in it stands for the seed.
+    address: String,
 }
 
 impl fmt::Display for Task {
@@ -64,6 +73,7 @@ impl Task {
         Self {
             suite: Suite::Bundled,
             name: name.to_owned(),
+            address: String::new(),
         }
     }
 
@@ -72,7 +82,27 @@ impl Task {
         Self {
             suite: Suite::MiniWob,
             name: name.to_owned(),
+            address: String::new(),
         }
+    }
+
+    /// Opens the page of an episode and waits until it has loaded.
+    ///
+    /// # Errors
+    /// When it does not load.
+    pub fn open(&self, browser: &mut Browser, site: &Site, seed: u64) -> anyhow::Result<()> {
+        let address = match self.suite {
+            Suite::Bundled => format!("{}/apps/{}.html", site.origin(), self.name),
+            Suite::MiniWob => format!("{}/miniwob/{}.html", site.origin(), self.name),
+            Suite::Own => self.address.replace(SEED, &seed.to_string()),
+        };
+        browser
+            .open(&address)
+            .with_context(|| format!("the page of `{self}` does not open"))?;
+        browser
+            .evaluate(LOADED)
+            .with_context(|| format!("the page of `{self}` does not load"))?;
+        Ok(())
     }
 
     /// Opens the page, starts the episode of this seed, and gives the goal in the page's words.
@@ -80,16 +110,7 @@ impl Task {
     /// # Errors
     /// When the page does not load or does not keep its contract.
     pub fn begin(&self, browser: &mut Browser, site: &Site, seed: u64) -> anyhow::Result<String> {
-        let path = match self.suite {
-            Suite::Bundled => format!("apps/{}.html", self.name),
-            Suite::MiniWob => format!("miniwob/{}.html", self.name),
-        };
-        browser
-            .open(&format!("{}/{path}", site.origin()))
-            .with_context(|| format!("the page of `{self}` does not open"))?;
-        browser
-            .evaluate(LOADED)
-            .with_context(|| format!("the page of `{self}` does not load"))?;
+        self.open(browser, site, seed)?;
         let goal = browser
             .evaluate(&self.start_script(seed))
             .with_context(|| format!("the page of `{self}` does not start its episode {seed}"))?;
@@ -97,7 +118,12 @@ impl Task {
             Some(goal) if !goal.is_empty() => Ok(goal.to_owned()),
             _ => Err(hinted(
                 format!("the page of `{self}` gave no goal for seed {seed}, but {goal}"),
-                "is it a task page, and of the release that `cargo xtask setup` fetches?",
+                match self.suite {
+                    Suite::Own => {
+                        "it should set `aurore.goal` when `aurore.start(seed)` is called: docs/episodes.md"
+                    }
+                    _ => "is it a task page, and of the release that `cargo xtask setup` fetches?",
+                },
             )),
         }
     }
@@ -108,6 +134,8 @@ impl Task {
             // As in training (models/nano/README.md). The pages' limit of ten seconds is for people and fast
             // machines; how quick the model is here is another measurement. A dialog that takes the focus
             // scrolls a page this narrow.
+            // The address may name the seed, and the page start by itself.
+            Suite::Own => format!("window.aurore.start?.({seed}); window.aurore.goal"),
             Suite::MiniWob => format!(
                 "document.documentElement.style.overflow = 'hidden'; core.EPISODE_MAX_TIME = 1e9; \
                  Math.seedrandom({seed}); core.startEpisodeReal(); scrollTo(0, 0); \
@@ -119,7 +147,7 @@ impl Task {
     /// What the page itself says of the goal. A page that is gone or broken leaves the question open.
     pub fn state(&self, browser: &mut Browser) -> GoalState {
         let script = match self.suite {
-            Suite::Bundled => "window.aurore.done ? Math.sign(window.aurore.reward) || -1 : 0",
+            Suite::Bundled | Suite::Own => "window.aurore.done ? Math.sign(window.aurore.reward) || -1 : 0",
             Suite::MiniWob => "WOB_DONE_GLOBAL ? (WOB_RAW_REWARD_GLOBAL > 0 ? 1 : -1) : 0",
         };
         match browser.evaluate(script).ok().and_then(|value| value.as_i64()) {

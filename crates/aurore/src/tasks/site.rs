@@ -13,8 +13,8 @@ use crate::failure::WithHint;
 /// The largest file that is handed out.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// Serves the bundled pages under `/apps/`, and MiniWoB++'s folder beside them, on a port of the system's
-/// choice of the loopback address. Ends when dropped.
+/// Serves the bundled pages under `/apps/`, and MiniWoB++'s folder or one page of the person's beside them, on a port of
+/// the system's choice of the loopback address. Ends when dropped.
 pub struct Site {
     server: Arc<Server>,
     origin: String,
@@ -27,6 +27,18 @@ impl Site {
     /// # Errors
     /// When no port can be opened.
     pub fn start(miniwob: Option<&MiniWob>) -> anyhow::Result<Self> {
+        Self::serve(miniwob.map(|pages| pages.root().to_path_buf()), None)
+    }
+
+    /// The same with one page of the person's, and nothing that stands beside it: under `/own/` and its name.
+    ///
+    /// # Errors
+    /// When no port can be opened.
+    pub fn of_page(page: PathBuf) -> anyhow::Result<Self> {
+        Self::serve(None, Some(page))
+    }
+
+    fn serve(root: Option<PathBuf>, own: Option<PathBuf>) -> anyhow::Result<Self> {
         let server = Server::http("127.0.0.1:0")
             .map_err(|error| anyhow!("{error}"))
             .with_hint(
@@ -40,10 +52,9 @@ impl Site {
         let server = Arc::new(server);
         let worker = std::thread::spawn({
             let server = Arc::clone(&server);
-            let root = miniwob.map(|pages| pages.root().to_path_buf());
             move || {
                 for request in server.incoming_requests() {
-                    answer(request, root.as_deref());
+                    answer(request, root.as_deref(), own.as_deref());
                 }
             }
         });
@@ -69,9 +80,9 @@ impl Drop for Site {
     }
 }
 
-fn answer(request: Request, root: Option<&Path>) {
+fn answer(request: Request, root: Option<&Path>, own: Option<&Path>) {
     let content = (*request.method() == Method::Get)
-        .then(|| content(request.url(), root))
+        .then(|| content(request.url(), root, own))
         .flatten();
     // A browser that hung up is no concern of ours.
     let _ = match content {
@@ -86,20 +97,23 @@ fn answer(request: Request, root: Option<&Path>) {
     };
 }
 
-/// Type and bytes of what an address names: a bundled page, or a file in the folder.
-fn content(url: &str, root: Option<&Path>) -> Option<(&'static str, Vec<u8>)> {
+/// Type and bytes of what an address names: a bundled page, the person's own, or a file in the folder.
+fn content(url: &str, root: Option<&Path>, own: Option<&Path>) -> Option<(&'static str, Vec<u8>)> {
     let path = url.split(['?', '#']).next()?.strip_prefix('/')?;
     if let Some(page) = path.strip_prefix("apps/") {
         let name = page.strip_suffix(".html")?;
         let (_, text) = BUNDLED.iter().find(|(bundled, _)| *bundled == name)?;
         return Some(("text/html; charset=utf-8", text.as_bytes().to_vec()));
     }
-    let file = inside(root?, path)?;
+    let file = match path.strip_prefix("own/") {
+        Some(_) => own?.to_path_buf(),
+        None => inside(root?, path)?,
+    };
     let metadata = std::fs::metadata(&file).ok()?;
     if !metadata.is_file() || metadata.len() > FILE_LIMIT {
         return None;
     }
-    Some((content_type(path), std::fs::read(&file).ok()?))
+    Some((content_type(&file.to_string_lossy()), std::fs::read(&file).ok()?))
 }
 
 /// The file below `root`; `None` for a path that could lead out of it.
@@ -134,10 +148,10 @@ mod tests {
 
     #[test]
     fn bundled_pages_are_served_with_their_query() {
-        let (kind, page) = content("/apps/cookies.html?seed=3", None).unwrap();
+        let (kind, page) = content("/apps/cookies.html?seed=3", None, None).unwrap();
         assert!(kind.starts_with("text/html"));
         assert!(page.starts_with(b"<!doctype html>"));
-        assert!(content("/apps/unknown.html", None).is_none());
+        assert!(content("/apps/unknown.html", None, None).is_none());
     }
 
     #[test]
@@ -148,7 +162,7 @@ mod tests {
         std::fs::write(root.join("core/core.js"), "1").unwrap();
         std::fs::write(folder.path().join("secret"), "2").unwrap();
         assert_eq!(
-            content("/core/core.js", Some(&root)),
+            content("/core/core.js", Some(&root), None),
             Some(("text/javascript; charset=utf-8", b"1".to_vec()))
         );
         for outside in [
@@ -161,7 +175,7 @@ mod tests {
             "/.hidden",
             "/core\\..\\..\\secret",
         ] {
-            assert_eq!(content(outside, Some(&root)), None, "{outside}");
+            assert_eq!(content(outside, Some(&root), None), None, "{outside}");
         }
     }
 }

@@ -268,7 +268,7 @@ fn side(size: Size) -> Value {
 }
 
 /// Path and query of an address: ports differ from one recording to the next.
-fn page(address: &str) -> String {
+pub fn page(address: &str) -> String {
     match url::Url::parse(address) {
         Ok(url) => url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
         Err(_) => String::new(),

@@ -6,6 +6,6 @@ mod expert;
 mod work;
 
 pub use choice::{SuiteChoice, families};
-pub use episode::Episode;
+pub use episode::{Episode, page};
 pub use expert::ExpertBrain;
 pub use work::{Verdict, Workshop};

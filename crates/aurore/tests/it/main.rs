@@ -40,6 +40,8 @@ mod serve;
 #[cfg(nano_embedded)]
 mod soak;
 #[cfg(nano_embedded)]
+mod teach;
+#[cfg(nano_embedded)]
 mod train;
 #[cfg(nano_embedded)]
 mod tune;

@@ -56,6 +56,11 @@ fn a_run_is_paused_taken_over_given_back_and_killed() {
 }
 
 #[test]
+fn what_a_person_shows_is_kept_without_what_is_private() {
+    run("show.py");
+}
+
+#[test]
 fn stray_presses_and_the_agent_itself_answer_nothing() {
     run("guard.py");
 }

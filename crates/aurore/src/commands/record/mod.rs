@@ -1,6 +1,7 @@
-//! `aurore record`: what experts do, and drawn screens, as training data.
+//! `aurore record`: what a person shows, what experts do, and drawn screens, as training data.
 
 mod drawn;
+mod shown;
 mod tasks;
 mod workflows;
 
@@ -18,9 +19,25 @@ use crate::workflows::SuiteChoice;
 /// Options of `aurore record`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Workflows over several apps, small pages (`miniwob`, `bundled`), or screens drawn without a browser.
+    /// Workflows over several apps, small pages (`miniwob`, `bundled`), or screens drawn without a browser; with
+    /// `--browser`, what a person shows.
     #[arg(default_value = "workflows")]
     what: What,
+    /// Show it yourself: this page, a whole address or a file of HTML, is operated by hand through a page of this machine,
+    /// once for each seed. `{seed}` in the address stands for the seed.
+    #[arg(long = "browser", value_name = "ADDRESS", conflicts_with_all = ["what", "suite", "family", "tasks", "corrections_of", "sparse", "language"])]
+    address: Option<String>,
+    /// Shown by hand: what is to be reached, in your words; `{seed}` in it stands for the seed. Given several times, each
+    /// is for one episode, and the last one for all that follow. What the page itself names as its goal if absent.
+    #[arg(long = "goal", value_name = "TEXT", requires = "address")]
+    goals: Vec<String>,
+    /// Shown by hand: hide fields whose label has this text in it, in pictures and in what is typed, as those for passwords
+    /// and payment data are hidden; may be given several times.
+    #[arg(long = "mask", value_name = "LABEL", requires = "address")]
+    masks: Vec<String>,
+    /// Shown by hand: the port of the page; a free one if 0.
+    #[arg(long, default_value_t = 0, value_name = "PORT", requires = "address")]
+    watch_port: u16,
     /// Where episodes go, a file each with its frames beside it. Those that are there already are not recorded again.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -80,6 +97,9 @@ struct Recorded {
 /// Runs the command. It fails if an episode did not meet its goal; that one is not kept.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    if let Some(address) = &args.address {
+        return shown::run(address, &args, global);
+    }
     let recorded = match args.what {
         What::Workflows => workflows::run(&args, global)?,
         What::Miniwob | What::Bundled => tasks::run(&args, global)?,

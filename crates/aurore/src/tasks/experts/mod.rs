@@ -74,6 +74,7 @@ impl TaskExpert {
         let source = match task.suite {
             Suite::MiniWob => MINIWOB,
             Suite::Bundled => BUNDLED,
+            Suite::Own => return false,
         };
         source.contains(&format!("'{}': ", task.name))
     }
@@ -81,7 +82,7 @@ impl TaskExpert {
     fn script(&self) -> String {
         let (source, goal) = match self.task.suite {
             Suite::MiniWob => (MINIWOB, "(goal => goal.utterance ?? goal)(core.getUtterance())"),
-            Suite::Bundled => (BUNDLED, "aurore.goal"),
+            Suite::Bundled | Suite::Own => (BUNDLED, "aurore.goal"),
         };
         let (task, notes) = (json!(self.task.name), json!(self.notes));
         let seen = if self.looks.is_some() { SEEN } else { "null" };
