@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use aurore_checkpoint::matrices::matrices;
 use aurore_checkpoint::packed::EntryKind;
 use aurore_checkpoint::{Checkpoint, Config, Ffn, Part, Role, layout};
-use aurore_kernels::{Attention, Format, KvFormat, Layout};
+use aurore_kernels::{Attention, Delta, Format, KvFormat, Layout};
 
 use crate::batch::PASS;
 use crate::buffers::Inputs;
@@ -192,13 +192,15 @@ impl MemoryPlan {
     }
 
     /// Bytes that a step must read and write at the least when so many sequences make one together,
-    /// each with so many tokens before: weights once, states and keys and values of each. As experts
+    /// each with so many tokens before: weights once, keys and values of each, and states, which are written
+    /// every eighth time. As experts
     /// are chosen, each sequence is taken to meet others than the rest, as long as there are more.
     pub fn step_bytes(&self, sequences: u64, tokens: u64) -> u64 {
         let others = self.weights_per_token.saturating_sub(self.experts_per_token);
         let experts = self.experts_per_token.saturating_mul(sequences).min(self.experts);
         let keys = self.kv_per_token.saturating_mul(tokens);
-        let state = keys.saturating_add(2 * self.recurrent);
+        let written = self.recurrent / Delta::STEPS as u64;
+        let state = keys.saturating_add(self.recurrent + written);
         others
             .saturating_add(experts)
             .saturating_add(sequences.saturating_mul(state))
@@ -257,9 +259,10 @@ mod tests {
             Some(16 * plan.sequence(16_384))
         );
         let step = |sequences, tokens| plan.step_bytes(sequences, tokens);
-        assert_eq!(step(1, 0), plan.weights_per_token + 2 * plan.recurrent);
+        let state = plan.recurrent + plan.recurrent / 8;
+        assert_eq!(step(1, 0), plan.weights_per_token + state);
         assert_eq!(step(16, 64) - step(16, 0), 16 * 64 * plan.kv_per_token);
-        assert!(step(16, 0) < 2 * step(1, 0) + 16 * 2 * plan.recurrent);
+        assert!(step(16, 0) < 2 * step(1, 0) + 16 * state);
     }
 
     #[test]

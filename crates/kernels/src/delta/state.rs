@@ -54,6 +54,9 @@ impl Delta {
     /// Tokens in a chunk: chunks end at multiples of it, counted from the sequence's start.
     pub const CHUNK: usize = CHUNK;
 
+    /// Steps after which they become part of the state: it is read in each and written in the last.
+    pub const STEPS: usize = 8;
+
     /// Elements of a layer's recurrent state, zeros at first: S of each value head, in panels of 16
     /// values `[panels][key_dim][16]`.
     pub fn state_len(&self) -> usize {

@@ -5,13 +5,13 @@
 //! state at once: that reads less than half as much memory as writing every token's.
 
 use super::chunk::Prefill;
-use super::state::{CHUNK, MAX_DIM};
+use super::state::{CHUNK, Delta, MAX_DIM};
 use crate::dense::PANEL;
 use crate::math::exp;
 use crate::simd::{MAX_LANES, Simd};
 
 /// Tokens that are kept beside the state at most.
-const MOST: usize = 8;
+const MOST: usize = Delta::STEPS;
 
 /// Tokens kept beside the state after the one at `place`, before which `pending` were. Where they become part of
 /// the state depends on the sequence alone.
