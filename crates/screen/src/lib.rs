@@ -39,7 +39,7 @@ pub trait Screen: Send {
     }
 
     /// Whether somebody used the screen's own window since this was last asked: what is there now is not the run's doing
-    /// alone. Presses and keys count; moving and scrolling do not.
+    /// alone. Presses, keys, scrolling, the address bar, the history and tabs count; a pointer that moves does not.
     fn touched(&mut self) -> bool {
         false
     }

@@ -212,6 +212,16 @@ impl Browser {
         }
     }
 
+    /// The wheel is the run's own until a person may use the window again. A page that cannot be told takes it for a
+    /// person's, which costs a look.
+    pub(super) fn own_wheel(&mut self) {
+        for (session, frame) in self.documents().unwrap_or_default() {
+            if let Ok(world) = self.world(&session, &frame) {
+                let _ = self.value::<()>(&world, "() => aurore.wheel()", &[]);
+            }
+        }
+    }
+
     /// Lets a person use the window, or not while an action is carried out.
     pub(super) fn allow_person(&mut self, now: bool) -> Result<(), ScreenError> {
         let script = format!("aurore.allow({now})");

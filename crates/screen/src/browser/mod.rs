@@ -4,6 +4,7 @@
 //! - [`world`] is our side of each document; `page/guard.js` and `page/describe.js` live there.
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
+//! - [`person`] does what a person at the window would.
 //! - [`mod@pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
 //!   [`conceal`] keeps typed secrets out of pictures; [`outline`] and [`told`] tell experts and tests what stands on a
 //!   page.
@@ -19,6 +20,7 @@ mod keys;
 mod navigate;
 mod options;
 mod outline;
+mod person;
 mod pointer;
 mod process;
 mod profile;
@@ -207,19 +209,6 @@ impl Browser {
         let _ = self.cdp.pump(PARTING, "ending the browser", |_| false);
     }
 
-    /// Presses as a person at the window would: for tests of what comes then.
-    pub fn press_as_a_person(&mut self, at: Point) -> Result<(), ScreenError> {
-        let (x, y) = (
-            f64::from(at.x) / self.options.scale,
-            f64::from(at.y) / self.options.scale,
-        );
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-            self.input("Input.dispatchMouseEvent", &params)?;
-        }
-        self.settle()
-    }
-
     /// Whether a person may use the pages beside the run.
     fn shown(&self) -> bool {
         self.options.show || self.options.shared
@@ -365,7 +354,12 @@ impl Browser {
 impl Screen for Browser {
     fn look(&mut self) -> Result<Frame, ScreenError> {
         self.ready("a look")?;
+        if self.last.is_none() {
+            // What the browser did to begin with was nobody's doing.
+            self.cdp.state.hands.take();
+        }
         let frame = self.picture()?;
+        self.cdp.state.hands.acting = false;
         self.refresh_outline();
         self.refresh_told();
         if self.shown() && !self.questioned {
@@ -385,7 +379,7 @@ impl Screen for Browser {
     fn touched(&mut self) -> bool {
         // A browser that has died says so with the next thing that is asked of it.
         let _ = self.cdp.catch_up("looking for other hands");
-        std::mem::take(&mut self.cdp.state.touched)
+        self.cdp.state.hands.take() && self.shown()
     }
 
     fn words(&mut self) -> Vec<Words> {
@@ -412,6 +406,7 @@ impl Screen for Browser {
             }
         }
         self.ready(action.name())?;
+        self.cdp.state.hands.acting = true;
         let outcome = self.carry_out(&action, &binding);
         self.cdp.catch_up(action.name())?;
         self.follow_new_tab();

@@ -24,6 +24,7 @@ impl Browser {
         let navigate = |browser: &mut Self| {
             // A crashed page comes to life again with its next address.
             browser.cdp.state.crashed.remove(&page.session);
+            browser.cdp.state.hands.expect(&page.target);
             browser.cdp.call_until(
                 &Some(page.session.clone()),
                 "Page.navigate",
@@ -37,6 +38,10 @@ impl Browser {
             Err(ScreenError::Crashed { .. }) => navigate(self),
             waited => waited,
         };
+        // It begins later where the page asks first whether it may be left.
+        if !matches!(waited, Ok(Waited::Stopped)) {
+            self.cdp.state.hands.expect_no_more(&page.target);
+        }
         match waited {
             Ok(Waited::Answer(answer)) => match answer["errorText"].as_str() {
                 // A download or an empty answer: the page stays as it is.
@@ -62,16 +67,10 @@ impl Browser {
     /// Goes through the tab's history.
     pub(super) fn travel(&mut self, by: i64, direction: &'static str) -> Result<(), ScreenError> {
         let page = self.current()?;
-        let history = self.ask(&page.session, "Page.getNavigationHistory", &json!({}))?;
-        let entry = history["currentIndex"]
-            .as_i64()
-            .and_then(|index| usize::try_from(index + by).ok())
-            .and_then(|index| history["entries"].get(index));
-        let Some(entry) = entry.and_then(|entry| entry["id"].as_i64()) else {
-            return Err(ScreenError::NoHistory { direction });
-        };
+        let entry = self.history_entry(&page, by, direction)?;
         let begun = |state: &super::cdp::State| state.navigations.get(&page.target).copied().unwrap_or(0);
         let before = begun(&self.cdp.state);
+        self.cdp.state.hands.expect(&page.target);
         self.input("Page.navigateToHistoryEntry", &json!({"entryId": entry}))?;
         // The answer comes before the move.
         let limit = self.options.answer_limit;
@@ -79,6 +78,23 @@ impl Browser {
             begun(state) > before || state.cannot_answer(&page.session)
         })?;
         Ok(())
+    }
+
+    /// A place in a tab's history, seen from where it is.
+    pub(super) fn history_entry(
+        &mut self,
+        page: &Page,
+        by: i64,
+        direction: &'static str,
+    ) -> Result<i64, ScreenError> {
+        let history = self.ask(&page.session, "Page.getNavigationHistory", &json!({}))?;
+        let entry = history["currentIndex"]
+            .as_i64()
+            .and_then(|index| usize::try_from(index + by).ok())
+            .and_then(|index| history["entries"].get(index));
+        entry
+            .and_then(|entry| entry["id"].as_i64())
+            .ok_or(ScreenError::NoHistory { direction })
     }
 
     pub(super) fn switch_tab(&mut self, index: usize) -> Result<(), ScreenError> {
@@ -95,6 +111,13 @@ impl Browser {
     }
 
     pub(super) fn close_tab(&mut self) -> Result<(), ScreenError> {
+        self.cdp.state.hands.tabbing = true;
+        let closed = self.close_front();
+        self.cdp.state.hands.tabbing = false;
+        closed
+    }
+
+    fn close_front(&mut self) -> Result<(), ScreenError> {
         let page = self.current()?;
         let limit = self.options.answer_limit;
         self.cdp.call_until(
@@ -147,6 +170,13 @@ impl Browser {
 
     /// Opens an empty tab: there is always one.
     pub(super) fn new_tab(&mut self) -> Result<Page, ScreenError> {
+        let tabbing = std::mem::replace(&mut self.cdp.state.hands.tabbing, true);
+        let opened = self.open_tab();
+        self.cdp.state.hands.tabbing = tabbing;
+        opened
+    }
+
+    fn open_tab(&mut self) -> Result<Page, ScreenError> {
         let limit = self.options.answer_limit;
         let answer = self.cdp.call(
             &None,
@@ -171,12 +201,14 @@ impl Browser {
     fn replace_tab(&mut self, hanging: &Page) -> Result<Page, ScreenError> {
         let page = self.new_tab()?;
         let limit = self.options.answer_limit;
+        self.cdp.state.hands.tabbing = true;
         self.cdp
             .tell(&None, "Target.closeTarget", &json!({"targetId": hanging.target}));
-        self.cdp.pump(limit, "closing a tab that hangs", |state| {
+        let closed = self.cdp.pump(limit, "closing a tab that hangs", |state| {
             state.cannot_answer(&hanging.session)
-        })?;
-        Ok(page)
+        });
+        self.cdp.state.hands.tabbing = false;
+        closed.map(|_| page)
     }
 
     pub(super) fn bring_to_front(&mut self, page: &Page) {

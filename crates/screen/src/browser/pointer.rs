@@ -270,6 +270,9 @@ impl Browser {
         self.same_page(binding)?;
         let spot = self.css(at.unwrap_or_else(|| self.middle()));
         let bits = modifier_bits(modifiers);
+        if self.shown() {
+            self.own_wheel();
+        }
         self.move_to(spot, bits)?;
         let scale = self.options.scale;
         let params = json!({

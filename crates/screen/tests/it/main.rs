@@ -7,6 +7,8 @@ mod frames;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod hands;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod outline;

@@ -5,6 +5,7 @@
 //! are put into [`State`]; the reader thread itself greets new pages and frames, so that none of them stays
 //! paused while nobody calls.
 
+mod hands;
 mod state;
 mod wire;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Incoming;
+use super::hands::{Begun, Hands};
 use crate::browser::world::TELLS;
 
 /// Notes that are kept for the next effect; more are dropped.
@@ -34,8 +35,8 @@ pub(in crate::browser) struct State {
     pub(in crate::browser) drag: Option<Value>,
     /// Plain lines about what happened, for the model.
     pub(in crate::browser) notes: Vec<String>,
-    /// Whether a person used the window.
-    pub(in crate::browser) touched: bool,
+    /// What a person does at the window.
+    pub(in crate::browser) hands: Hands,
     /// How many dialogs have been seen: part of a dialog's identity.
     dialog_count: u64,
 }
@@ -96,10 +97,14 @@ impl State {
             "Page.frameStoppedLoading" => {
                 self.loading.remove(&text(params, "frameId"));
             }
-            "Page.frameStartedNavigating" | "Page.frameRequestedNavigation" => {
+            "Page.frameStartedNavigating" => self.started(params),
+            "Page.frameRequestedNavigation" => {
                 let frame = text(params, "frameId");
                 if self.page_mut(&frame).is_some() {
-                    *self.navigations.entry(frame).or_default() += 1;
+                    *self.navigations.entry(frame.clone()).or_default() += 1;
+                    if params["disposition"] == "currentTab" {
+                        self.hands.asked(frame, text(params, "url"));
+                    }
                 }
             }
             "Page.frameNavigated" => {
@@ -143,7 +148,7 @@ impl State {
                 let url = text(params, "url");
                 self.note(&format!("A download was refused: {name:?} from {url}."));
             }
-            "Runtime.bindingCalled" if params["name"] == TELLS => self.touched = true,
+            "Runtime.bindingCalled" if params["name"] == TELLS => self.hands.touch(),
             "Input.dragIntercepted" => self.drag = Some(params["data"].clone()),
             _ => {}
         }
@@ -183,6 +188,22 @@ impl State {
         self.tabs.iter_mut().find(|page| page.target == target)
     }
 
+    /// A navigation begins; only those of tabs count.
+    fn started(&mut self, params: &Value) {
+        let frame = text(params, "frameId");
+        let Some(page) = self.tabs.iter().find(|page| page.target == frame) else {
+            return;
+        };
+        self.hands.begun(Begun {
+            frame: &frame,
+            url: &text(params, "url"),
+            kind: &text(params, "navigationType"),
+            first: page.opener.is_some() && matches!(page.url.as_str(), "" | "about:blank"),
+            unreachable: self.unreachable.contains(&frame),
+        });
+        *self.navigations.entry(frame).or_default() += 1;
+    }
+
     fn attached(&mut self, params: &Value) {
         let info = &params["targetInfo"];
         let Some(session) = params["sessionId"].as_str() else {
@@ -191,12 +212,16 @@ impl State {
         let session: Arc<str> = session.into();
         let target = text(info, "targetId");
         match info["type"].as_str() {
-            Some("page") if self.page_mut(&target).is_none() => self.tabs.push(Page {
-                target,
-                session,
-                opener: info["openerId"].as_str().map(str::to_owned),
-                url: text(info, "url"),
-            }),
+            Some("page") if self.page_mut(&target).is_none() => {
+                let opener = info["openerId"].as_str().map(str::to_owned);
+                self.hands.tab(opener.is_some());
+                self.tabs.push(Page {
+                    target,
+                    session,
+                    opener,
+                    url: text(info, "url"),
+                });
+            }
             Some("iframe") => {
                 self.frames.insert(target, session);
             }
@@ -205,6 +230,10 @@ impl State {
     }
 
     fn detached(&mut self, session: &str) {
+        if let Some(page) = self.tabs.iter().find(|page| *page.session == *session) {
+            self.hands.tab(page.opener.is_some());
+            self.hands.expect_no_more(&page.target);
+        }
         self.tabs.retain(|page| *page.session != *session);
         self.frames.retain(|_, frame| **frame != *session);
         self.dialogs.remove(session);

@@ -146,7 +146,13 @@
         }
         return armed.kind === 'key' ? key(event) : refuse(event, 'a key came while pressing');
     };
+    // Turns of the wheel are let through at all times, and told unless they are the run's own. They come once a frame.
+    let wheeling = false;
+    const turn = (event) => {
+        if (event.isTrusted && !wheeling) globalThis.auroreTouched?.('wheel');
+    };
     const listen = () => {
+        if (SHOWN) window.addEventListener('wheel', turn, { capture: true, passive: true });
         for (const type of [...KEY, ...PRESS, ...RELEASE, ...CONSEQUENCE]) {
             window.addEventListener(type, watch, { capture: true, passive: false });
         }
@@ -174,6 +180,11 @@
     // In a window that a person may use: whether they may just now.
     aurore.allow = (now) => {
         open = SHOWN && now && !armed;
+        wheeling = false;
+    };
+    // The next turns of the wheel are the run's own, until a person may use the window again.
+    aurore.wheel = () => {
+        wheeling = true;
     };
 
     // Resolves once nothing has changed for `still` milliseconds and no animation runs that has an end, or after
