@@ -86,8 +86,8 @@ impl Browser {
         self.unblocked()?;
         self.same_page(binding)?;
         let mut found = self.found_at(at)?;
+        self.read_bound_amounts(binding, &mut found, false)?;
         compare(binding.target.as_ref(), &found)?;
-        found.amounts = binding.target.as_ref().and_then(|target| target.amounts.clone());
         // A canvas that moves is another picture each time: only what a person was shown is held against it.
         if let Some(around) = binding.around.as_ref().filter(|_| found.painted)
             && !self.still_shows(around)?
@@ -97,13 +97,13 @@ impl Browser {
         Ok(found)
     }
 
-    /// The element that has the focus, if it is the one that was approved.
-    pub(super) fn approved_focus(&mut self, binding: &Binding) -> Result<Found, ScreenError> {
+    /// The element that has the focus, if it is the one that was approved. `sends` says whether its form may be sent.
+    pub(super) fn approved_focus(&mut self, binding: &Binding, sends: bool) -> Result<Found, ScreenError> {
         self.unblocked()?;
         self.same_page(binding)?;
         let mut found = self.focused()?;
+        self.read_bound_amounts(binding, &mut found, sends)?;
         compare(binding.target.as_ref(), &found)?;
-        found.amounts = binding.target.as_ref().and_then(|target| target.amounts.clone());
         Ok(found)
     }
 

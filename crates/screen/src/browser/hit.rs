@@ -6,9 +6,9 @@ use aurore_policy::origin_of;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Browser;
 use super::cdp::Dialog;
 use super::world::{Argument, Handle, World};
+use super::{Browser, amounts};
 use crate::ScreenError;
 
 /// Frames within frames are followed this deep.
@@ -16,6 +16,10 @@ const DEEPEST: usize = 20;
 
 /// An element that an input would operate.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that describe.js tells, one field each"
+)]
 pub(super) struct Found {
     /// The world of its document.
     pub(super) world: World,
@@ -29,10 +33,12 @@ pub(super) struct Found {
     pub(super) list: bool,
     /// Whether it is a canvas, whose content only its pixels tell.
     pub(super) painted: bool,
-    /// Amounts of money that a person was shown beside it, if one was.
+    /// Whether a press of it may be about money.
+    pub(super) priced: bool,
+    /// Amounts of money in its own document, which the guard there holds on to.
     pub(super) amounts: Option<Vec<String>>,
     /// Whether Enter in it sends its form.
-    enters: bool,
+    pub(super) enters: bool,
 }
 
 /// What the page's side says about an element.
@@ -59,9 +65,9 @@ struct Description {
     operable: bool,
     list: bool,
     painted: bool,
+    priced: bool,
     document: String,
     print: String,
-    amounts: Vec<String>,
 }
 
 /// The DOM's own facts about a node.
@@ -140,7 +146,7 @@ impl Placement {
 impl Browser {
     /// What an action would hit.
     pub(super) fn target_of(&mut self, action: &Action) -> Result<Option<Target>, ScreenError> {
-        let found = match action {
+        let mut found = match action {
             Action::MouseDown { at: None } | Action::MouseUp { at: None } => {
                 let at = self.pointer_pixel();
                 return self.target_under(at).map(Some);
@@ -157,22 +163,16 @@ impl Browser {
                 None => return Ok(None),
             },
         };
-        let mut target = found.target;
-        let sends = match action {
-            Action::Key { chord } | Action::HoldKey { chord, .. } => {
-                chord.key.as_ref().is_some_and(|key| key.name() == "Enter")
-            }
-            Action::Type { text } => text.contains('\n'),
-            _ => false,
-        };
-        if let Some(form) = &mut target.form
+        let sends = amounts::sends(action);
+        self.read_amounts(&mut found, sends)?;
+        if let Some(form) = &mut found.target.form
             && found.enters
             && sends
         {
             form.submits = true;
         }
         self.release(&found.world.session);
-        Ok(Some(target))
+        Ok(Some(found.target))
     }
 
     /// What stands under a point, for rules.
@@ -180,7 +180,8 @@ impl Browser {
         if let Some(dialog) = self.dialog()? {
             return Ok(dialog_target(&dialog));
         }
-        let found = self.found_at(at)?;
+        let mut found = self.found_at(at)?;
+        self.read_amounts(&mut found, false)?;
         self.release(&found.world.session);
         Ok(found.target)
     }
@@ -329,7 +330,7 @@ impl Browser {
             identity: format!("{}/{}/{}", world.frame, said.document, node.backend),
             agrees,
             enabled: said.enabled,
-            amounts: said.amounts,
+            amounts: Vec::new(),
         };
         Ok(Found {
             world,
@@ -338,6 +339,7 @@ impl Browser {
             target,
             list: said.list,
             painted: said.painted,
+            priced: said.priced,
             amounts: None,
             enters: said.enters,
         })

@@ -7,6 +7,7 @@ use aurore_policy::{Binding, BoundTarget};
 use serde_json::{Value, json};
 
 use super::Browser;
+use super::amounts::is_enter;
 use super::cdp::Waited;
 use super::guard::{Armed, Kind, Release, changed};
 use super::hit::dialog_target;
@@ -47,7 +48,7 @@ impl Browser {
             return self.type_into_dialog(binding, &dialog_target(&dialog), &dialog.kind, &text);
         }
         let strokes = strokes(&text)?;
-        let found = self.approved_focus(binding)?;
+        let found = self.approved_focus(binding, text.contains('\n'))?;
         if secret {
             self.conceal(&found)?;
         }
@@ -102,7 +103,7 @@ impl Browser {
             };
             return self.answer_dialog(binding, accept);
         }
-        let found = self.approved_focus(binding)?;
+        let found = self.approved_focus(binding, is_enter(chord))?;
         let armed = self.arm(Kind::Key, &found, &Release::Anywhere)?;
         let outcome = self.chord_down_and_up(&armed, chord, hold);
         self.disarm(&armed);

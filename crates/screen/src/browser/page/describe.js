@@ -174,16 +174,68 @@
         const { role: kind, label } = aurore.name(element);
         return JSON.stringify([element.tagName, element.type || '', kind, label, link(element), owner && [owner.action, owner.method]]);
     };
-    // Amounts of money in the page's text, as they are written there, as often as they are.
+    // Amounts of money as they are written on the page, as often as they are: numbers beside a currency or with two decimals,
+    // all numbers in a line about a price, and what stands in fields that hold either or nothing but numbers.
     const CURRENCY = '\\p{Sc}|\\b(?:EUR|USD|GBP|CHF|JPY|CNY|RMB|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR)\\b';
     const NUMBER = "\\d(?:(?:[\\d.,'’\\u00a0\\u202f]| (?=\\d{3}\\b))*\\d)?";
     const AMOUNT = new RegExp(`(?:${CURRENCY})\\s?[-−]?${NUMBER}|${NUMBER}\\s?(?:${CURRENCY}|元|円|kr\\b|zł)`, 'gu');
-    const MOST_AMOUNTS = 200;
+    const DECIMALS = /(?<![\d.,:/-])\d(?:[\d.,'’\u00a0\u202f]*\d)?[.,]\d{2}(?![\d.,:/-]?\d)/gu;
+    const NUMBERS = new RegExp(NUMBER, 'gu');
+    const PRICE = new RegExp('(?<!\\p{L})(?:(?:sub|grand )?total\\p{L}{0,2}|sum|amount|price|cost|fee|due|to pay|payable|balance|deposit|tip'
+        + '|gesamt\\p{L}*|summe|\\p{L}*betrag|\\p{L}*preis|kosten|gebühr|anzahlung|zu zahlen|prix|montant|somme|frais|à payer|solde'
+        + '|importe|precio|coste|a pagar|importo|prezzo|costo|da pagare|valor|preço|kwota|cena|bedrag|prijs)s?(?!\\p{L})'
+        + '|[合总小][计額额計]|金[额額]|价格|價格|費用|费用|应付|料金|итог|сумм|цен[аы]|стоимость', 'iu');
+    const MOST_AMOUNTS = 300;
+    const inLine = (line, price) => {
+        const found = line.match(AMOUNT) || [];
+        const rest = line.replace(AMOUNT, ' ');
+        return found.concat(rest.match(price ? NUMBERS : DECIMALS) || []);
+    };
+    const inText = (text) => {
+        const found = [];
+        let heading = false;
+        for (const line of text.slice(0, 200000).split('\n')) {
+            if (!line.trim()) continue;
+            const price = PRICE.test(line);
+            found.push(...inLine(line, price || heading));
+            // What a price is of may stand above it.
+            heading = price && line.length < 60 && !/\d/u.test(line);
+        }
+        return found;
+    };
+    const inField = (element) => {
+        const field = aurore.field(element);
+        if (['none', 'password', 'payment', 'file'].includes(field) || concealed.has(element)) return [];
+        const text = value(element, field);
+        if (!text || !/\d/u.test(text)) return [];
+        // A label's own text is without that of the control in it.
+        const around = Array.from(element.labels || [], (label) => Array.from(label.childNodes, (node) => node.contains(element) ? '' : node.textContent).join(' '));
+        const label = fold(fold(around.join(' ')) || named(element));
+        const found = inLine(text, PRICE.test(label) || ['number', 'range'].includes(element.type));
+        return found.map((amount) => `${label} ${amount}`);
+    };
+    const VALUES = 'input, textarea, select';
     const amounts = () => {
         const body = dom.body(document);
-        const found = body ? body.innerText.slice(0, 200000).match(AMOUNT) || [] : [];
+        const found = body ? inText(body.innerText) : [];
+        const walk = (root, depth) => {
+            const all = (root instanceof Document ? Document : DocumentFragment).prototype.querySelectorAll;
+            for (const element of all.call(root, VALUES)) {
+                if (found.length >= MOST_AMOUNTS) return;
+                found.push(...inField(element));
+            }
+            if (depth === 0) return;
+            for (const element of all.call(root, '*')) {
+                const shadow = dom.shadow(element);
+                if (!shadow) continue;
+                for (const child of shadow.children) if (child instanceof HTMLElement) found.push(...inText(child.innerText));
+                walk(shadow, depth - 1);
+            }
+        };
+        walk(document, 4);
         return found.slice(0, MOST_AMOUNTS).map(fold).sort();
     };
+    aurore.amounts = amounts;
     // One that stands there more often than before; null if there is none.
     aurore.newAmount = (before) => {
         const left = [...before];
@@ -286,8 +338,8 @@
             list: element instanceof HTMLSelectElement,
             // What is drawn in it, no attribute tells.
             painted: element instanceof HTMLCanvasElement,
-            // What a press of it may be about.
-            amounts: kind === 'button' || submitter(element) ? amounts() : [],
+            // Whether a press of it may be about money.
+            priced: field === 'none' && operable(element) && !page(element),
             document: aurore.document,
             print: aurore.print(element),
         };
