@@ -57,6 +57,24 @@ pub struct SamplingChoice {
 }
 
 impl SamplingChoice {
+    /// Always the likeliest token, at once, and at most so many.
+    pub fn certain(max_tokens: usize) -> Self {
+        Self {
+            max_tokens,
+            greedy: true,
+            temperature: None,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            presence_penalty: None,
+            repetition_penalty: None,
+            seed: 0,
+            thinking: false,
+            no_thinking: true,
+            threads: None,
+        }
+    }
+
     /// Threads that compute, if the person chose.
     pub fn threads(&self) -> Option<usize> {
         self.threads

@@ -6,9 +6,11 @@
 mod acts;
 mod glimpses;
 mod person;
+mod purposes;
 mod steps;
 mod words;
 
 pub use glimpses::Glimpses;
 pub use person::PersonBrain;
+pub use purposes::{ModelPurposes, Purposes};
 pub use steps::steps;

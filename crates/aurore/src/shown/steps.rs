@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::Glimpses;
 use super::acts::{Act, acts};
+use super::purposes::{Purposes, Shown};
 use super::words::{Words, words};
 use crate::workflows::{Episode, page};
 
 /// What a run shows, step by step; their frames are written. The last step is `terminate` where the person said that it
-/// is done, and what they did where the page said it.
+/// is done, and what they did where the page said it. `purposes` says what a step is for where the person did not.
 ///
 /// # Errors
 /// When the journal cannot be read, or a frame not be written.
@@ -23,6 +24,7 @@ pub fn steps(
     journal: &Journal,
     run: &RunId,
     glimpses: &Glimpses,
+    purposes: Option<&dyn Purposes>,
 ) -> anyhow::Result<Vec<Map<String, Value>>> {
     let records = journal.records(run)?;
     let end = records.iter().find_map(end);
@@ -31,7 +33,7 @@ pub fn steps(
     let is_masked = acts.iter().any(Act::is_masked);
     let mut steps = Vec::new();
     let (mut done, mut did) = (Vec::new(), Vec::new());
-    for act in acts.into_iter().chain(end) {
+    for mut act in acts.into_iter().chain(end) {
         let number = steps.len() + 1;
         let png = journal
             .frame(&act.frame)?
@@ -43,6 +45,13 @@ pub fn steps(
             &glimpse.widgets,
             act.size,
         );
+        let shown = Shown {
+            goal: episode.goal(),
+            did: &did,
+            deed: &said(&act).intent,
+            frame: &png,
+        };
+        let by = give_purpose(&mut act, &shown, purposes);
         let Words {
             thinking,
             intent,
@@ -81,6 +90,9 @@ pub fn steps(
             "carried_out": true,
             "questions": asked,
         });
+        if let Some(by) = by {
+            step["purpose_by"] = json!(by);
+        }
         if act.is_masked() {
             step["masked"] = json!(true);
         }
@@ -89,6 +101,18 @@ pub fn steps(
         steps.extend(step.as_object().cloned());
     }
     Ok(steps)
+}
+
+/// Who says what a step is for; the model does where the person did not, and nobody need.
+fn give_purpose(act: &mut Act, shown: &Shown<'_>, purposes: Option<&dyn Purposes>) -> Option<&'static str> {
+    if let Action::Terminate { .. } = act.action {
+        return None;
+    }
+    if !act.purpose.is_empty() {
+        return Some("person");
+    }
+    act.purpose = purposes?.purpose(shown)?;
+    Some("model")
 }
 
 /// The decision that ends a run with success.
@@ -119,4 +143,59 @@ fn said(act: &Act) -> Words {
         };
     }
     words(&act.action, act.target.as_ref(), act.size, &act.purpose)
+}
+
+#[cfg(test)]
+mod tests {
+    use aurore_action::{FrameId, Size};
+
+    use super::*;
+
+    struct Echo;
+
+    impl Purposes for Echo {
+        fn purpose(&self, shown: &Shown<'_>) -> Option<String> {
+            (!shown.deed.is_empty()).then(|| format!("{} for {}", shown.deed, shown.goal))
+        }
+    }
+
+    #[test]
+    fn a_model_speaks_where_the_person_did_not() {
+        let act = |action, purpose: &str| Act {
+            frame: FrameId("0".into()),
+            size: Size { width: 9, height: 9 },
+            url: None,
+            action,
+            purpose: purpose.to_owned(),
+            target: None,
+            asked: false,
+            result: String::new(),
+        };
+        let given = |mut act: Act, deed: &str, purposes: Option<&dyn Purposes>| {
+            let shown = Shown {
+                goal: "tea",
+                did: &[],
+                deed,
+                frame: &[],
+            };
+            let by = give_purpose(&mut act, &shown, purposes);
+            (act.purpose, by)
+        };
+        let status = TerminateStatus::Success;
+        let said = |words: &str, by| (words.to_owned(), by);
+        assert_eq!(
+            given(act(Action::Back, ""), "boil", Some(&Echo)),
+            said("boil for tea", Some("model"))
+        );
+        assert_eq!(given(act(Action::Back, ""), "", Some(&Echo)), said("", None));
+        assert_eq!(given(act(Action::Back, ""), "boil", None), said("", None));
+        assert_eq!(
+            given(act(Action::Back, "wait"), "boil", Some(&Echo)),
+            said("wait", Some("person"))
+        );
+        assert_eq!(
+            given(act(Action::Terminate { status }, "end"), "end", Some(&Echo)),
+            said("end", None)
+        );
+    }
 }

@@ -67,6 +67,11 @@ impl<'a> Episode<'a> {
         self.about.insert("goal".to_owned(), json!(goal));
     }
 
+    /// What is to be reached; empty as long as nobody said it.
+    pub fn goal(&self) -> &str {
+        self.about.get("goal").and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn file(&self) -> PathBuf {
         self.out.join(format!("{}.jsonl", self.name))
     }

@@ -227,6 +227,49 @@ fn what_is_shown_on_an_own_page_is_learnt_and_measured() {
 }
 
 #[test]
+fn a_model_says_what_a_step_is_for_where_the_person_does_not() {
+    let program = Program::new();
+    let more = [
+        "--browser",
+        &parcels(),
+        "--seeds",
+        "0..1",
+        "--purposes-by",
+        "nano",
+    ];
+    let mut person = Person::record(&program, &more);
+    let goal = person.begin();
+    person.click(tray(&goal), "");
+    person.click(SEAL, "close it");
+    assert_eq!(person.next_line()["steps"], 2);
+    let steps = steps(&program, "shown/parcels-0.jsonl");
+    // nano was never asked such a thing: what it says may be no sentence, and then the plain words stay.
+    let [intent, thinking] = ["intent", "thinking"].map(|field| steps[0][field].as_str().unwrap());
+    if steps[0]["purpose_by"].is_null() {
+        assert!(intent.starts_with("Press the button "), "{intent}");
+        assert!(thinking.starts_with("The button "), "{thinking}");
+    } else {
+        assert_eq!(steps[0]["purpose_by"], "model");
+        assert!(thinking.starts_with(intent), "{thinking}");
+    }
+    assert_eq!(steps[1]["did"], json!([intent]));
+    assert_eq!(
+        (&steps[1]["purpose_by"], &steps[1]["intent"]),
+        (&json!("person"), &json!("Close it."))
+    );
+    let said = program.run(&[
+        "record",
+        "--out",
+        "shown",
+        "--browser",
+        &parcels(),
+        "--purposes-by",
+        "nobody",
+    ]);
+    assert!(said.code == 1 && said.err.contains("nobody"), "{}", said.err);
+}
+
+#[test]
 fn a_person_says_when_it_is_done_and_what_is_to_be_forgotten() {
     let program = Program::new();
     let more = [

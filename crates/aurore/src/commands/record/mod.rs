@@ -35,6 +35,10 @@ pub struct Args {
     /// and payment data are hidden; may be given several times.
     #[arg(long = "mask", value_name = "LABEL", requires = "address")]
     masks: Vec<String>,
+    /// Shown by hand: this model says in a line what a step is for where you do not; words that only tell what is done if
+    /// absent.
+    #[arg(long, value_name = "NAME|PATH", requires = "address")]
+    purposes_by: Option<String>,
     /// Shown by hand: the port of the page; a free one if 0.
     #[arg(long, default_value_t = 0, value_name = "PORT", requires = "address")]
     watch_port: u16,

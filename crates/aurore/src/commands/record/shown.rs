@@ -14,7 +14,7 @@ use crate::failure::hinted;
 use crate::global::Global;
 use crate::rules;
 use crate::secrets::Keyring;
-use crate::shown::{Glimpses, PersonBrain, steps};
+use crate::shown::{Glimpses, ModelPurposes, PersonBrain, Purposes, steps};
 use crate::tasks::{OwnPage, SEEN, Site, Task};
 use crate::watching::Watching;
 use crate::workflows::Episode;
@@ -33,6 +33,7 @@ struct Studio<'a> {
     worksite: Worksite,
     hub: Hub,
     glimpses: Glimpses,
+    purposes: Option<ModelPurposes>,
 }
 
 /// What became of one time that something was shown.
@@ -53,6 +54,11 @@ pub(super) fn run(address: &str, args: &Args, global: &Global) -> anyhow::Result
         Some(site) => site,
         None => Site::start(None)?,
     };
+    // Before the person is invited: a model that does not load is told at once.
+    let model = args.purposes_by.as_deref();
+    let purposes = model
+        .map(|model| ModelPurposes::load(model, &global.interrupted))
+        .transpose()?;
     let scratch = Scratch::new(None)?;
     let invitation = "show it on";
     let watching = Watching::open(
@@ -83,6 +89,7 @@ pub(super) fn run(address: &str, args: &Args, global: &Global) -> anyhow::Result
         worksite,
         glimpses: Glimpses::of(&hub),
         hub,
+        purposes,
     };
     let (mut episodes, mut count, mut stopped) = (0_u64, 0, false);
     'seeds: for (index, seed) in args.seeds.all().enumerate() {
@@ -212,7 +219,9 @@ impl Studio<'_> {
         }
         episode.set_goal(goal);
         let journal = self.worksite.journal();
-        let steps = steps(episode, seed, journal, &outcome.run, &self.glimpses)?;
+        let purposes = self.purposes.as_ref();
+        let purposes = purposes.map(|purposes| purposes as &dyn Purposes);
+        let steps = steps(episode, seed, journal, &outcome.run, &self.glimpses, purposes)?;
         Ok(Shown::Kept(episode.write_steps(&steps)?))
     }
 
