@@ -2,8 +2,11 @@
 
 mod ask;
 mod budget;
+mod carry;
+mod conclude;
 mod earlier;
 mod end;
+mod facing;
 mod guard;
 mod hands;
 mod hold;

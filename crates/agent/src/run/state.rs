@@ -11,7 +11,7 @@ use aurore_screen::Screen;
 
 use super::{
     Course, End, EndKind, Keeper, Parts, RunOptions, SecondOpinion, StepOutcome, Unknown, Untrusted, Watch,
-    earlier::Earlier, guard::Beside, step::is_refusal,
+    conclude::is_refusal, earlier::Earlier, guard::Beside,
 };
 use crate::{
     AgentError, Decision, DecisionRecord, EndRecord, Event, Happening, Journal, Order, OrderRecord, Past,
