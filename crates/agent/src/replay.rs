@@ -1,6 +1,6 @@
 //! A journal plays itself again: the recorded decisions are fed to the same pages, without a model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use aurore_action::{Action, Size};
 use aurore_policy::{Principal, origin_of};
@@ -22,6 +22,8 @@ pub struct RecordedBrain {
     pub same_frames: bool,
     /// Whether the pages may have moved: each recorded origin then stands for the one that is met in its place first.
     pub moved: bool,
+    /// Where further sites are now, for those that an address is opened on before they are met: in that order.
+    pub sites: VecDeque<String>,
     origins: HashMap<String, String>,
 }
 
@@ -56,6 +58,7 @@ impl RecordedBrain {
             by_hand,
             same_frames: false,
             moved: false,
+            sites: VecDeque::new(),
             origins: HashMap::new(),
         })
     }
@@ -76,16 +79,31 @@ impl RecordedBrain {
     }
 
     /// An action on the pages as they are now: an address leads to where its recorded origin has moved.
-    fn here(&self, action: &Action) -> Action {
+    fn here(&mut self, action: &Action) -> Action {
         let Action::OpenUrl { url } = action else {
             return action.clone();
         };
-        let moved = self.origins.get(&origin_of(url));
-        let url = match (moved, url.strip_prefix(&origin_of(url))) {
-            (Some(origin), Some(rest)) => format!("{origin}{rest}"),
-            _ => url.clone(),
+        let recorded = origin_of(url);
+        let Some(rest) = url.strip_prefix(&recorded).filter(|_| self.moved) else {
+            return action.clone();
+        };
+        if !self.origins.contains_key(&recorded)
+            && let Some(site) = self.next_site()
+        {
+            self.origins.insert(recorded.clone(), site);
+        }
+        let url = match self.origins.get(&recorded) {
+            Some(origin) => format!("{origin}{rest}"),
+            None => url.clone(),
         };
         Action::OpenUrl { url }
+    }
+
+    /// The next further site that stands for none yet.
+    fn next_site(&mut self) -> Option<String> {
+        let met: Vec<&String> = self.origins.values().collect();
+        let at = self.sites.iter().position(|site| !met.contains(&site))?;
+        self.sites.remove(at)
     }
 
     /// Whether nothing was decided.
@@ -130,7 +148,7 @@ impl Brain for RecordedBrain {
                     .to_owned(),
             ));
         }
-        let Some((recorded, result)) = self.steps.get(self.next) else {
+        let Some((recorded, result)) = self.steps.get(self.next).cloned() else {
             return Err(BrainError::Exhausted {
                 steps: self.steps.len(),
             });
@@ -158,15 +176,15 @@ impl Brain for RecordedBrain {
         self.next += 1;
         match &recorded.action {
             Some(action) => Ok(Decision {
-                thinking: recorded.thinking.clone(),
-                plan: recorded.plan.clone(),
-                notes: recorded.notes.clone(),
-                intent: recorded.intent.clone(),
-                expect: recorded.expect.clone(),
+                thinking: recorded.thinking,
+                plan: recorded.plan,
+                notes: recorded.notes,
+                intent: recorded.intent,
+                expect: recorded.expect,
                 ..Decision::new(self.here(action))
             }),
             None => Err(BrainError::Unusable {
-                thinking: recorded.thinking.clone(),
+                thinking: recorded.thinking,
                 said: String::new(),
                 message: result.as_ref().map_or_else(
                     || "no action was recorded".to_owned(),

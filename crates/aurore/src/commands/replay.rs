@@ -13,6 +13,7 @@ use crate::browser::BrowserChoice;
 use crate::failure::hinted;
 use crate::folders;
 use crate::global::Global;
+use crate::site;
 use crate::style::{Look, Style};
 
 /// Options of `aurore replay`.
@@ -30,6 +31,10 @@ pub struct Args {
     /// are those of now, and so are the questions: without a terminal they are denied.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["html", "verify"])]
     against: Option<String>,
+    /// With --against: another site that the run is about, as `aurore agent --site` names them; may be given several times.
+    /// One that an address was opened on stands for the recorded one, in this order.
+    #[arg(long = "site", value_name = "ORIGIN", value_parser = site::origin, requires = "against")]
+    sites: Vec<String>,
     /// With --against: every frame has to be the same to the pixel.
     #[arg(long, requires = "against")]
     same_frames: bool,

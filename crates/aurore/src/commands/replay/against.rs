@@ -34,6 +34,7 @@ pub(super) fn run(
         ));
     };
     (brain.same_frames, brain.moved) = (args.same_frames, true);
+    brain.sites = args.sites.iter().cloned().collect();
     let goal = journal
         .records(run)?
         .into_iter()
@@ -56,6 +57,7 @@ pub(super) fn run(
     };
     let rules = rules::load(&args.rules)?;
     let mut site = Worksite::open(&browser, settings, journal, rules, &global.interrupted)?;
+    site.start_from(args.sites.clone());
     site.browser()?.open(address).with_hint(
         &format!("cannot open {address}"),
         "is it a whole http or https address?",
