@@ -240,6 +240,33 @@ fn a_canvas_is_held_to_the_picture_that_a_person_was_shown() {
 }
 
 #[test]
+fn a_button_without_words_is_held_to_its_picture() {
+    let mut desk = at("pictures");
+    for (button, repaint) in [
+        ("#drawn", "colour.setAttribute('fill', 'red')"),
+        (
+            "#behind",
+            "behind.style.backgroundImage = 'linear-gradient(red, red)'",
+        ),
+    ] {
+        let at = desk.middle(button);
+        let asked = approve_with(&mut desk, click(at), Some(Tier::Always));
+        desk.evaluate(repaint).unwrap();
+        let why = refused(&mut desk, asked, false);
+        assert!(why.contains("picture"), "{button}: {why}");
+        let asked = approve_with(&mut desk, click(at), Some(Tier::Always));
+        desk.perform(asked).unwrap();
+    }
+    assert_eq!(desk.value("log.length"), json!(2));
+    // Where words tell what it is, its picture may move.
+    let at = desk.middle("#named");
+    let asked = approve_with(&mut desk, click(at), Some(Tier::Always));
+    desk.evaluate("other.setAttribute('fill', 'red')").unwrap();
+    desk.perform(asked).unwrap();
+    assert_eq!(desk.value("log.length"), json!(3));
+}
+
+#[test]
 fn nothing_gets_through_that_was_not_approved() {
     // The run's own stop switch stands before each input.
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));

@@ -48,6 +48,9 @@ fn bodies(path: &str) -> Option<String> {
         "spin" => "<button id=spin onclick='for(;;);'>Spin</button>".to_owned(),
         "away" => format!("<a id=away href={other}other>Away</a><button id=go onclick=\"location.href='{other}other'\">Go</button>"),
         "sandbox" => "<iframe sandbox srcdoc='<style>body{margin:0}</style><button style=\"width:200px;height:60px\">Inside</button><input type=checkbox id=box style=\"width:60px;height:60px\">' style='border:0;width:300px;height:100px'></iframe>".to_owned(),
+        "pictures" => "<button id=drawn onclick=log.push(1)><svg width=80 height=60><rect id=colour width=80 height=60 fill=green></rect></svg></button>
+            <button id=behind onclick=log.push(1) style='display: block; width: 80px; height: 60px; background-image: linear-gradient(green, green)'></button>
+            <button id=named aria-label=Green onclick=log.push(1)><svg width=80 height=60><rect id=other width=80 height=60 fill=green></rect></svg></button>".to_owned(),
         "canvas" => "<canvas id=canvas width=200 height=100 onclick=log.push(1)></canvas><script>const paint = (colour) => { const drawing = canvas.getContext('2d'); drawing.fillStyle = colour; drawing.fillRect(0, 0, 200, 100); }; paint('green');</script>".to_owned(),
         "ordinary" => include_str!("pages/ordinary.html").to_owned(),
         "clobber" => include_str!("pages/clobber.html").to_owned(),

@@ -152,6 +152,16 @@ fn for_a_link_and_for_the_key_that_sends_a_form() {
     let (reports, _) = stage.run("Pay.", &[click(100, 130), enter], &mut CountingApprover::yes());
     assert_eq!(reports[1].outcome, StepOutcome::Done, "{reports:#?}");
     assert_eq!(stage.log(), ["sent"]);
+    // What is asked about and is no press is held to none: text goes into a field beside prices.
+    let mut stage = Stage::with(
+        "<p>Total 45.30 €</p><label>Your name <input id=it autocomplete=name style='top: 115px'></label>",
+    );
+    stage.known_origins.push(elsewhere());
+    let mut approver = CountingApprover::yes();
+    let calls = [click(100, 130), typed("Ann Example")];
+    let (reports, _) = stage.run("Fill in the form.", &calls, &mut approver);
+    assert!(reports[1].approval.is_some(), "{reports:#?}");
+    assert_eq!(reports[1].outcome, StepOutcome::Done, "{reports:#?}");
     // Nobody who was not asked is held to anything.
     let mut stage = page(form);
     let (reports, _) = stage.run("Look.", &[click(100, 130)], &mut DenyAll);

@@ -313,6 +313,11 @@
         return { origin: self.origin, lines: [...lines] };
     };
 
+    const PICTURES = 'img, svg, canvas, video, object, embed, input[type=image]';
+    const painted = (element, label, text) => element instanceof HTMLCanvasElement
+        || (!fold(label) && !fold(text) && !page(element) && (dom.matches(element, PICTURES)
+            || Element.prototype.querySelector.call(element, PICTURES) !== null
+            || ['backgroundImage', 'maskImage', 'borderImageSource'].some((name) => (getComputedStyle(element)[name] || 'none') !== 'none')));
     const ENTERED = new Set(['text', 'search', 'url', 'tel', 'email', 'password', 'date', 'month', 'week', 'time', 'datetime-local', 'number', 'checkbox', 'radio']);
     aurore.describe = (element) => {
         const { role: kind, label } = aurore.name(element);
@@ -336,10 +341,10 @@
             operable: operable(element),
             // An open drop-down list takes keys without the page's events.
             list: element instanceof HTMLSelectElement,
-            // What is drawn in it, no attribute tells.
-            painted: element instanceof HTMLCanvasElement,
+            // What is drawn in it, no words tell.
+            painted: painted(element, label, text),
             // Whether a press of it may be about money.
-            priced: field === 'none' && operable(element) && !page(element),
+            priced: field === 'none' && !page(element),
             document: aurore.document,
             print: aurore.print(element),
         };
