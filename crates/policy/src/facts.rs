@@ -178,7 +178,8 @@ impl Facts {
             let reaches =
                 |own: &String| path::is_in(&place.path, own) || (whole && path::is_in(own, &place.path));
             origin::is_control(&place.origin, &context.controls)
-                || (place.origin.is_empty() && context.control_paths.iter().any(reaches))
+                || (place.origin.is_empty()
+                    && (context.control_paths.iter().any(reaches) || path::is_terminal(&place.path)))
         });
         let covered = classified.covered.is_some();
         let own_tier = classified.tier;
@@ -271,11 +272,25 @@ fn excused(source: &str, destinations: &[Place], goal: &str) -> bool {
             .all(|place| origin::is_named(&place.origin, goal))
 }
 
-/// Whether a command is this program itself: it could answer, allow or rewrite.
+/// Programs that type into other programs' windows and terminals, where questions are answered.
+const TYPING: [&str; 9] = [
+    "tmux",
+    "screen",
+    "xdotool",
+    "ydotool",
+    "ydotoold",
+    "dotool",
+    "wtype",
+    "reptyr",
+    "evemu-event",
+];
+
+/// Whether a command is this program itself, or types for the person: it could answer, allow or rewrite.
 fn own_program(command: &[String]) -> bool {
     command.first().is_some_and(|program| {
         let name = crate::shell::base(program).to_lowercase();
-        name.strip_suffix(".exe").unwrap_or(&name) == "aurore"
+        let name = name.strip_suffix(".exe").unwrap_or(&name);
+        name == "aurore" || TYPING.contains(&name)
     })
 }
 

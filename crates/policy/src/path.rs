@@ -58,6 +58,27 @@ pub(crate) fn is_in(path: &str, folder: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// Whether an absolute path is a terminal, or another door to what a person types and is shown there: the questions of a
+/// run stand there, and their answers come from there.
+pub(crate) fn is_terminal(path: &str) -> bool {
+    let of_a_process = path.starts_with("/proc/")
+        && path
+            .split('/')
+            .skip(3)
+            .any(|part| matches!(part, "fd" | "mem" | "root"));
+    let devices = [
+        "/dev/pts",
+        "/dev/ptmx",
+        "/dev/console",
+        "/dev/uinput",
+        "/dev/input",
+    ];
+    of_a_process
+        || path.starts_with("/dev/tty")
+        || path.starts_with("/dev/vcs")
+        || devices.iter().any(|device| is_in(path, device))
+}
+
 fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || path.get(1..3) == Some(":/")
 }
@@ -78,6 +99,32 @@ mod tests {
         assert_eq!(absolute("~b/x", "/work", "/home/a"), "/work/~b/x");
         assert_eq!(absolute("C:\\a\\..\\b", "/", ""), "C:/b");
         assert_eq!(absolute("", "/work", ""), "/work");
+    }
+
+    #[test]
+    fn terminals_are_known_by_their_paths() {
+        for terminal in [
+            "/dev/tty",
+            "/dev/ttyS0",
+            "/dev/pts/3",
+            "/dev/console",
+            "/dev/input/event2",
+            "/proc/812/fd/0",
+            "/proc/self/fd/1",
+            "/proc/812/mem",
+        ] {
+            assert!(is_terminal(terminal), "{terminal}");
+        }
+        for other in [
+            "/dev/null",
+            "/dev/stdin",
+            "/proc/cpuinfo",
+            "/proc/812/status",
+            "/home/a/dev/tty",
+            "/proc/fd",
+        ] {
+            assert!(!is_terminal(other), "{other}");
+        }
     }
 
     #[test]

@@ -254,6 +254,12 @@ fn commands_reach_paths_and_controls_too() {
         vec!["sh", "-c", "ls && /usr/local/bin/aurore agent x"],
         vec!["curl", "http://localhost:7777/approve"],
         vec!["curl", "http://0x7f.1:7777/approve"],
+        // The terminal that it is asked at, and whatever types there.
+        vec!["sh", "-c", "echo yes > /dev/tty"],
+        vec!["head", "-1", "/dev/pts/0"],
+        vec!["tee", "/proc/812/fd/0"],
+        vec!["tmux", "send-keys", "yes", "Enter"],
+        vec!["env", "DISPLAY=:0", "xdotool", "type", "yes"],
     ] {
         let verdict = under(&command(&argv), &allow);
         assert_eq!(
