@@ -25,7 +25,8 @@ use crate::tasks::{BUNDLED, MiniWob, OwnPage, Site, Task, TaskExpert};
 use crate::workflows::SuiteChoice;
 use crate::worksite::{Outcome, Worksite};
 
-pub(super) use episode::{corrected, episode};
+use episode::not_given_up;
+pub(super) use episode::{Terms, corrected, episode};
 
 /// Options of `aurore eval`.
 #[derive(clap::Args)]
@@ -50,8 +51,8 @@ pub struct Args {
     /// are those that it calls for.
     #[arg(long, conflicts_with_all = ["model", "script", "model_url"])]
     expert: bool,
-    /// Workflows: answer every question with no instead of yes, to see how who decides takes it. The expert then fails
-    /// unless it ends each episode itself, saying why, with nothing done that was asked about.
+    /// Answer every question with no instead of yes, to see how who decides takes it. The expert then fails unless it
+    /// ends each episode in which something was refused itself, saying why, with nothing done that was asked about.
     #[arg(long)]
     refuse: bool,
     /// Workflows: take the decisions of each episode from a file of tool calls instead of a model.
@@ -61,7 +62,8 @@ pub struct Args {
     /// if absent; ten of them for workflows.
     #[arg(long, value_name = "A..B")]
     seeds: Option<Seeds>,
-    /// Most steps of an episode: 6 if absent, 40 for workflows and experts.
+    /// Most steps of an episode. If absent: 6 on the bundled pages, 20 on MiniWoB++ and on a page of your own, 40 for
+    /// workflows and experts.
     #[arg(long, value_name = "N")]
     max_steps: Option<u32>,
     #[command(flatten)]
@@ -91,10 +93,19 @@ enum SuiteName {
     Page,
 }
 
-/// Most steps on a small page, if no other limit is named,
-const STEPS: u32 = 6;
-/// and for who does not err.
+/// Most steps for who does not err, if no other limit is named. No workflow needs more than 25.
 pub(super) const EXPERT_STEPS: u32 = 40;
+
+impl SuiteName {
+    /// Most steps for a model, if no other limit is named: twice and more of what its longest goals need.
+    fn steps(self) -> u32 {
+        match self {
+            Self::Bundled => 6,
+            Self::Miniwob | Self::Page => 20,
+            Self::Workflows => EXPERT_STEPS,
+        }
+    }
+}
 
 impl Args {
     /// The model that decides, here or on a server; and its name.
@@ -269,7 +280,8 @@ impl Tally {
     }
 }
 
-/// Runs the command. It exits 0 whatever the rates are: measuring them is what was asked.
+/// Runs the command. It exits 0 whatever the rates are: measuring them is what was asked. Only an expert that is told no
+/// and does not give up is a failure.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let miniwob = match args.suite {
         SuiteName::Workflows => return workflows::run(&args, global),
@@ -290,7 +302,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         (None, TaskExpert::NAME.to_owned(), EXPERT_STEPS)
     } else {
         let (mind, name) = args.mind(global)?;
-        (Some(mind), name, STEPS)
+        (Some(mind), name, args.suite.steps())
     };
     let mut choice = args.browser.clone();
     choice.viewport = choice.viewport.or(Some(aurore_action::Size {
@@ -310,6 +322,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         _ if miniwob.is_some() => "miniwob",
         _ => "bundled",
     };
+    let terms = Terms {
+        steps: args.max_steps.unwrap_or(most_steps),
+        refuse: args.refuse,
+    };
+    let mut failed = 0_u64;
     print_head(global);
     for task in &tasks {
         let mut tally = Tally::default();
@@ -318,10 +335,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             if global.is_interrupted() {
                 break;
             }
-            let steps = args.max_steps.unwrap_or(most_steps);
-            let outcome = episode(&mut worksite, &site, task, seed, mind.as_mut(), steps)?;
+            let outcome = episode(&mut worksite, &site, task, seed, mind.as_mut(), terms)?;
             args.check(&outcome)?;
-            tally.add(&outcome, outcome.end.kind == EndKind::Reached);
+            let met = outcome.end.kind == EndKind::Reached;
+            let wrong = not_given_up(&outcome, met).filter(|_| args.expert && args.refuse);
+            if let Some(wrong) = wrong {
+                failed += 1;
+                progress.suspend(|| eprintln!("{task} {seed}: {wrong}; it ended: {}", outcome.end.message));
+            }
+            tally.add(&outcome, met);
             progress.set_message(format!("{} of {} reached", tally.successes, tally.episodes));
             progress.inc(1);
         }
@@ -333,7 +355,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         }
         print_line(global, &tally.line(suite, &task.name, &model, &seeds.text))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("{failed} episodes of the expert are not as they should be");
+        ExitCode::FAILURE
+    })
 }
 
 /// A model's server is none of the pages' business.

@@ -14,7 +14,7 @@ use aurore_agent::GoalState;
 use aurore_screen::browser::Browser;
 
 pub use corrected::{Corrected, Label};
-pub use experts::TaskExpert;
+pub use experts::{TaskExpert, told_no};
 pub use looks::{Looks, SEEN, widgets};
 pub use miniwob::MiniWob;
 pub use own::OwnPage;

@@ -1,12 +1,11 @@
 //! The apps' expert as a brain of the agent's loop.
 
-use aurore_action::{Action, TerminateStatus};
-use aurore_agent::{Brain, BrainError, Decision, Observation, Past};
+use aurore_agent::{Brain, BrainError, Decision, Observation};
 use aurore_apps::{Expert, Goal};
 use aurore_policy::Principal;
 use aurore_screen::browser::{SharedOutline, Told};
 
-use crate::tasks::Looks;
+use crate::tasks::{Looks, told_no};
 
 /// Decides as the expert does. It sees the page's markup beside the picture; everything that it does goes through
 /// the loop as a model's decisions do.
@@ -37,11 +36,10 @@ impl Brain for ExpertBrain {
     }
 
     fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
-        let last = observation.history.last();
-        if let Some(refused) = last.filter(|past| past.refused) {
-            return Ok(told_no(refused));
+        if let Some(end) = told_no(observation) {
+            return Ok(end);
         }
-        let done = last.is_none_or(|past| past.done);
+        let done = observation.history.last().is_none_or(|past| past.done);
         let step = observation.history.len() + 1;
         if let Some((looks, told)) = &self.looks {
             looks.push(told.answer(), observation.frame.size);
@@ -61,23 +59,5 @@ impl Brain for ExpertBrain {
                 message: lost.to_string(),
             }),
         }
-    }
-}
-
-/// There is one way to each goal: who says no to a part of it says no to all of it.
-fn told_no(refused: &Past) -> Decision {
-    let what = refused.decision.as_ref().map_or("the action", |decision| {
-        decision.intent.trim_end_matches(['.', '。'])
-    });
-    let why = refused.result.lines().next().unwrap_or_default();
-    Decision {
-        thinking: format!(
-            "I wanted this: {what}. The answer was: {why} I know no other way to the goal, and a no is not to be worked around."
-        ),
-        intent: format!("Give up, because this was refused: {what}. {why}"),
-        expect: "The run ends.".to_owned(),
-        ..Decision::new(Action::Terminate {
-            status: TerminateStatus::Failure,
-        })
     }
 }

@@ -52,6 +52,45 @@ fn the_expert_of_the_bundled_pages_reaches_every_goal() {
 }
 
 #[test]
+fn the_expert_of_small_pages_gives_up_when_it_is_told_no_and_says_why() {
+    let program = Program::new();
+    let refused = |task: &str| {
+        let line = [
+            "eval", "bundled", "--tasks", task, "--expert", "--refuse", "--seeds", "0",
+        ];
+        let said = program.run(&[&line[..], &["--journal", "journals", "--json"]].concat());
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        said.json_lines()[0].clone()
+    };
+    // Nothing is asked about a tab.
+    assert_eq!(refused("tabs")["success_rate"], 1.0);
+    // Up front, which a no does not end, and then about the press.
+    let paying = refused("checkout");
+    assert_eq!(
+        (&paying["success_rate"], &paying["asked_per_episode"]),
+        (&0.0.into(), &2.0.into())
+    );
+    let records = program
+        .run(&["replay", "last", "--journal", "journals", "--json"])
+        .json_lines();
+    let records: Vec<&Value> = records.iter().map(|line| &line["record"]).collect();
+    let end = &records.last().unwrap()["end"];
+    assert_eq!(end["kind"], "gave_up", "{end}");
+    let message = end["message"].as_str().unwrap();
+    assert!(
+        message.contains("this was refused: Click the button Pay now"),
+        "{message}"
+    );
+    // What was asked about was not done, and not tried again.
+    let presses: Vec<&&Value> = records
+        .iter()
+        .filter(|record| record["event"] == "decision" && record["action"]["kind"] == "click")
+        .collect();
+    assert_eq!(presses.len(), 1, "{presses:#?}");
+    assert_eq!(presses[0]["perform"], false);
+}
+
+#[test]
 fn an_expert_says_what_should_be_done_where_a_model_gets_to() {
     let program = Program::new();
     let record = |out: &str, more: &[&str]| {

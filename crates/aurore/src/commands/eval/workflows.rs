@@ -6,15 +6,13 @@ use anyhow::Context;
 use aurore_agent::{EndKind, Journal};
 use aurore_apps::Goal;
 
-use super::{Args, Scratch, Seeds, Tally, keep_away, print_head, print_line, progress};
+use super::episode::not_given_up;
+use super::{Args, EXPERT_STEPS, Scratch, Seeds, Tally, keep_away, print_head, print_line, progress};
 use crate::brains::{self, Mind};
 use crate::global::Global;
 use crate::rules;
 use crate::workflows::{ExpertBrain, Verdict, Workshop, families};
 use crate::worksite::Worksite;
-
-/// A workflow may take so many steps if no other limit is named; the expert needs at most 25.
-const STEPS: u32 = 40;
 
 /// Runs the suite. With the expert it fails unless every goal is met and the questions are right.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -55,7 +53,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
                 mind = self::mind(args, global)?.0;
             }
             let goal = Goal::new(family, seed)?;
-            let steps = args.max_steps.unwrap_or(STEPS);
+            let steps = args.max_steps.unwrap_or(EXPERT_STEPS);
             let verdict = episode(&mut worksite, &mut workshop, &goal, mind.as_mut(), steps);
             if global.is_interrupted() {
                 // Whatever came of it, the stop is why.
@@ -64,7 +62,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             let verdict = verdict?;
             args.check(&verdict.outcome)?;
             let wrong = if args.refuse {
-                not_given_up(&verdict)
+                not_given_up(&verdict.outcome, verdict.is_met()).map(str::to_owned)
             } else {
                 verdict.questions.wrong(goal.effects)
             };
@@ -109,16 +107,6 @@ fn mind(args: &Args, global: &Global) -> anyhow::Result<(Option<Mind>, String)> 
             (Some(mind), name)
         }
     })
-}
-
-/// What is wrong with an episode in which every question was answered no: it should end by itself, and say why.
-fn not_given_up(verdict: &Verdict) -> Option<String> {
-    let outcome = &verdict.outcome;
-    if outcome.refused == 0 {
-        return (!verdict.is_met()).then(|| "nothing was refused, and the goal is not met".to_owned());
-    }
-    let gave_up = outcome.end.kind == EndKind::GaveUp && outcome.end.message.contains("refused");
-    (!gave_up || verdict.is_met()).then(|| "it was told no and did not give up, saying so".to_owned())
 }
 
 /// One episode. A browser that died gets one more chance: its death says nothing about who decides.

@@ -7,7 +7,7 @@ use aurore_chat::AgentSettings;
 use super::{Args, Recorded, What};
 use crate::adapters::AdapterChoice;
 use crate::brains;
-use crate::commands::eval::{EXPERT_STEPS, Scratch, choose, corrected, episode, progress};
+use crate::commands::eval::{EXPERT_STEPS, Scratch, Terms, choose, corrected, episode, progress};
 use crate::global::Global;
 use crate::models::ModelChoice;
 use crate::rules;
@@ -66,8 +66,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
                 continue;
             }
             let played = match &mut model {
-                Some(mind) => corrected(&mut worksite, &site, task, seed, mind, MODEL_STEPS),
-                None => episode(&mut worksite, &site, task, seed, None, EXPERT_STEPS)
+                Some(mind) => corrected(&mut worksite, &site, task, seed, mind, Terms::of(MODEL_STEPS)),
+                None => episode(&mut worksite, &site, task, seed, None, Terms::of(EXPERT_STEPS))
                     .map(|outcome| (outcome, Vec::new())),
             };
             if global.is_interrupted() {

@@ -1,6 +1,8 @@
 //! Experts for small pages: they read the page itself, know what a person would do next, and say why. What they do goes
 //! through the agent's loop as a model's decisions do.
 
+mod told_no;
+
 use aurore_action::{Action, Button, Chord, Frame, Modifier, Point};
 use aurore_agent::{Brain, BrainError, Decision, Observation};
 use aurore_policy::Principal;
@@ -9,6 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Looks, SEEN, Suite, Task};
+
+pub use told_no::told_no;
 
 const WORDS: &str = include_str!("words.js");
 const MINIWOB: &str = include_str!("miniwob.js");
@@ -152,6 +156,9 @@ impl Brain for TaskExpert {
     }
 
     fn decide(&mut self, observation: &Observation<'_>) -> Result<Decision, BrainError> {
+        if let Some(end) = told_no(observation) {
+            return Ok(end);
+        }
         let Advice { decision, note } = self.advise(observation)?;
         self.go_on(note);
         Ok(decision)
