@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stage import Run, Shop, browser, click, end, look_on, places, question, shot
+from stage import Run, Shop, answer, browser, click, end, look_on, places, question, shot
 
 GOAL = "Order what is in the basket for ann@post.example, and ask the second shop for the same tea"
 TEA = "Darjeeling, first flush, 100 g"
@@ -74,7 +74,7 @@ def chosen(chromium):
     expect(yes).to_be_hidden()
     items.nth(0).get_by_label("Carry text").check()
     expect(yes).to_have_text("Allow 1 of 2 for this run")
-    yes.click()
+    answer(page, yes)
 
     # The text was carried without a further question; what costs money is asked about right before.
     card = question(page, "Click button 'Pay now'")
@@ -91,7 +91,7 @@ def chosen(chromium):
     dark.context.close()
     expect(card.get_by_role("button", name="Deny", exact=True)).to_be_enabled()
     shot(page, "watch-plan")
-    card.get_by_role("button", name="Deny", exact=True).click()
+    answer(page, card.get_by_role("button", name="Deny", exact=True))
     expect(page.locator("#state")).to_have_text("ended")
     # Looking back, the plan is the one of that time.
     page.locator("#strip button").nth(0).click()
@@ -153,10 +153,10 @@ def none(chromium):
     card = page.locator("#answer")
     expect(card.locator("ol.items > li")).to_have_count(1)
     expect(card.locator("button.yes")).to_have_text("Allow it for this run")
-    card.get_by_role("button", name="Allow none").click()
+    answer(page, card.get_by_role("button", name="Allow none"))
     card = question(page, "Type")
     expect(page.locator("#allowed")).to_contain_text("Nothing up front")
-    card.get_by_role("button", name="Allow once").click()
+    answer(page, card.get_by_role("button", name="Allow once"))
     expect(page.locator("#state")).to_have_text("ended")
     assert page.wrong == [], page.wrong
     page.context.close()

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stage import SIZE, Run, Shop, browser, click, look_on, places, question, shot
+from stage import SIZE, Run, Shop, answer, browser, click, look_on, places, question, shot
 
 
 def main():
@@ -27,7 +27,7 @@ def main():
         # Paused while it asks: the answer is taken, and nothing is done before it goes on.
         page.get_by_role("button", name="Pause").click()
         expect(page.get_by_role("button", name="Go on")).to_be_enabled()
-        page.locator("#answer").get_by_role("button", name="Allow once").click()
+        answer(page, page.locator("#answer").get_by_role("button", name="Allow once"))
         expect(page.locator("#state")).to_have_text("paused")
         assert shop.log == [], shop.log
         page.get_by_role("button", name="Go on").click()
@@ -55,7 +55,7 @@ def main():
 
         # The run looks anew, and what it does next is its own again.
         question(page, "Click button 'Pay now'")
-        page.locator("#answer").get_by_role("button", name="Allow once").click()
+        answer(page, page.locator("#answer").get_by_role("button", name="Allow once"))
         expect(page.locator("#strip button")).to_have_count(6)
         question(page, "Click button 'Pay now'")
         assert shop.log[-1].endswith("Note: Ring twice, please"), shop.log

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from stage import Run, Shop, beforehand, browser, click, end, look_on, places, question, shot
+from stage import Run, Shop, answer, beforehand, browser, click, end, look_on, places, question, shot
 
 GOAL = "Order what is in the basket, with a note for the neighbour"
 NOTE = "Please leave it with the neighbour"
@@ -37,7 +37,7 @@ def main():
         expect(scopes.last).to_contain_text("whatever on")
         expect(card.get_by_role("button", name="Allow once")).to_be_enabled()
         shot(page, "watch-scopes")
-        scopes.first.get_by_role("button", name="Allow").click()
+        answer(page, scopes.first.get_by_role("button", name="Allow"))
 
         # The second time nothing is asked. A second browser looks on, over a link that the first one makes.
         card = question(page, "Click button 'Pay now'")
@@ -48,7 +48,7 @@ def main():
         seen = question(other, "Click button 'Pay now'")
         expect(other.locator("#strip button")).to_have_count(5)
         seen.get_by_label("A word to the model").fill("Wrap it as a gift first.")
-        seen.get_by_role("button", name="Deny", exact=True).click()
+        answer(other, seen.get_by_role("button", name="Deny", exact=True))
         # The next card is another question's, in both places.
         for viewer in (page, other):
             card = question(viewer, "Click button 'Pay now'")
@@ -57,7 +57,7 @@ def main():
         assert "placed" not in " ".join(shop.log), shop.log
         shot(page, "watch-question")
         shot(other, "watch-question-dark")
-        page.locator("#answer").get_by_role("button", name="Allow once").click()
+        answer(page, page.locator("#answer").get_by_role("button", name="Allow once"))
 
         # It is answered in one place and closed in both.
         for viewer in (page, other):
