@@ -35,6 +35,13 @@ fn find(serving: &Serving, response: &Value) -> (u16, Value) {
     (status, serde_json::from_str(&reply).unwrap())
 }
 
+fn delete(serving: &Serving, response: &Value) -> (u16, Value) {
+    let path = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    let (status, reply) = serving.send("DELETE", &path, &Value::Null);
+    let object = serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{status} {reply:?}: {error}"));
+    (status, object)
+}
+
 #[test]
 fn what_was_answered_is_there_and_the_rest_is_said() {
     let home = tempfile::tempdir().unwrap();
@@ -70,6 +77,18 @@ fn what_was_answered_is_there_and_the_rest_is_said() {
     }
     assert_eq!(ask(&serving, &json!({"store": false})).0, 200);
     assert!(serving.ask(None).starts_with("HTTP/1.1 200"));
+    // What cannot be forgotten is said in the dialect's own words, and is still there.
+    let (status, reply) = delete(&serving, &kept[1]);
+    let code = reply["error"]["code"].as_str().unwrap_or_default();
+    assert!(
+        status == 507 && ["storage_full", "storage_failed"].contains(&code),
+        "{status} {reply}"
+    );
+    assert!(
+        reply["error"]["message"].as_str().unwrap().contains("disk"),
+        "{reply}"
+    );
+    assert_eq!(find(&serving, &kept[1]), (200, kept[1].clone()));
     // In the background too it is said at once, or kept.
     let mut background = large.clone();
     background["background"] = true.into();
@@ -99,6 +118,9 @@ fn what_was_answered_is_there_and_the_rest_is_said() {
     assert_eq!(after["status"], ended["status"], "{after}");
     let next = json!({"previous_response_id": kept[0]["id"]});
     assert_eq!(ask(&serving, &next).0, 200);
+    let (status, reply) = delete(&serving, &kept[1]);
+    assert_eq!((status, &reply["deleted"]), (200, &json!(true)));
+    assert_eq!(find(&serving, &kept[1]).0, 404);
     let (code, _) = serving.end();
     assert_eq!(code, Some(0));
 }

@@ -9,6 +9,7 @@ mod limits;
 mod live;
 mod pooling;
 mod prepared;
+mod queued;
 mod request;
 mod statistics;
 mod stream;
@@ -20,7 +21,7 @@ mod restart_tests;
 mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub use stream::{Answer, Event, Finished, Listener, Usage};
 use crate::{Engine, EngineError, Prompt};
 use pooling::Pool;
 use prepared::Prepared;
+use queued::Queued;
 use worker::{Command, Task, Waiting, Worker};
 
 /// The front of the thread that answers. Cheap to clone; the thread ends with the last clone.
@@ -212,15 +214,15 @@ impl Scheduler {
                 listener,
                 since: Instant::now(),
             };
+            let queued = Box::new(Queued::new(waiting, shared));
             commands
-                .send(Command::Submit(Box::new(waiting)))
+                .send(Command::Submit(queued))
                 // The end may have come while it was prepared.
-                .map_err(|_| {
-                    if shared.draining.load(Ordering::Relaxed) {
-                        EngineError::Draining
-                    } else {
-                        EngineError::Gone
+                .map_err(|SendError(command)| {
+                    if let Command::Submit(queued) = command {
+                        queued.take();
                     }
+                    shared.why_nobody_takes_it()
                 })
         };
         let sent = submit();

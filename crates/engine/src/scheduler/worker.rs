@@ -15,6 +15,7 @@ use aurore_model::{Logits, Snapshot};
 use super::live::Live;
 use super::pooling::Pool;
 use super::prepared::Prepared;
+use super::queued::Queued;
 use super::{Event, Limits, Listener, Priority, Shared, Statistics};
 use crate::answering::Answering;
 use crate::cache::{Cache, Disk};
@@ -25,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the front says.
 pub(super) enum Command {
-    Submit(Box<Waiting>),
+    Submit(Box<Queued>),
     Warm(Box<Prepared>),
     Drain(Instant),
     /// What the disk had for the sequence of this number.
@@ -160,7 +161,7 @@ impl Worker {
 
     fn hear(&mut self, command: Command) {
         match command {
-            Command::Submit(waiting) => self.waiting.push_back(*waiting),
+            Command::Submit(queued) => self.waiting.extend(queued.take()),
             Command::Warm(prepared) => {
                 if self.cache.is_some() && self.limits.warm > 0 {
                     if self.warm.len() >= self.limits.warm {
@@ -189,13 +190,10 @@ impl Worker {
         }
     }
 
-    /// Whoever was sent while it ended is told so.
+    /// Whoever was sent while it ended is told so now, and not after what else is to be done.
     fn refuse_late(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Submit(mut waiting) = command {
-                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                waiting.listener.hear(Event::Failed(EngineError::Draining));
-            }
+            drop(command);
         }
     }
 

@@ -71,6 +71,11 @@ impl Background {
         }
     }
 
+    /// One that has ended and could not be kept was deleted: nobody asks for it any more.
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
     /// Waits until all have ended.
     pub(crate) async fn ended(&self) {
         let all: Vec<Running> = self.lock().values().cloned().collect();

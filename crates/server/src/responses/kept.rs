@@ -126,6 +126,7 @@ async fn forget(app: &App, id: String) -> Result<Value, Problem> {
         if !app.responses.delete(&id, &caller::sight())? {
             return Err(unknown(&id, "response_id"));
         }
+        app.background.forget(&id);
         Ok(json!({"id": id, "object": "response.deleted", "deleted": true}))
     });
     deleted.await

@@ -115,6 +115,65 @@ fn the_end_waits_for_answers_and_says_what_it_cannot_wait_for() {
 }
 
 #[test]
+fn a_request_that_arrives_while_it_ends_is_answered_or_told_why_not() {
+    let mut refused = 0;
+    for _ in 0..30 {
+        let options = Options {
+            patience: std::time::Duration::ZERO,
+            ..Options::default()
+        };
+        let mut running = Running::with(options, Limits::default());
+        let address = running.address;
+        let ask = |path: &str, body: Value| {
+            let path = path.to_owned();
+            std::thread::spawn(move || {
+                let mut replies = Vec::new();
+                while let Ok(mut stream) = std::net::TcpStream::connect(address) {
+                    let text = body.to_string();
+                    let head = format!(
+                        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+                        text.len()
+                    );
+                    let mut reply = String::new();
+                    // A connection that was not taken any more is closed.
+                    if stream.write_all(head.as_bytes()).is_err()
+                        || stream.read_to_string(&mut reply).is_err()
+                    {
+                        break;
+                    }
+                    replies.push(reply);
+                }
+                replies
+            })
+        };
+        let asking = [
+            ask("/v1/chat/completions", body(json!({"max_tokens": 1}))),
+            ask("/v1/responses", json!({"input": "Hi", "max_output_tokens": 1})),
+            ask("/v1/embeddings", json!({"input": "Hi"})),
+        ];
+        wait(&running, |now| now.answers > 3);
+        running.stop();
+        for reply in asking.into_iter().flat_map(|asking| asking.join().unwrap()) {
+            let status = reply.split(' ').nth(1).unwrap_or_default();
+            match status {
+                // Closed before anything was answered.
+                "" => {}
+                "200" => {}
+                "503" => {
+                    refused += 1;
+                    assert!(
+                        reply.contains("shutting_down") && reply.contains("ending"),
+                        "{reply}"
+                    );
+                }
+                _ => panic!("{reply}"),
+            }
+        }
+    }
+    assert!(refused > 0, "no request came while a server was ending");
+}
+
+#[test]
 fn silent_streams_show_that_they_live() {
     let options = Options {
         pulse: std::time::Duration::from_millis(1),
