@@ -92,13 +92,18 @@ fn known_instruction_set() -> anyhow::Result<()> {
     }
 }
 
-/// What happens inside goes to standard error if `AURORE_LOG` asks for it (`AURORE_LOG=aurore_agent=debug`).
+/// What happens inside goes to standard error if `AURORE_LOG` asks for it (`AURORE_LOG=aurore_agent=debug`), as objects of
+/// JSON if `AURORE_LOG_FORMAT` is `json`.
 fn log_on_request() {
     let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("AURORE_LOG") else {
         return;
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    if std::env::var("AURORE_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().flatten_event(true).init();
+    } else {
+        log.init();
+    }
 }

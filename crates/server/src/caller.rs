@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::keys::{Holder, Limiter, Scope};
+use crate::log::RequestId;
 
 /// Who asks, and what of.
 #[derive(Debug, Clone)]
@@ -18,9 +19,19 @@ pub(crate) struct Caller {
     /// Whose what it makes is: a key's id, or nobody's in particular.
     owner: Arc<str>,
     limiter: Option<Arc<Limiter>>,
+    /// The name of what it asks now.
+    request: Arc<str>,
 }
 
 impl Caller {
+    /// The same, with a request of this name.
+    pub(crate) fn asking(self, request: Option<&RequestId>) -> Self {
+        Self {
+            request: request.map_or_else(|| "".into(), |id| Arc::clone(&id.0)),
+            ..self
+        }
+    }
+
     /// Whoever asks where no key is asked for.
     pub(crate) fn anybody() -> Self {
         Self {
@@ -28,6 +39,7 @@ impl Caller {
             is_browser: false,
             owner: "".into(),
             limiter: None,
+            request: "".into(),
         }
     }
 
@@ -38,6 +50,7 @@ impl Caller {
             is_browser: true,
             owner: "".into(),
             limiter: None,
+            request: "".into(),
         }
     }
 
@@ -48,6 +61,7 @@ impl Caller {
             is_browser: false,
             owner: "".into(),
             limiter: None,
+            request: "".into(),
         }
     }
 
@@ -77,6 +91,7 @@ impl From<Holder> for Caller {
             is_browser: false,
             owner: holder.owner,
             limiter: holder.limiter,
+            request: "".into(),
         }
     }
 }
@@ -150,6 +165,11 @@ pub(crate) fn owner() -> String {
 /// What the current caller sees of what is kept.
 pub(crate) fn sight() -> Sight {
     current().map_or_else(|| Sight::Own(String::new()), |caller| caller.sight())
+}
+
+/// The name of the request that this is done for.
+pub(crate) fn request() -> Arc<str> {
+    current().map_or_else(|| "".into(), |caller| caller.request)
 }
 
 /// What counts the current caller's tokens.

@@ -45,6 +45,7 @@ pub(crate) async fn guard(State(served): State<App>, mut request: Request, next:
     } else {
         match find_caller(&served, &request) {
             Ok(caller) => {
+                let caller = caller.asking(request.extensions().get());
                 request.extensions_mut().insert(caller.clone());
                 caller::within(caller, next.run(request)).await
             }

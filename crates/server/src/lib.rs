@@ -20,6 +20,7 @@ mod ids;
 mod keys;
 mod later;
 mod listen;
+mod log;
 mod metrics;
 mod openai;
 mod openapi;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aurore_chat::{Chat, Event as Said, Parser, ToolCall, Turn, Utf8};
-use aurore_engine::{Event, Finish, Logprobs, Vocabulary};
+use aurore_engine::{Event, Finish, Finished, Logprobs, Vocabulary};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::ask::Ask;
@@ -75,6 +75,8 @@ pub(crate) struct Reading {
     ended: bool,
     later: Option<Later>,
     meter: Meter,
+    /// The request's name, for the log.
+    request: Arc<str>,
 }
 
 /// How tokens are read.
@@ -135,6 +137,7 @@ impl Reading {
             },
             ended: false,
             meter: caller::meter(),
+            request: caller::request(),
         }
     }
 
@@ -179,6 +182,7 @@ impl Reading {
             }
             Event::Finished(finished) => {
                 self.usage.cached = finished.usage.cached_tokens;
+                self.log(&finished);
                 let said = self.form.end(finished.finish == Finish::Eos);
                 self.hear(said);
                 if self.ended {
@@ -199,6 +203,22 @@ impl Reading {
             // Nobody reads an answer of a text that is only pooled.
             Event::Pooled(_) => {}
         }
+    }
+
+    /// What it took, and nothing of what it says.
+    fn log(&self, finished: &Finished) {
+        let usage = &finished.usage;
+        tracing::info!(
+            request = %self.request,
+            finish = ?finished.finish,
+            prompt_tokens = usage.prompt_tokens,
+            cached_tokens = usage.cached_tokens,
+            answer_tokens = usage.answer_tokens,
+            queue_seconds = usage.queue_seconds,
+            prefill_seconds = usage.prefill_seconds,
+            decode_seconds = usage.decode_seconds,
+            "an answer has ended"
+        );
     }
 
     fn hear(&mut self, said: Vec<Said>) {

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::dialect::{Dialect, json_response};
 use crate::guard::{Need, admit, guard};
 use crate::keys::Scope;
+use crate::log;
 use crate::metrics::metrics;
 use crate::openai;
 use crate::openapi;
@@ -62,6 +63,7 @@ pub(crate) fn router(served: App) -> Router {
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(served.clone(), guard))
+        .layer(from_fn(log::name))
         .with_state(served)
 }
 

@@ -125,6 +125,67 @@ impl Drop for Serving {
 }
 
 #[test]
+fn what_was_asked_is_logged_under_the_name_that_its_answer_has() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("log");
+    let mut logging = Command::new(env!("CARGO_BIN_EXE_aurore"));
+    logging
+        .env("AURORE_LOG", "aurore_server=info")
+        .env("AURORE_LOG_FORMAT", "json")
+        .stderr(std::fs::File::create(&file).unwrap());
+    let serving = Serving::by(logging, home.path(), &[]);
+    let key = serving.said["key"].as_str().unwrap().to_owned();
+    let named = |reply: &str, header: &str| {
+        let mut lines = reply.lines();
+        let found = lines.find_map(|line| line.strip_prefix(header)?.strip_prefix(": ").map(str::to_owned));
+        found.unwrap_or_else(|| panic!("{header}: {reply}"))
+    };
+    let answered = serving.ask(Some(&key));
+    let refused = serving.ask(None);
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    let names = [&answered, &refused].map(|reply| named(reply, "x-request-id"));
+    assert_eq!(
+        names,
+        [&answered, &refused].map(|reply| named(reply, "request-id"))
+    );
+    assert_ne!(names[0], names[1]);
+    serving.end();
+
+    let log = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let of = |name: &String, message: &str| {
+        let mut lines = lines.iter();
+        let found = lines.find(|line| line["request"] == **name && line["message"] == message);
+        found
+            .unwrap_or_else(|| panic!("{message} of {name}: {log}"))
+            .clone()
+    };
+    let line = of(&names[0], "answered");
+    assert_eq!(
+        (&line["status"], &line["whole"]),
+        (&200.into(), &true.into()),
+        "{line}"
+    );
+    assert!(
+        line["path"].as_str().unwrap().contains("/v1/chat/completions"),
+        "{line}"
+    );
+    assert!(line["bytes"].as_u64().unwrap() > 100, "{line}");
+    let line = of(&names[0], "an answer has ended");
+    assert!(line["prompt_tokens"].as_u64().unwrap() > 0, "{line}");
+    assert!(
+        (1..=5).contains(&line["answer_tokens"].as_u64().unwrap()),
+        "{line}"
+    );
+    assert_eq!(of(&names[1], "answered")["status"], 401);
+    // Neither what was said nor who may say it.
+    assert!(!log.contains("Close the message") && !log.contains(&key), "{log}");
+}
+
+#[test]
 fn it_serves_until_it_is_told_to_end() {
     let serving = Serving::new(&[]);
     assert_eq!(
