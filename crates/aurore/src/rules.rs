@@ -47,12 +47,15 @@ pub fn load(named: &[PathBuf]) -> anyhow::Result<Rules> {
 /// # Errors
 /// When the machine's file cannot be read, is refused, or is not root's alone.
 pub fn of_the_system() -> anyhow::Result<Rules> {
-    let system = Path::new(SYSTEM_FILE);
-    if !system.exists() {
+    of_root(Path::new(SYSTEM_FILE))
+}
+
+fn of_root(file: &Path) -> anyhow::Result<Rules> {
+    if !file.exists() {
         return Ok(Rules::builtin());
     }
-    check_owner(system)?;
-    add(Rules::builtin(), Layer::System, system)
+    check_owner(file)?;
+    add(Rules::builtin(), Layer::System, file)
 }
 
 /// The project's rules: of the nearest folder that has some, from the one of the call upwards. They can only
@@ -104,4 +107,38 @@ fn check_owner(file: &Path) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn check_owner(_: &Path) -> anyhow::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn the_systems_rules_are_roots_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rules.toml");
+        let count = |rules: &Rules| rules.sources().count();
+        let builtin = count(&Rules::builtin());
+        assert_eq!(count(&of_root(&file).unwrap()), builtin, "there need be none");
+        std::fs::write(
+            &file,
+            "[[rule]]\nname = \"a\"\ndecision = \"deny\"\nlabel = \"x\"\nreason = \"a test\"\n",
+        )
+        .unwrap();
+        let allow = |mode: u32| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        for writable in [0o666, 0o664, 0o646] {
+            allow(writable);
+            let error = of_root(&file).unwrap_err().to_string();
+            assert!(error.contains("not root's alone"), "{error}");
+        }
+        allow(0o644);
+        let loaded = of_root(&file);
+        if std::fs::metadata(&file).unwrap().uid() == 0 {
+            assert_eq!(count(&loaded.unwrap()), builtin + 1);
+        } else {
+            assert!(loaded.unwrap_err().to_string().contains("not root's alone"));
+        }
+    }
 }
