@@ -44,7 +44,7 @@ pub struct Args {
     /// Which matrices it adds to.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [On::Attention, On::Deltanet, On::Mlp])]
     on: Vec<On>,
-    /// Steps of learning; if absent as many as show each sample ten times, and at least 30, or 400 for models of less than
+    /// Steps of learning; if absent as many as show each sample ten times, and at least 30, or 2000 for models of less than
     /// 100 million parameters.
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
@@ -95,7 +95,7 @@ const TIMES: u64 = 10;
 const DIGITS: [f32; 3] = [2.0, 1.5, 1.0];
 /// The fewest steps in which something is taught: small models need many, and have the time for them.
 const FEWEST: u64 = 30;
-const FEWEST_OF_SMALL: u64 = 400;
+const FEWEST_OF_SMALL: u64 = 2000;
 
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
