@@ -4,7 +4,7 @@
 //! - [`world`] is our side of each document; `page/guard.js` and `page/describe.js` live there.
 //! - [`hit`] says what stands under a point; [`guard`] compares it with what was approved, right before the input
 //!   and in the page's own event turn.
-//! - [`amounts`] reads what a press may cost, [`person`] does what a person at the window would.
+//! - [`amounts`] reads what a press may cost; `person`, in tests alone, does what a person at the window would.
 //! - [`mod@pointer`], [`keyboard`], [`navigate`] carry actions out; [`capture`] and [`settle`] look and wait;
 //!   [`conceal`] keeps typed secrets out of pictures; [`outline`] and [`told`] tell experts and tests what stands on a
 //!   page.
@@ -21,6 +21,7 @@ mod keys;
 mod navigate;
 mod options;
 mod outline;
+#[cfg(feature = "person")]
 mod person;
 mod pointer;
 mod process;
