@@ -25,14 +25,6 @@ impl<S: Screen + ?Sized> Run<'_, S> {
 
     pub(super) fn context(&self, decision: &Decision, target: Option<&Target>) -> Context {
         Context {
-            goal: self.options.goal.clone(),
-            origin: self.frame.origin.clone(),
-            url: self.frame.url.clone(),
-            known_origins: self.options.known_origins.clone(),
-            controls: self.options.controls.clone(),
-            control_paths: self.options.files.controls.clone(),
-            folders: self.options.files.given.clone(),
-            home: self.options.files.home.clone(),
             tainted: self.untrusted.arguments(
                 &decision.action,
                 target,
@@ -41,10 +33,26 @@ impl<S: Screen + ?Sized> Run<'_, S> {
             ),
             raised: decision.raised,
             attended: self.options.approver.attended(),
+            around: crop::around(&self.frame, decision.action.point(), target),
+            ..self.surroundings()
+        }
+    }
+
+    /// The state of the run, whoever acts.
+    pub(super) fn surroundings(&self) -> Context {
+        Context {
+            goal: self.options.goal.clone(),
+            origin: self.frame.origin.clone(),
+            url: self.frame.url.clone(),
+            known_origins: self.options.known_origins.clone(),
+            controls: self.options.controls.clone(),
+            control_paths: self.options.files.controls.clone(),
+            folders: self.options.files.given.clone(),
+            home: self.options.files.home.clone(),
             step: self.steps,
             budget: self.budget_left(),
             frame: Some(self.frame_id()),
-            around: crop::around(&self.frame, decision.action.point(), target),
+            ..Context::default()
         }
     }
 }

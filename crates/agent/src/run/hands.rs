@@ -78,20 +78,8 @@ impl<S: Screen + ?Sized> Run<'_, S> {
         also: &[Target],
     ) -> Result<Came, AgentError> {
         let context = Context {
-            goal: self.options.goal.clone(),
-            origin: self.frame.origin.clone(),
-            url: self.frame.url.clone(),
-            known_origins: self.options.known_origins.clone(),
-            controls: self.options.controls.clone(),
-            control_paths: self.options.files.controls.clone(),
-            folders: self.options.files.given.clone(),
-            home: self.options.files.home.clone(),
             attended: true,
-            step: self.steps,
-            budget: self.budget_left(),
-            frame: Some(self.frame_id()),
-            around: None,
-            ..Context::default()
+            ..self.surroundings()
         };
         let principal = Principal(format!("person:{}", hand.by));
         let request = Request {
