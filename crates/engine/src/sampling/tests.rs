@@ -67,52 +67,42 @@ fn draws_follow_the_probabilities() {
 #[test]
 fn filters_keep_the_likeliest() {
     let logits = [4.0f32, 2.0, 1.0, 1.0].map(f32::ln);
-    let none = |counts: [u32; 4]| counts.map(|count| count == 0);
-    assert_eq!(
-        none(counts(Sampling { top_k: 2, ..warm(1) }, logits)),
-        [false, false, true, true]
-    );
-    // 0.5 + 0.25 reach 0.6; the token that crosses the limit is kept.
-    assert_eq!(
-        none(counts(
+    let two = [true, true, false, false];
+    let one = [true, false, false, false];
+    for (filter, kept) in [
+        (Sampling { top_k: 2, ..warm(1) }, two),
+        // 0.5 + 0.25 reach 0.6; the token that crosses the limit is kept.
+        (
             Sampling {
                 top_p: 0.6,
                 ..warm(1)
             },
-            logits
-        )),
-        [false, false, true, true]
-    );
-    assert_eq!(
-        none(counts(
+            two,
+        ),
+        (
             Sampling {
                 top_p: 0.5,
                 ..warm(1)
             },
-            logits
-        )),
-        [false, true, true, true]
-    );
-    assert_eq!(
-        none(counts(
+            one,
+        ),
+        (
             Sampling {
                 min_p: 0.3,
                 ..warm(1)
             },
-            logits
-        )),
-        [false, false, true, true]
-    );
-    assert_eq!(
-        none(counts(
+            two,
+        ),
+        (
             Sampling {
                 temperature: 0.01,
                 ..warm(1)
             },
-            logits
-        )),
-        [false, true, true, true]
-    );
+            one,
+        ),
+    ] {
+        assert_eq!(counts(filter, logits).map(|count| count > 0), kept, "{filter:?}");
+    }
 }
 
 /// As [`Sampler::draw`], with all tokens in order.

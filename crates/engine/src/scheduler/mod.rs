@@ -16,6 +16,8 @@ mod stream;
 mod worker;
 
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
 mod tests;
