@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurore_action::{Frame, FrameId, Rect, Size, Tab};
 use aurore_policy::{Crop, origin_of};
@@ -11,9 +12,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::cdp::Dialog;
+use super::cdp::{Dialog, Lost};
 use super::{Browser, conceal};
 use crate::ScreenError;
+
+/// What takes a picture.
+const CAPTURE: &str = "Page.captureScreenshot";
+
+/// The first wait for a picture, many times what one takes on a busy machine.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A region is magnified this much at most.
 const MOST_MAGNIFIED: f64 = 4.0;
@@ -69,7 +76,7 @@ impl Browser {
         let frame = Frame {
             id: frame_id(&png),
             size: png_size(&png).ok_or_else(|| ScreenError::Answer {
-                method: "Page.captureScreenshot".to_owned(),
+                method: CAPTURE.to_owned(),
                 field: "PNG header".to_owned(),
             })?,
             png,
@@ -144,7 +151,7 @@ impl Browser {
         let picture =
             image::load_from_memory_with_format(&png, image::ImageFormat::Png).map_err(|error| {
                 ScreenError::Answer {
-                    method: "Page.captureScreenshot".to_owned(),
+                    method: CAPTURE.to_owned(),
                     field: format!("picture ({error})"),
                 }
             })?;
@@ -165,7 +172,6 @@ impl Browser {
 
     fn capture(&mut self, clip: Option<Value>) -> Result<Arc<[u8]>, ScreenError> {
         let session = self.current()?.session;
-        let method = "Page.captureScreenshot";
         let mut params = json!({"format": "png"});
         let mut corner = (0.0, 0.0);
         let mut scale = self.options.scale;
@@ -181,9 +187,9 @@ impl Browser {
             params["clip"] = clip;
         }
         let patches = self.patches()?;
-        let answer = self.ask(&session, method, &params)?;
+        let answer = self.screenshot(&session, &params)?;
         let unusable = |reason: String| ScreenError::Answer {
-            method: method.to_owned(),
+            method: CAPTURE.to_owned(),
             field: format!("picture ({reason})"),
         };
         let data = answer["data"].as_str().unwrap_or_default();
@@ -191,6 +197,22 @@ impl Browser {
             .decode(data)
             .map_err(|error| unusable(error.to_string()))?;
         conceal::cover(png.into(), &patches, corner, scale).map_err(|error| unusable(error.to_string()))
+    }
+
+    /// The picture as it stands.
+    fn screenshot(&mut self, session: &Arc<str>, params: &Value) -> Result<Value, ScreenError> {
+        let page = self.current()?;
+        let lost = Lost {
+            patience: FIRST_PATIENCE,
+            limit: self.options.answer_limit,
+            frame: &page.target,
+        };
+        let waited = self
+            .cdp
+            .call_again_until(&Some(session.clone()), CAPTURE, params, &lost, |state| {
+                state.dialog_of(&page.session).is_some()
+            });
+        self.answered(waited, &page.session)
     }
 
     fn tab_list(&mut self) -> Result<Vec<Tab>, ScreenError> {

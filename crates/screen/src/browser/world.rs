@@ -208,14 +208,23 @@ impl Browser {
     ) -> Result<Value, ScreenError> {
         let page = self.current()?.session;
         let blocked = |state: &State| state.dialog_of(&page).is_some();
-        match self
+        let waited = self
             .cdp
-            .call_until(&Some(session.clone()), method, params, limit, blocked)
-        {
+            .call_until(&Some(session.clone()), method, params, limit, blocked);
+        self.answered(waited, &page)
+    }
+
+    /// The answer that was waited for, unless a dialog of the page in front kept it from coming.
+    pub(super) fn answered(
+        &mut self,
+        waited: Result<Waited, ScreenError>,
+        page: &Arc<str>,
+    ) -> Result<Value, ScreenError> {
+        match waited {
             Ok(Waited::Answer(answer)) => Ok(answer),
-            Ok(Waited::Stopped) => Err(self.dialog_open(&page)),
+            Ok(Waited::Stopped) => Err(self.dialog_open(page)),
             Err(error) => {
-                self.remember_hanging(&error, &page);
+                self.remember_hanging(&error, page);
                 Err(error)
             }
         }

@@ -7,7 +7,7 @@ use aurore_screen::{Screen, ScreenError};
 use serde_json::json;
 
 use crate::pages;
-use crate::support::{at, click, clicks, key, typed};
+use crate::support::{act, at, click, clicks, key, typed};
 
 #[test]
 fn a_click_reaches_its_point() {
@@ -239,6 +239,21 @@ fn addresses_and_history() {
         desk.act(Action::Forward),
         Err(ScreenError::NoHistory { direction: "forward" })
     ));
+}
+
+#[test]
+fn a_picture_comes_while_the_page_is_going_elsewhere_too() {
+    let mut desk = at("plain");
+    desk.do_(Action::OpenUrl {
+        url: pages::address("other"),
+    });
+    // Each is judged on a look that falls into the move before it.
+    for _ in 0..10 {
+        act(&mut desk, Action::Back).unwrap();
+        act(&mut desk, Action::Forward).unwrap();
+    }
+    desk.settle().unwrap();
+    assert_eq!(desk.value("location.pathname"), json!("/other"));
 }
 
 #[test]

@@ -5,8 +5,11 @@
 //! are put into [`State`]; the reader thread itself greets new pages and frames, so that none of them stays
 //! paused while nobody calls.
 
+mod again;
 mod hands;
 mod state;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::io::{PipeReader, PipeWriter};
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub(super) use again::Lost;
 pub(super) use state::{Dialog, Page, State};
 
 use super::process::LastWords;
