@@ -314,3 +314,30 @@ fn one_in_the_background_is_cancelled_or_ends_with_the_server() {
     let ended = running.get(&format!("/v1/responses/{}", id(&begun))).json();
     assert!(ended["status"] != "in_progress", "{ended}");
 }
+
+#[test]
+fn one_whose_end_could_not_be_kept_is_gone_once_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("responses.sqlite");
+    let running = at(&file);
+    // A disk that takes the beginning, but not the end.
+    let disk = rusqlite::Connection::open(&file).unwrap();
+    disk.execute_batch(
+        "CREATE TRIGGER broken BEFORE UPDATE OF finished ON responses BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    )
+    .unwrap();
+    let begun = ask(&running, json!({"background": true})).json();
+    assert_eq!(begun["status"], "in_progress", "{begun}");
+    let path = format!("/v1/responses/{}", id(&begun));
+    let failed = wait(&running, id(&begun));
+    assert_eq!(
+        (&failed["status"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("storage_failed")),
+        "{failed}"
+    );
+    // It is there until it is deleted, which the disk allows again.
+    disk.execute_batch("DROP TRIGGER broken").unwrap();
+    assert_eq!(running.get(&path).json(), failed);
+    assert_eq!(running.send("DELETE", &path, &[], "").json()["deleted"], true);
+    assert_eq!(running.get(&path).status, 404);
+}
