@@ -112,6 +112,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let talker = Talker::load(&args.model, &AdapterChoice::default(), args.threads)?;
     let name = args.name.clone().unwrap_or_else(|| own_name(&talker));
     let adapters = adapters(&args, &name, talker.engine().model())?;
+    let adapted: u64 = adapters
+        .iter()
+        .map(|adapter| adapter.adapter.memory_bytes() as u64)
+        .sum();
     let engine = talker.engine().clone();
     let plan = engine.model().memory_plan().clone();
     let memory = memory(&args)?;
@@ -185,7 +189,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             "{}",
             json!({
                 "event": "listening", "address": address.to_string(), "model": name, "key": printed, "page": page,
-                "weights_bytes": weights, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
+                "weights_bytes": weights, "adapters_bytes": adapted, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
                 "memory_bytes": memory, "context": context,
                 "cache_disk_bytes": kept.as_ref().map(|(bytes, _)| bytes),
                 "cache_folder": kept.as_ref().map(|(_, folder)| folder),
@@ -194,9 +198,13 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     } else {
         println!("{name} listens on http://{address}");
         println!(
-            "memory: {} weights; {} for conversations and what was read: {} a conversation and {:.1} kB a token, so \
+            "memory: {} weights{}; {} for conversations and what was read: {} a conversation and {:.1} kB a token, so \
              one of up to {} tokens",
             gigabytes(weights),
+            match adapted {
+                0 => String::new(),
+                bytes => format!(", {} adapters", gigabytes(bytes)),
+            },
             gigabytes(memory),
             gigabytes(plan.state()),
             plan.kv_per_token as f64 / 1e3,

@@ -108,6 +108,9 @@ fn an_adapter_learns_goes_on_after_kills_and_is_used() {
     let place = whole.home().join("mine");
     let choice = format!("taught={}", place.display());
     let serving = Serving::at(whole.home(), &["--no-auth", "--adapter", &choice]);
+    // Its memory is told beside the weights'.
+    let bytes = |what: &str| serving.said[what].as_u64().unwrap();
+    assert!(0 < bytes("adapters_bytes") && bytes("adapters_bytes") < bytes("weights_bytes"));
     let ask = |model: &str| {
         let request = json!({
             "model": model, "temperature": 0, "max_tokens": 24,
