@@ -182,7 +182,11 @@ class Client:
             heard += numbers(lines)
         finally:
             connection.close()
-        name = "".join(lines).split('"id":"', 1)[1].split('"', 1)[0]
+        _, found, rest = "".join(lines).partition('"id":"')
+        if not found:
+            # Cut off before its first event.
+            raise Gone
+        name = rest.split('"', 1)[0]
         self.kept.begin(name)
         after = heard[-1] if heard else -1
         query = f"&starting_after={after}" if heard else ""
