@@ -24,14 +24,20 @@ fn running() -> Running {
 fn chat(running: &Running, model: &str) -> Value {
     let text = "What is to be done? ".repeat(20);
     let request = json!({
-        "model": model, "temperature": 0, "max_tokens": 24, "messages": [{"role": "user", "content": text}],
+        "model": model, "temperature": 0, "max_tokens": 24, "logprobs": true,
+        "messages": [{"role": "user", "content": text}],
     });
     running.post("/v1/chat/completions", &request).json()
 }
 
+/// The words with their probabilities, which an adapter changes also where the words stay.
 fn said(reply: &Value) -> String {
-    let message = &reply["choices"][0]["message"];
-    format!("{}{}", message["reasoning_content"], message["content"])
+    let choice = &reply["choices"][0];
+    let message = &choice["message"];
+    format!(
+        "{}{}{}",
+        message["reasoning_content"], message["content"], choice["logprobs"]
+    )
 }
 
 #[test]

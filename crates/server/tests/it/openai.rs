@@ -176,8 +176,13 @@ fn an_answer_that_comes_back_was_read_in_idle_time() {
     let running = Running::new();
     let user = "The page has many rows and columns. ".repeat(12);
     let mut messages = json!([{"role": "user", "content": user}]);
+    // An answer that is long enough for a multiple of 64 to lie in it.
+    let schema = json!({"type": "string", "enum": ["The page has many rows and columns. ".repeat(12)]});
     let first = running
-        .chat(json!({"messages": messages, "enable_thinking": false, "max_tokens": 300}))
+        .chat(
+            json!({"messages": messages, "enable_thinking": false, "max_tokens": 600,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "long", "schema": schema}}}),
+        )
         .json();
     let (_, answer, calls, end) = said(&first);
     assert!(end != "length", "{first}");
@@ -278,7 +283,7 @@ fn calls_are_what_their_schemas_say() {
             assert_eq!(reply.status, 200, "{reply:?}");
         }
     }
-    let required = json!({"tools": weather(), "tool_choice": "required", "max_tokens": 300, "enable_thinking": false,
+    let required = json!({"tools": closed(), "tool_choice": "required", "max_tokens": 300, "enable_thinking": false,
         "parallel_tool_calls": false});
     assert_eq!(said(&running.chat(required).json()).3, "tool_calls");
 }
@@ -304,7 +309,13 @@ fn calls_that_need_not_come_are_held_to_their_schemas() {
     };
     let mut names = std::collections::HashSet::new();
     for seed in 0..12 {
-        let reply = ask(json!({"seed": seed})).json();
+        // Of both, and of the one with arguments alone.
+        let tools = if seed % 2 == 0 {
+            closed()
+        } else {
+            json!([closed()[0]])
+        };
+        let reply = ask(json!({"seed": seed, "tools": tools})).json();
         let (_, _, calls, end) = said(&reply);
         assert_eq!((calls.len(), end.as_str()), (1, "tool_calls"), "{reply}");
         let name = calls[0]["function"]["name"].as_str().unwrap().to_owned();
@@ -318,7 +329,8 @@ fn calls_that_need_not_come_are_held_to_their_schemas() {
             assert!(arguments["unit"] == "C" || arguments["unit"] == "F");
         }
         names.insert(name);
-        let (_, _, streamed, _) = streamed(&ask(json!({"seed": seed, "stream": true})).events());
+        let (_, _, streamed, _) =
+            streamed(&ask(json!({"seed": seed, "tools": tools, "stream": true})).events());
         assert_eq!(calls[0], streamed[0]);
     }
     assert!(names.contains("weather"), "{names:?}");
@@ -339,9 +351,10 @@ fn calls_that_need_not_come_are_held_to_their_schemas() {
 fn a_thinking_budget_is_exact_whatever_follows() {
     let running = Running::new();
     let tags = nano().tags();
-    let spelled = |id: u32| id.to_string();
     // Thinking that would never end, and calls wherever they may stand.
-    let bias = json!({spelled(tags.think_end): -100, spelled(tags.call): 50});
+    let mut bias: serde_json::Map<_, _> = eos().iter().map(|id| (id.to_string(), (-100).into())).collect();
+    bias.insert(tags.think_end.to_string(), (-100).into());
+    bias.insert(tags.call.to_string(), 50.into());
     let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"],
         "additionalProperties": false});
     let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
@@ -366,7 +379,7 @@ fn a_thinking_budget_is_exact_whatever_follows() {
         ] {
             for stream in [false, true] {
                 let mut ask = more.clone();
-                ask["logit_bias"] = bias.clone();
+                ask["logit_bias"] = bias.clone().into();
                 ask["enable_thinking"] = true.into();
                 ask["thinking_budget"] = budget.into();
                 ask["max_tokens"] = 300.into();
@@ -455,7 +468,12 @@ fn several_answers_and_probabilities() {
     let mut tokens = 0;
     for choice in choices {
         let facts = choice["logprobs"]["content"].as_array().unwrap();
-        let text: String = facts.iter().map(|fact| fact["token"].as_str().unwrap()).collect();
+        let bytes: Vec<u8> = facts
+            .iter()
+            .flat_map(|fact| fact["bytes"].as_array().unwrap())
+            .map(|byte| byte.as_u64().unwrap() as u8)
+            .collect();
+        let text = String::from_utf8_lossy(&bytes);
         // Line ends at the border are format and no more.
         assert!(
             text.contains(choice["message"]["content"].as_str().unwrap_or_default().trim()),
