@@ -13,7 +13,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.torch import save_file
-from transformers import AutoImageProcessor, AutoTokenizer, Qwen3_5MoeForConditionalGeneration
+from transformers import AutoImageProcessor, PreTrainedTokenizerFast, Qwen3_5MoeForConditionalGeneration
 
 
 @torch.no_grad()
@@ -21,7 +21,7 @@ def main():
     folder, episode = map(pathlib.Path, sys.argv[1:])
     step = json.loads(episode.open().readline())
     picture = episode.parent / step["frame"]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     model = Qwen3_5MoeForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
     seen = AutoImageProcessor.from_pretrained(folder)(images=[Image.open(picture).convert("RGB")], return_tensors="pt")
     grid = seen["image_grid_thw"]

@@ -99,7 +99,7 @@ class Aurore:
 
     def __init__(self, program, home, url):
         self.program, self.home = program, home
-        self.server = ["--model-url", url, "--model-name", str(NANO), "--model-memory", "frame"]
+        self.server = ["--model-url", url, "--model-name", str(NANO), "--model-memory", "intents"]
 
     def start(self, *words):
         return subprocess.Popen(

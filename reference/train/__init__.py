@@ -1,1 +1,0 @@
-"""How nano is made: capture of episodes, texts, tokenizer, training and evaluation."""
