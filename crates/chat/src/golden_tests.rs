@@ -60,6 +60,13 @@ fn nano() -> Chat {
     .unwrap()
 }
 
+/// Ids as Python's `tokenizers` gives them for an answer in the form that nano was taught.
+const ANSWER: &[u32] = &[
+    273, 302, 272, 268, 261, 325, 293, 11, 285, 283, 287, 276, 13, 198, 2028, 2029, 287, 261, 1733, 302,
+    2030, 261, 302, 272, 384, 68, 67, 756, 2023, 2031, 271, 291, 606, 2032, 20, 16, 17, 11, 220, 18, 15, 15,
+    2033, 2024,
+];
+
 /// Ids as Python's `tokenizers` gives them for the rendered text.
 #[test]
 fn the_embedded_model_is_spoken_to_as_it_was_trained() {
@@ -78,27 +85,23 @@ fn the_embedded_model_is_spoken_to_as_it_was_trained() {
         .prompt(&messages, &[], &PromptOptions::thinking(true))
         .unwrap();
     let expected = [
-        &[895, 580, 198, 897][..],
-        &[899; 35],
+        &[2017, 969, 198, 2019][..],
+        &[2021; 80],
         &[
-            898, 461, 262, 283, 459, 771, 1, 220, 158, 222, 241, 339, 81, 127, 114, 127, 253, 352, 263, 561,
-            25, 326, 280, 448, 896, 198, 895, 586, 198, 905, 198,
+            2020, 281, 261, 302, 386, 1455, 1, 220, 158, 222, 241, 390, 81, 127, 114, 1577, 286, 13, 198,
+            1009, 25, 293, 606, 451, 2018, 198, 2017, 1014, 960, 198, 2027, 198,
         ],
     ]
     .concat();
     assert_eq!(prompt.ids, expected);
-    assert_eq!(prompt.images[0].grid, [1, 14, 10]);
+    assert_eq!(prompt.images[0].grid, [1, 20, 16]);
     assert!(chat.starts_in_thinking(&prompt));
 }
 
 #[test]
 fn the_embedded_models_answer_is_read() {
     let chat = nano();
-    let answer = [
-        268, 283, 265, 289, 262, 393, 326, 11, 279, 277, 281, 282, 263, 906, 907, 281, 262, 443, 283, 908,
-        262, 283, 265, 322, 198, 198, 901, 909, 272, 280, 910, 20, 16, 17, 11, 220, 18, 15, 15, 911, 902,
-    ];
-    let turn = chat.parse(&answer, true, &[crate::computer_use::schema(false)], true);
+    let turn = chat.parse(ANSWER, true, &[crate::computer_use::schema(false)], true);
     let step = crate::step::parse(&turn).unwrap();
     assert_eq!(
         (step.intent.as_str(), step.expect.as_str()),
@@ -124,11 +127,7 @@ fn the_embedded_models_answer_fits_the_grammar() {
         },
     );
     let mut constraint = aurore_engine::Constraint::new(&grammar, &chat.vocabulary()).unwrap();
-    let answer = [
-        268, 283, 265, 289, 262, 393, 326, 11, 279, 277, 281, 282, 263, 906, 907, 281, 262, 443, 283, 908,
-        262, 283, 265, 322, 198, 198, 901, 909, 272, 280, 910, 20, 16, 17, 11, 220, 18, 15, 15, 911, 902,
-    ];
-    for id in answer {
+    for &id in ANSWER {
         assert!(constraint.try_push(id).unwrap(), "token {id}");
     }
     assert!(constraint.is_complete());

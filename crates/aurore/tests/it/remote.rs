@@ -75,7 +75,7 @@ fn auroras_own_server_decides_as_the_program_itself() {
         "--model-key-env",
         "SERVER_KEY",
         "--model-memory",
-        "frame",
+        "intents",
     ]);
     // The same model sees the same page: the first decision is the same.
     for part in ["thinking", "intent", "expect", "action"] {

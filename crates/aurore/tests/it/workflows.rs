@@ -138,7 +138,7 @@ fn auroras_own_server_is_evaluated_as_the_program_itself() {
         "--model-key-env",
         "KEY",
         "--model-memory",
-        "frame",
+        "intents",
     ];
     let there = program.run_with(&[&tasks[..], &elsewhere].concat(), &key);
     assert_eq!((here.code, there.code), (0, 0), "{}{}", here.err, there.err);
