@@ -1,7 +1,7 @@
 """Typical mistakes: `python reference/nano/mistakes.py CHECKPOINT HELD OUT.png`.
 
-Asks the official classes for the step that an expert took on held-back screens, at most one screen a task, and shows
-those where the click misses the expert's target: what was asked, what the model thought, its click (red) and the
+Asks the official classes for the step that an expert took on held-back screens, and shows those where the click misses
+the expert's target, at most one a task: what was asked, what the model thought, its click (red) and the
 target (green).
 """
 
@@ -70,6 +70,8 @@ def main():
                 continue
             tasks.add(step["family"])
             tiles.append(tile(picture, step, said.split("</think>")[0].strip(), point, font))
+    if not tiles:
+        sys.exit("every click hit its target")
     width, height = tiles[0].size
     sheet = Image.new("RGB", ((width + 8) * COLUMNS, (height + 8) * ROWS), "#999")
     for number, one in enumerate(tiles):

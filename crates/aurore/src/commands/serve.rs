@@ -189,8 +189,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             "{}",
             json!({
                 "event": "listening", "address": address.to_string(), "model": name, "key": printed, "page": page,
-                "weights_bytes": weights, "adapters_bytes": adapted, "state_bytes": plan.state(), "kv_bytes_per_token": plan.kv_per_token,
-                "memory_bytes": memory, "context": context,
+                "weights_bytes": weights, "adapters_bytes": adapted, "state_bytes": plan.state(),
+                "kv_bytes_per_token": plan.kv_per_token, "memory_bytes": memory, "context": context,
                 "cache_disk_bytes": kept.as_ref().map(|(bytes, _)| bytes),
                 "cache_folder": kept.as_ref().map(|(_, folder)| folder),
             })
