@@ -110,9 +110,10 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// `totals[o] + sums[o] as f32 · scale`, fused. A span's sum is below 2²⁴, so an f32 holds it.
     fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals;
 
-    /// `to[o] += totals[o] · scales[o]`, two roundings.
-    /// `scales`: 16 bf16; `to`: 16 f32
-    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32);
+    /// `to[o] += totals[o] · scales[o]`, two roundings. `to`: 16 f32
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32);
+    /// 16 outputs' scales, bf16.
+    unsafe fn scales(self, from: *const u16) -> Self::Totals;
 }
 
 /// The scalar twin, and what instruction sets without integer products use.
@@ -212,14 +213,19 @@ pub(crate) mod scalar {
 
     /// As [`super::Dot::add_to`].
     #[inline(always)]
-    pub(crate) unsafe fn add_to(totals: [f32; PANEL], scales: *const u16, to: *mut f32) {
-        for (o, total) in totals.into_iter().enumerate() {
+    pub(crate) unsafe fn add_to(totals: [f32; PANEL], scales: [f32; PANEL], to: *mut f32) {
+        for (o, (total, scale)) in totals.into_iter().zip(scales).enumerate() {
+            let product = total * scale;
             // SAFETY: the caller's.
-            unsafe {
-                let product = total * bf16_value(scales.add(o).read_unaligned());
-                *to.add(o) += product;
-            }
+            unsafe { *to.add(o) += product };
         }
+    }
+
+    /// As [`super::Dot::scales`].
+    #[inline(always)]
+    pub(crate) unsafe fn scales(from: *const u16) -> [f32; PANEL] {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<[u16; PANEL]>().read_unaligned() }.map(bf16_value)
     }
 }
 
@@ -296,9 +302,15 @@ macro_rules! scalar_dot {
         }
 
         #[inline(always)]
-        unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+        unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
             // SAFETY: the caller's.
             unsafe { $crate::dot::scalar::add_to(totals, scales, to) }
+        }
+
+        #[inline(always)]
+        unsafe fn scales(self, from: *const u16) -> Self::Totals {
+            // SAFETY: the caller's.
+            unsafe { $crate::dot::scalar::scales(from) }
         }
     };
 }

@@ -214,11 +214,13 @@ impl TileKernel for MultiplyTiles {
                 tiles.int8(MacroTile {
                     input: black_box(input.as_ptr()),
                     input_stride: BLOCK,
+                    input_step: ROW,
                     panels: [weights.as_ptr(); 2],
                     steps: BLOCK / ROW,
-                    sums: sums.as_mut_ptr(),
+                    sums: [sums.as_mut_ptr(), sums.as_mut_ptr().add(ROW)],
                     sums_stride: 2 * ROW,
                     two: true,
+                    add: false,
                 });
             }
         }

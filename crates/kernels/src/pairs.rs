@@ -3,7 +3,9 @@
 //! Inputs are rounded to bf16 too, which is what the official implementation computes with, and two columns
 //! are multiplied at once. A sum is one chain over the pairs of columns from the first to the last.
 
+use crate::arch::portable::Portable;
 use crate::matrix::PANEL;
+use crate::simd::Simd;
 
 /// An algorithm for any set of pair products.
 pub(crate) trait PairKernel {
@@ -20,6 +22,11 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
     type Sums: Copy;
     /// 16 pairs of bf16.
     type Weights: Copy;
+    /// Vectors of 16 f32.
+    type Vectors: Simd;
+
+    /// The vectors that go with these products.
+    fn vectors(self) -> Self::Vectors;
 
     /// Rounds 16 f32 to the nearest bf16; denormal ones may become zero.
     unsafe fn round(self, from: *const f32, to: *mut u16);
@@ -46,6 +53,12 @@ pub(crate) struct EmulatedPairs;
 impl Pairs for EmulatedPairs {
     type Sums = [f32; PANEL];
     type Weights = [[u16; 2]; PANEL];
+    type Vectors = Portable<PANEL>;
+
+    #[inline(always)]
+    fn vectors(self) -> Self::Vectors {
+        Portable
+    }
 
     #[inline(always)]
     unsafe fn round(self, from: *const f32, to: *mut u16) {

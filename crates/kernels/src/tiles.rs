@@ -2,6 +2,7 @@
 //!
 //! A tile has 16 rows of 64 bytes. `C [16, 16] += A [16, 64 bytes] · B`, where row t of B holds, for
 //! each of 16 outputs, the columns that 4 bytes take: just what lies together in a packed matrix.
+//! A row of C depends on its row of A alone, to the bit.
 
 use crate::Isa;
 
@@ -19,15 +20,19 @@ pub(crate) struct MacroTile {
     pub(crate) input: *const u8,
     /// Bytes from row to row.
     pub(crate) input_stride: usize,
+    /// Bytes from a tile to the next one along K.
+    pub(crate) input_step: usize,
     /// The two panels: `steps` tiles of B, one behind the other.
     pub(crate) panels: [*const u8; 2],
     pub(crate) steps: usize,
-    /// The sums, `[16 or 32][32]` of 4 bytes.
-    pub(crate) sums: *mut u8,
+    /// Each panel's sums, 16 or 32 rows of 64 bytes.
+    pub(crate) sums: [*mut u8; 2],
     /// Bytes from row to row.
     pub(crate) sums_stride: usize,
     /// 32 rows rather than 16.
     pub(crate) two: bool,
+    /// The sums start from what is there rather than from zero.
+    pub(crate) add: bool,
 }
 
 /// Tiles that this thread may use.
@@ -35,8 +40,12 @@ pub(crate) struct MacroTile {
 /// # Safety
 /// The operands must be valid for 16 or 32 rows, `steps` tiles and two panels.
 pub(crate) trait Tiles: Copy {
-    /// `sums = input · panels`, i8 by i8 into i32.
+    /// `sums (+)= input · panels`, i8 by i8 into i32.
     unsafe fn int8(self, operands: MacroTile);
+
+    /// `sums (+)= input · panels`, bf16 by bf16 into f32: of a tile, first the products at even and those at odd
+    /// columns each in a chain of their own, then both together to the sum. Denormal numbers are zero.
+    unsafe fn bf16(self, operands: MacroTile);
 }
 
 /// An algorithm on tiles.
@@ -49,34 +58,62 @@ pub(crate) trait TileKernel {
 #[derive(Clone, Copy)]
 pub(crate) struct Emulated;
 
-impl Tiles for Emulated {
-    unsafe fn int8(self, operands: MacroTile) {
+impl Emulated {
+    /// Each sum by itself: `product` adds four bytes of a row times as many of a column of B.
+    ///
+    /// # Safety
+    /// As for [`Tiles`].
+    unsafe fn each<S: Copy + Default>(
+        operands: MacroTile,
+        product: impl Fn(&[[u8; 4]; ROWS], &dyn Fn(usize) -> [u8; 4], S) -> S,
+    ) {
         let rows = if operands.two { 2 * ROWS } else { ROWS };
         for row in 0..rows {
-            for (panel, from) in operands.panels.into_iter().enumerate() {
-                let mut sums = [0_i32; 16];
-                for step in 0..operands.steps {
+            for (panel, to) in operands.panels.into_iter().zip(operands.sums) {
+                for column in 0..16 {
                     // SAFETY: the caller's.
-                    let (a, b) = unsafe {
-                        let a = operands.input.add(row * operands.input_stride + step * ROW);
-                        let b = from.add(step * TILE).cast::<[[[i8; 4]; 16]; ROWS]>();
-                        (a.cast::<[[i8; 4]; 16]>().read(), &*b)
-                    };
-                    for (a, b) in a.into_iter().zip(b) {
-                        for (sum, b) in sums.iter_mut().zip(b) {
-                            for (a, b) in a.into_iter().zip(b) {
-                                *sum += i32::from(a) * i32::from(*b);
-                            }
+                    unsafe {
+                        let to = to.add(row * operands.sums_stride).cast::<S>().add(column);
+                        let mut sum = if operands.add { to.read_unaligned() } else { S::default() };
+                        for step in 0..operands.steps {
+                            let a = operands.input.add(row * operands.input_stride + step * operands.input_step);
+                            let a = a.cast::<[[u8; 4]; ROWS]>().read();
+                            let b = panel.add(step * TILE).cast::<[[[u8; 4]; 16]; ROWS]>();
+                            sum = product(&a, &|k| (*b)[k][column], sum);
                         }
+                        to.write_unaligned(sum);
                     }
-                }
-                // SAFETY: the caller's.
-                unsafe {
-                    let to = operands.sums.add(row * operands.sums_stride + panel * ROW);
-                    to.cast::<[i32; 16]>().write_unaligned(sums);
                 }
             }
         }
+    }
+}
+
+impl Tiles for Emulated {
+    unsafe fn int8(self, operands: MacroTile) {
+        let product = |a: &[[u8; 4]; ROWS], b: &dyn Fn(usize) -> [u8; 4], sum: i32| {
+            a.iter().enumerate().fold(sum, |sum, (k, a)| {
+                let products = a.iter().zip(b(k)).map(|(a, b)| i32::from(*a as i8) * i32::from(b as i8));
+                sum + products.sum::<i32>()
+            })
+        };
+        // SAFETY: the caller's.
+        unsafe { Self::each(operands, product) }
+    }
+
+    unsafe fn bf16(self, operands: MacroTile) {
+        let value = |low: u8, high: u8| f32::from_bits(u32::from_le_bytes([0, 0, low, high]));
+        let product = |a: &[[u8; 4]; ROWS], b: &dyn Fn(usize) -> [u8; 4], sum: f32| {
+            let (mut even, mut odd) = (0.0, 0.0);
+            for (k, a) in a.iter().enumerate() {
+                let b = b(k);
+                even += value(a[0], a[1]) * value(b[0], b[1]);
+                odd += value(a[2], a[3]) * value(b[2], b[3]);
+            }
+            sum + (even + odd)
+        };
+        // SAFETY: the caller's.
+        unsafe { Self::each(operands, product) }
     }
 }
 
@@ -88,4 +125,6 @@ pub(crate) struct Wrong;
 #[cfg(test)]
 impl Tiles for Wrong {
     unsafe fn int8(self, _: MacroTile) {}
+
+    unsafe fn bf16(self, _: MacroTile) {}
 }

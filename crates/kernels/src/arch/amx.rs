@@ -98,9 +98,9 @@ fn system_allows_it() -> bool {
 }
 
 /// A macro-tile of 32 rows in one block: tmm0 to tmm3 are sums, tmm4 and tmm5 rows, tmm6 and tmm7
-/// panels. `$start` makes the sums, `$product` multiplies.
+/// panels. `$start` makes or reads the sums, `$product` multiplies.
 macro_rules! two_by_two {
-    ($operands:expr, $product:literal, $($start:literal)+) => {
+    ($operands:expr, $sums:expr, $product:literal, $($start:literal)+) => {
         asm!(
             $($start,)+
             "2:",
@@ -112,26 +112,31 @@ macro_rules! two_by_two {
             "tileloadd tmm5, [{below} + {input_stride}]",
             concat!($product, " tmm2, tmm5, tmm6"),
             concat!($product, " tmm3, tmm5, tmm7"),
-            "add {above}, 64",
-            "add {below}, 64",
+            "add {above}, {input_step}",
+            "add {below}, {input_step}",
             "add {left}, 1024",
             "add {right}, 1024",
             "dec {steps}",
             "jnz 2b",
-            "tilestored [{sums} + {sums_stride}], tmm0",
-            "tilestored [{sums} + {sums_stride} + 64], tmm1",
-            "tilestored [{sums_below} + {sums_stride}], tmm2",
-            "tilestored [{sums_below} + {sums_stride} + 64], tmm3",
+            "mov {above}, [{sums}]",
+            "mov {below}, [{sums} + 8]",
+            "mov {left}, [{sums} + 16]",
+            "mov {right}, [{sums} + 24]",
+            "tilestored [{above} + {sums_stride}], tmm0",
+            "tilestored [{below} + {sums_stride}], tmm1",
+            "tilestored [{left} + {sums_stride}], tmm2",
+            "tilestored [{right} + {sums_stride}], tmm3",
             above = inout(reg) $operands.input => _,
             below = inout(reg) $operands.input.add(ROWS * $operands.input_stride) => _,
             input_stride = in(reg) $operands.input_stride,
+            input_step = in(reg) $operands.input_step,
             left = inout(reg) $operands.panels[0] => _,
             right = inout(reg) $operands.panels[1] => _,
             row = in(reg) ROW,
             steps = inout(reg) $operands.steps => _,
-            sums = in(reg) $operands.sums,
-            sums_below = in(reg) $operands.sums.add(ROWS * $operands.sums_stride),
+            sums = in(reg) $sums.as_ptr(),
             sums_stride = in(reg) $operands.sums_stride,
+            at = out(reg) _,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
@@ -141,7 +146,7 @@ macro_rules! two_by_two {
 
 /// The same for 16 rows.
 macro_rules! one_by_two {
-    ($operands:expr, $product:literal, $($start:literal)+) => {
+    ($operands:expr, $sums:expr, $product:literal, $($start:literal)+) => {
         asm!(
             $($start,)+
             "2:",
@@ -150,25 +155,68 @@ macro_rules! one_by_two {
             concat!($product, " tmm0, tmm4, tmm6"),
             "tileloadd tmm7, [{right} + {row}]",
             concat!($product, " tmm1, tmm4, tmm7"),
-            "add {above}, 64",
+            "add {above}, {input_step}",
             "add {left}, 1024",
             "add {right}, 1024",
             "dec {steps}",
             "jnz 2b",
-            "tilestored [{sums} + {sums_stride}], tmm0",
-            "tilestored [{sums} + {sums_stride} + 64], tmm1",
+            "mov {left}, [{sums}]",
+            "mov {right}, [{sums} + 8]",
+            "tilestored [{left} + {sums_stride}], tmm0",
+            "tilestored [{right} + {sums_stride}], tmm1",
             above = inout(reg) $operands.input => _,
             input_stride = in(reg) $operands.input_stride,
+            input_step = in(reg) $operands.input_step,
             left = inout(reg) $operands.panels[0] => _,
             right = inout(reg) $operands.panels[1] => _,
             row = in(reg) ROW,
             steps = inout(reg) $operands.steps => _,
-            sums = in(reg) $operands.sums,
+            sums = in(reg) $sums.as_ptr(),
             sums_stride = in(reg) $operands.sums_stride,
+            at = out(reg) _,
             out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         )
     };
+}
+
+/// A macro-tile with the given product, of all four ways to begin.
+macro_rules! macro_tile {
+    ($operands:expr, $product:literal) => {{
+        let [left, right] = $operands.sums;
+        let further = ROWS * $operands.sums_stride;
+        let sums = [left, right, left.wrapping_add(further), right.wrapping_add(further)];
+        match ($operands.two, $operands.add) {
+            (true, false) => two_by_two!(
+                $operands,
+                sums,
+                $product,
+                "tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3" "xor {at:e}, {at:e}"
+            ),
+            (true, true) => two_by_two!(
+                $operands,
+                sums,
+                $product,
+                "mov {at}, [{sums}]" "tileloadd tmm0, [{at} + {sums_stride}]"
+                "mov {at}, [{sums} + 8]" "tileloadd tmm1, [{at} + {sums_stride}]"
+                "mov {at}, [{sums} + 16]" "tileloadd tmm2, [{at} + {sums_stride}]"
+                "mov {at}, [{sums} + 24]" "tileloadd tmm3, [{at} + {sums_stride}]"
+            ),
+            (false, false) => one_by_two!(
+                $operands,
+                sums,
+                $product,
+                "tilezero tmm0" "tilezero tmm1" "xor {at:e}, {at:e}"
+            ),
+            (false, true) => one_by_two!(
+                $operands,
+                sums,
+                $product,
+                "mov {at}, [{sums}]" "tileloadd tmm0, [{at} + {sums_stride}]"
+                "mov {at}, [{sums} + 8]" "tileloadd tmm1, [{at} + {sums_stride}]"
+            ),
+        }
+    }};
 }
 
 impl Tiles for Ready<'_> {
@@ -178,12 +226,15 @@ impl Tiles for Ready<'_> {
             return;
         }
         // SAFETY: `with` has set the tiles up; the caller vouches for the operands.
-        unsafe {
-            if operands.two {
-                two_by_two!(operands, "tdpbssd", "tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3");
-            } else {
-                one_by_two!(operands, "tdpbssd", "tilezero tmm0" "tilezero tmm1");
-            }
+        unsafe { macro_tile!(operands, "tdpbssd") }
+    }
+
+    #[inline]
+    unsafe fn bf16(self, operands: MacroTile) {
+        if operands.steps == 0 {
+            return;
         }
+        // SAFETY: as above.
+        unsafe { macro_tile!(operands, "tdpbf16ps") }
     }
 }

@@ -9,12 +9,14 @@ mod heads;
 mod page;
 mod paired;
 mod step;
+mod tiled;
 mod walk;
 
 pub use heads::{HeadNorm, Heads, Rotation};
 pub use page::KvFormat;
 
 use self::page::PAGE;
+use self::tiled::TiledWalk;
 use self::walk::{Ending, Sight, TILE, Walk};
 use crate::Cpu;
 use crate::dense::PANEL;
@@ -85,6 +87,7 @@ impl Cpu {
         let tiles = pages_spanned * per_page;
         let out = Share(out.as_mut_ptr());
         let pairs = attention.in_pairs(self).then_some(self.isa);
+        let on_tiles = attention.on_tiles(self);
         let task = |index: usize| {
             // The last tiles have the most pages to read, so they come first.
             let (head, tile) = (index / tiles, tiles - 1 - index % tiles);
@@ -105,14 +108,27 @@ impl Cpu {
                 }
                 Sees::First(seen) => (Sight::All(seen), seen),
             };
+            // SAFETY: rows `from..to` of this head lie in `queries` and `out`, and no other task has these rows.
+            let (queries, out) = unsafe { (queries.as_ptr().add(place), out.get().add(place)) };
+            if on_tiles {
+                self.isa.run_tiles(TiledWalk {
+                    attention: &attention,
+                    head,
+                    rows: to - from,
+                    queries,
+                    out,
+                    page: &page,
+                    sight,
+                    end,
+                });
+                return;
+            }
             self.isa.run(Walk {
                 attention: &attention,
                 head,
                 rows: to - from,
-                // SAFETY: rows `from..to` of this head lie in `queries` and `out`.
-                queries: unsafe { queries.as_ptr().add(place) },
-                // SAFETY: as above, and no other task has these rows.
-                out: unsafe { out.get().add(place) },
+                queries,
+                out,
                 pages: 0..end.div_ceil(PAGE),
                 page: &page,
                 sight,

@@ -200,8 +200,8 @@ impl Integer<'_> {
                     }
                 }
                 for p in 0..P {
+                    let scales = d.scales(self.scales(panel + p, block));
                     for r in 0..R {
-                        let scales = self.scales(panel + p, block);
                         d.add_to(totals[p][r], scales, sums[p][r].as_mut_ptr());
                     }
                 }
@@ -348,6 +348,7 @@ impl Integer<'_> {
                     totals[r] = d.scaled(totals[r], sums[r], *rows.scales[r]);
                 }
             }
+            let scales = d.scales(scales);
             for r in 0..R {
                 d.add_to(totals[r], scales, to.add(r * PANEL));
             }

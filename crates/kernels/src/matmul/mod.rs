@@ -8,9 +8,10 @@ mod tiled;
 use self::float::Float;
 use self::integer::{Integer, Weights};
 use self::paired::Paired;
-use self::tiled::TiledInteger;
+use self::tiled::{PairRows, TiledInteger, TiledPairs};
 use crate::later::Later;
 use crate::matrix::{Elements, Format, Matrix, PANEL};
+use crate::memory::Lines;
 use crate::pool::Share;
 use crate::quant::Rows;
 use crate::{Cpu, Isa};
@@ -115,10 +116,7 @@ impl Cpu {
         let inputs = Inputs {
             float: input.as_ptr(),
             rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k), 0)),
-            paired: self.paired(matrix).then(|| {
-                self.round_pairs(input, k, &mut pairs);
-                pairs.as_ptr()
-            }),
+            paired: self.paired(matrix).then(|| self.round_pairs(input, k, &mut pairs)),
             later: &self.later,
         };
         let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
@@ -200,7 +198,11 @@ impl Cpu {
             } else {
                 float = true;
                 paired |= self.paired(matrix);
-                float::ROW_BLOCK
+                if self.paired(matrix) && self.isa.has_tiles() {
+                    tiled::ROW_BLOCK
+                } else {
+                    float::ROW_BLOCK
+                }
             };
             for start in (group.start..group.end).step_by(block) {
                 let end = group.end.min(start + block);
@@ -232,9 +234,7 @@ impl Cpu {
             _ => input,
         };
         let mut pairs = std::mem::take(&mut workspace.pairs);
-        if paired {
-            self.round_pairs(input, k, &mut pairs);
-        }
+        let paired = paired.then(|| self.round_pairs(input, k, &mut pairs));
         // Rows of an index are in the groups' order only where they were gathered for floating point,
         // which is what calibration runs on.
         if float || index.is_none() {
@@ -270,9 +270,7 @@ impl Cpu {
                     // Only float matrices read it.
                     float: input.as_ptr().wrapping_add(start * k),
                     rounded: rounded.map(|rows| (rows, start)),
-                    paired: self
-                        .paired(matrix)
-                        .then(|| pairs.as_ptr().wrapping_add(start * paired::pairs(k))),
+                    paired: paired.filter(|_| self.paired(matrix)).map(|rows| rows.from(start, k)),
                     later: &self.later,
                 };
                 piece.compute(self.isa, matrix, inputs);
@@ -296,6 +294,36 @@ impl Cpu {
     fn paired(&self, matrix: &Matrix) -> bool {
         matrix.format() == Format::Bf16 && self.in_pairs()
     }
+
+    /// Rounds `[rows, k]` to bf16 as the products of pairs want it.
+    fn round_pairs(&self, input: &[f32], k: usize, to: &mut Lines) -> Pairs {
+        if self.isa.has_tiles() {
+            Pairs::Tiles(self.round_for_tiles(input, k, to))
+        } else {
+            Pairs::Rows(self.round_rows(input, k, to))
+        }
+    }
+}
+
+/// Rows rounded to bf16.
+#[derive(Clone, Copy)]
+enum Pairs {
+    /// `[rows, pairs]`
+    Rows(*const [u16; 2]),
+    Tiles(PairRows),
+}
+
+// SAFETY: a view of numbers that nobody changes while it lives.
+unsafe impl Sync for Pairs {}
+
+impl Pairs {
+    /// From row `row` on.
+    fn from(self, row: usize, k: usize) -> Self {
+        match self {
+            Self::Rows(start) => Self::Rows(start.wrapping_add(row * paired::pairs(k))),
+            Self::Tiles(rows) => Self::Tiles(rows.from(row)),
+        }
+    }
 }
 
 /// Whether the product rounds its input to 8 bits.
@@ -310,8 +338,8 @@ struct Inputs<'a> {
     float: *const f32,
     /// Rounded for q8 and q4, and the piece's first row there.
     rounded: Option<(Rows, usize)>,
-    /// `[rows, pairs]`, rounded to bf16, from the piece's first row on.
-    paired: Option<*const [u16; 2]>,
+    /// Rounded to bf16, from the piece's first row on.
+    paired: Option<Pairs>,
     /// What is read after the product.
     later: &'a Later,
 }
@@ -338,7 +366,12 @@ impl Piece {
         let input = inputs.float;
         match (&matrix.elements, inputs.rounded) {
             (Elements::Bf16(buffer), _) => match inputs.paired {
-                Some(input) => isa.run_pairs(Paired {
+                Some(Pairs::Rows(input)) => isa.run_pairs(Paired {
+                    piece: self,
+                    input,
+                    weights: buffer.as_slice(),
+                }),
+                Some(Pairs::Tiles(input)) => isa.run_tiles(TiledPairs {
                     piece: self,
                     input,
                     weights: buffer.as_slice(),

@@ -6,6 +6,7 @@
 use super::Piece;
 use crate::Cpu;
 use crate::matrix::PANEL;
+use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs, bf16_bits};
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
@@ -180,13 +181,12 @@ unsafe fn tile<D: Pairs, const R: usize>(
 }
 
 impl Cpu {
-    /// Rounds `[rows, k]` to bf16, to nearest even, an odd last column paired with zero.
-    pub(super) fn round_pairs(&self, input: &[f32], k: usize, to: &mut Vec<[u16; 2]>) {
+    /// Rounds to bf16, to nearest even, an odd last column paired with zero. `input`: `[rows, k]`; returns
+    /// `[rows, pairs(k)]`
+    pub(super) fn round_rows(&self, input: &[f32], k: usize, to: &mut Lines) -> *const [u16; 2] {
         let (rows, width) = (input.len() / k.max(1), pairs(k));
-        if to.len() < rows * width {
-            to.resize(rows * width, [0; 2]);
-        }
-        let out = Share(to.as_mut_ptr());
+        to.grow(rows * width * size_of::<[u16; 2]>());
+        let out = Share(to.start_mut::<[u16; 2]>());
         let round = |row: usize| {
             // SAFETY: each row has its own place.
             let out = unsafe { std::slice::from_raw_parts_mut(out.get().add(row * width), width) };
@@ -200,6 +200,7 @@ impl Cpu {
         } else {
             self.pool.run(rows, round);
         }
+        to.start()
     }
 }
 

@@ -1,8 +1,9 @@
 use half::bf16;
 
 use super::Group;
+use crate::memory::Lines;
 use crate::testing::{SIZES, assert_close, assert_same, bytes, cpus, noise};
-use crate::{Cpu, Format, Matrix, Source};
+use crate::{Cpu, Format, Isa, Matrix, Source};
 
 /// The scalar twin: `out[r][o] = Σ_k input[r][k] · weights[o][k]`.
 fn twin(weights: &[f32], input: &[f32], k: usize) -> Vec<f32> {
@@ -395,12 +396,31 @@ fn inputs_round_to_the_nearest_bf16() {
     input.extend([0x3f80_8000, 0x3f81_8000, 0x3f80_8001, 0x3f80_7fff].map(f32::from_bits));
     input.extend([0x7fc0_0000, 0x7f80_0001, 0xffff_ffff].map(f32::from_bits));
     for cpu in cpus() {
-        let mut pairs = Vec::new();
+        let mut pairs = Lines::default();
         cpu.round_pairs(&input, input.len(), &mut pairs);
-        assert_eq!((pairs.len(), input.len() % 2), (input.len().div_ceil(2), 1));
-        let found: Vec<u16> = pairs.into_iter().flatten().collect();
+        // A row alone lies in one piece on tiles as well.
+        // SAFETY: so much was written, and more is there.
+        let found = unsafe { std::slice::from_raw_parts(pairs.start::<u16>(), input.len() + 1) };
         let expected: Vec<u16> = input.iter().map(|&x| bf16::from_f32(x).to_bits()).collect();
         assert_eq!(found[..input.len()], expected);
         assert_eq!(found[input.len()], 0);
+    }
+}
+
+#[test]
+fn tiles_of_the_processor_are_the_emulated_ones_to_the_bit() {
+    let Some(amx) = Isa::named("amx") else { return };
+    let [amx, emulated] = [amx, Isa::wide()].map(|isa| Cpu::new(Some(isa), 2));
+    for (rows, k, n) in [(1, 32, 16), (3, 70, 33), (17, 1024, 80), (600, 131, 49), (64, 2000, 200)] {
+        let (weights, input) = (bytes(&noise(31, n * k)), noise(32, rows * k));
+        for format in [Format::Bf16, Format::Q8, Format::Q4] {
+            let matrix = Matrix::pack(&amx, k, format, &[Source::F32(&weights)]);
+            let what = format!("{format:?} {rows}x{k}x{n}");
+            assert_same(
+                &multiply(&amx, &matrix, &input),
+                &multiply(&emulated, &matrix, &input),
+                &what,
+            );
+        }
     }
 }

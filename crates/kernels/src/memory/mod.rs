@@ -7,8 +7,10 @@
 //! What is too large for memory stays in its file and is read into slots: page-aligned places that are made
 //! once and hold one matrix after another.
 
+mod lines;
 mod page;
 
+pub(crate) use lines::Lines;
 pub use page::Page;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};

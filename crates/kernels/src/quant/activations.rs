@@ -2,6 +2,7 @@
 
 use super::{BLOCK, GROUP, GROUPS, SPAN, SPANS, padded};
 use crate::dot::BlockRows;
+use crate::memory::Lines;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
 use crate::{Cpu, Group};
@@ -14,7 +15,7 @@ use crate::{Cpu, Group};
 pub(crate) struct Activations {
     /// `[blocks][rows][256]`. The last block is as wide as the others, so that rows lie at distances that
     /// kernels know; what is beyond k there is not read.
-    pub(super) values: Vec<i8>,
+    pub(super) values: Lines,
     /// `[blocks][rows][4]`
     pub(super) scales: Vec<f32>,
     /// `[blocks][rows][8]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
@@ -30,7 +31,7 @@ pub(crate) struct Activations {
     /// f32 rows in another order.
     pub(crate) gathered: Vec<f32>,
     /// Rows in bf16.
-    pub(crate) pairs: Vec<[u16; 2]>,
+    pub(crate) pairs: Lines,
     /// Rows and matrices of a product's tasks.
     pub(crate) chunks: Vec<Group>,
     /// Panels of a product of some outputs.
@@ -115,7 +116,7 @@ impl Activations {
                     cpu.isa.run(Round {
                         input: &input[row * k + from..][..BLOCK.min(k - from)],
                         width,
-                        values: to.values.as_ptr().cast_mut().add(start),
+                        values: to.values.start::<i8>().cast_mut().add(start),
                         scales: to.scales.as_ptr().cast_mut().add(start / SPAN),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
                         bases: to.bases.as_ptr().cast_mut().add(start / GROUP),
@@ -134,7 +135,7 @@ impl Activations {
 
     fn make_room(&mut self, blocks: usize) {
         // A tile reads 16 rows, however few are left.
-        grow(&mut self.values, (blocks + 15) * BLOCK);
+        self.values.grow((blocks + 15) * BLOCK);
         grow(&mut self.scales, blocks * SPANS);
         grow(&mut self.starts, blocks * SPANS);
         grow(&mut self.offsets, blocks * GROUPS);
@@ -143,7 +144,7 @@ impl Activations {
 
     fn rows(&self, count: usize, k: usize) -> Rows {
         Rows {
-            values: self.values.as_ptr(),
+            values: self.values.start(),
             scales: self.scales.as_ptr(),
             offsets: self.offsets.as_ptr(),
             bases: self.bases.as_ptr(),
@@ -169,7 +170,7 @@ impl Activations {
                 // SAFETY: each row has its own places, which lie inside the buffers.
                 unsafe {
                     let to = &*target.get();
-                    copy_block::<BLOCK, _>(self.values.as_ptr(), to.values.as_ptr(), old, new);
+                    copy_block::<BLOCK, i8>(self.values.start(), to.values.start(), old, new);
                     copy_block::<SPANS, _>(self.scales.as_ptr(), to.scales.as_ptr(), old, new);
                     copy_block::<SPANS, _>(self.starts.as_ptr(), to.starts.as_ptr(), old, new);
                     copy_block::<GROUPS, _>(self.offsets.as_ptr(), to.offsets.as_ptr(), old, new);

@@ -341,16 +341,27 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
             for half in 0..2 {
-                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(scales.add(8 * half).cast()));
-                let scales = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits));
                 let to = to.add(8 * half);
-                let product = _mm256_mul_ps(totals[half], scales);
+                let product = _mm256_mul_ps(totals[half], scales[half]);
                 _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), product));
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(self, from: *const u16) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe {
+            let mut scales = self.totals();
+            for half in 0..2 {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.add(8 * half).cast()));
+                scales[half] = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits));
+            }
+            scales
         }
     }
 }

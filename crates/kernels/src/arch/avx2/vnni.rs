@@ -212,8 +212,14 @@ impl Dot for AvxVnni {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
         // SAFETY: the caller's.
         unsafe { self.0.add_to(totals, scales, to) }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(self, from: *const u16) -> Self::Totals {
+        // SAFETY: the caller's.
+        unsafe { self.0.scales(from) }
     }
 }

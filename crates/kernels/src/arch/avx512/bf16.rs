@@ -7,15 +7,17 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
+use super::Avx512;
 use crate::pairs::{PairKernel, Pairs};
 
 #[derive(Clone, Copy)]
-pub(crate) struct Bf16x512(());
+pub(crate) struct Bf16x512(Avx512);
 
 impl Bf16x512 {
     /// The token, where the processor has AVX-512 F, BW and BF16.
     pub(crate) fn new() -> Option<Self> {
-        (super::Avx512::new().is_some() && is_x86_feature_detected!("avx512bf16")).then_some(Self(()))
+        let vectors = Avx512::new().filter(|_| is_x86_feature_detected!("avx512bf16"));
+        vectors.map(Self)
     }
 
     #[inline]
@@ -39,6 +41,12 @@ fn pairs(bits: __m512i) -> __m512bh {
 impl Pairs for Bf16x512 {
     type Sums = __m512;
     type Weights = __m512i;
+    type Vectors = Avx512;
+
+    #[inline(always)]
+    fn vectors(self) -> Avx512 {
+        self.0
+    }
 
     #[inline(always)]
     unsafe fn round(self, from: *const f32, to: *mut u16) {

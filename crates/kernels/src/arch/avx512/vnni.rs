@@ -245,12 +245,20 @@ impl Dot for Vnni512 {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
-            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(scales.cast()));
-            let product = _mm512_mul_ps(totals, _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)));
+            let product = _mm512_mul_ps(totals, scales);
             _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), product));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(self, from: *const u16) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
         }
     }
 }

@@ -253,15 +253,26 @@ impl Dot for NeonDot {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: *const u16, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
-            for (quarter, total) in totals.into_iter().enumerate() {
-                let scales = vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(scales.add(4 * quarter))));
+            for (quarter, (total, scales)) in totals.into_iter().zip(scales).enumerate() {
                 let product = vmulq_f32(total, scales);
                 let to = to.add(4 * quarter);
                 vst1q_f32(to, vaddq_f32(vld1q_f32(to), product));
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(self, from: *const u16) -> Self::Totals {
+        // SAFETY: as above.
+        unsafe {
+            let mut scales = self.totals();
+            for (quarter, scales) in scales.iter_mut().enumerate() {
+                *scales = vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(4 * quarter))));
+            }
+            scales
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Products of many rows on matrix tiles.
+//! Integer products of many rows.
 //!
 //! Two tiles of rows times two panels share what they read, in four tiles of sums. A few panels at a
 //! time take all rows; of these, blocks of 256 columns, whose inputs stay in the second-level cache;
@@ -6,32 +6,33 @@
 
 use std::mem::MaybeUninit;
 
-use super::integer::{Block, Integer};
+use super::super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, SPANS};
+use crate::quant::{BLOCK, SPAN, SPANS};
 use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
-pub(super) const ROW_BLOCK: usize = 512;
+pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Rows from which on tiles are used. By counting cycles, not measured: a block of a panel costs some
 /// 64 cycles on tiles for up to 16 rows, and some 32 for each row with AVX-512 VNNI; unpacking q4
 /// costs tiles another 100 or so. The results are the same bits.
-pub(super) const FROM_ROWS: usize = 5;
+pub(in super::super) const FROM_ROWS: usize = 5;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
 
-/// A macro-tile's sums: 32 rows of two panels.
+/// A macro-tile's sums of each span of a block: of both panels, 32 rows. All of a block's products come before any
+/// sum is read: what a tile has stored cannot be read at once.
 #[repr(C, align(64))]
-struct Sums([[i32; 2 * PANEL]; 2 * ROWS]);
+struct Sums([[[[i32; PANEL]; 2 * ROWS]; 2]; SPANS]);
 
 /// Two panels' blocks in int8.
 #[repr(C, align(64))]
 struct Unpacked([[i8; BLOCK * PANEL]; 2]);
 
 /// Integer products on tiles.
-pub(super) struct TiledInteger<'a>(pub(super) Integer<'a>);
+pub(in super::super) struct TiledInteger<'a>(pub(in super::super) Integer<'a>);
 
 impl TileKernel for TiledInteger<'_> {
     #[inline]
@@ -125,40 +126,68 @@ impl<T: Tiles> WithDot<'_, T> {
             // A panel without a neighbour is multiplied twice.
             weights[1] = weights[0];
         }
-        let mut found = Sums([[0; 2 * PANEL]; 2 * ROWS]);
+        let spans = product.spans(block);
+        let mut scales = [d.totals(); 2];
+        for i in 0..count {
+            // SAFETY: the caller's.
+            scales[i] = unsafe { d.scales(product.scales(panel + i, block)) };
+        }
+        let mut found = Sums([[[[0; PANEL]; 2 * ROWS]; 2]; SPANS]);
         for start in (0..rows).step_by(2 * ROWS) {
             let here = (rows - start).min(2 * ROWS);
-            let mut totals = [[d.totals(); 2 * ROWS]; 2];
-            for span in 0..product.spans(block) {
-                // SAFETY: the caller's; a span is a tile.
-                unsafe {
-                    let input = product.input.span::<1>(block, span, product.first + row + start);
+            // SAFETY: the caller's; a span is a tile.
+            unsafe {
+                let input = product.input.span::<1>(block, 0, product.first + row + start);
+                for span in 0..spans {
                     self.tiles.int8(MacroTile {
-                        input: input.values[0].cast(),
+                        input: input.values[0].add(span * SPAN).cast(),
                         input_stride: BLOCK,
+                        input_step: SPAN,
                         panels: weights.map(|weights| weights.add(span * TILE)),
                         steps: 1,
-                        sums: found.0.as_mut_ptr().cast(),
-                        sums_stride: 2 * ROW,
+                        sums: found.0[span].each_mut().map(|sums| sums.as_mut_ptr().cast()),
+                        sums_stride: ROW,
                         two: here > ROWS,
+                        add: false,
                     });
-                    for i in 0..count {
-                        for r in 0..here {
-                            let found = d.load(found.0[r][i * PANEL..].as_ptr());
-                            let scale = *input.scales[0].add(r * SPANS);
-                            totals[i][r] = d.scaled(totals[i][r], found, scale);
-                        }
+                }
+                for i in 0..count {
+                    let found = found.0.as_ptr().cast::<i32>().add(i * 2 * ROWS * PANEL);
+                    let to = sums[(i * rows + start) * PANEL..].as_mut_ptr();
+                    match spans {
+                        SPANS => scale::<D, SPANS>(d, here, spans, found, input.scales[0], scales[i], to),
+                        _ => scale::<D, 0>(d, here, spans, found, input.scales[0], scales[i], to),
                     }
                 }
             }
-            for i in 0..count {
-                let scales = product.scales(panel + i, block);
-                for r in 0..here {
-                    let sums = sums[(i * rows + start + r) * PANEL..][..PANEL].as_mut_ptr();
-                    // SAFETY: 16 scales, and 16 sums.
-                    unsafe { d.add_to(totals[i][r], scales, sums) };
-                }
+        }
+    }
+}
+
+/// Adds a panel's sums of `spans` spans to `rows` rows of `to`; `N` is their number where it is known, else 0.
+///
+/// # Safety
+/// `found` has `[spans][2][32][16]` sums, `inputs` four scales for each row, `to` 16 numbers for each.
+#[inline(always)]
+unsafe fn scale<D: Dot, const N: usize>(
+    d: D,
+    rows: usize,
+    spans: usize,
+    found: *const i32,
+    inputs: *const f32,
+    scales: D::Totals,
+    to: *mut f32,
+) {
+    let spans = if N > 0 { N } else { spans };
+    for r in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut totals = d.totals();
+            for span in 0..spans {
+                let found = d.load(found.add((span * 4 * ROWS + r) * PANEL));
+                totals = d.scaled(totals, found, *inputs.add(r * SPANS + span));
             }
+            d.add_to(totals, scales, to.add(r * PANEL));
         }
     }
 }

@@ -1,0 +1,305 @@
+//! Some query rows against pages of bf16, on tiles.
+//!
+//! As in [`super::walk`], with 128 keys at a time, cut at their multiples. Queries and the softmax's weights are
+//! rounded to bf16 as for pair products; a sum takes 32 columns, or keys, after another.
+
+use std::mem::MaybeUninit;
+
+use super::page::{HeadPage, PAGE};
+use super::walk::{Sight, TILE};
+use super::{Attention, KvFormat};
+use crate::dense::PANEL;
+use crate::math::exp_below;
+use crate::pairs::{PairKernel, Pairs};
+use crate::simd::Simd;
+use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
+use crate::{Cpu, Isa};
+
+/// Keys whose scores are taken together.
+const KEYS: usize = 2 * PAGE;
+/// Numbers that a tile multiplies.
+const COLUMNS: usize = ROW / 2;
+/// Widest head.
+const MOST: usize = 256;
+/// Rows from one tile along a sum to the next: at a power of two, tiles would share few sets of the first-level cache.
+const STRIDE: usize = TILE + 4;
+/// Scores from row to row, for the same reason.
+const SCORES: usize = KEYS + PANEL;
+
+impl Attention {
+    /// Whether given tokens attend on tiles: a matter of the processor, the model and the format alone.
+    pub(super) fn on_tiles(&self, cpu: &Cpu) -> bool {
+        let whole = self.padded().is_multiple_of(COLUMNS) && self.padded() <= MOST;
+        self.format == KvFormat::Bf16 && whole && cpu.in_pairs() && cpu.isa.has_tiles()
+    }
+}
+
+/// At most [`TILE`] query rows of one head against all pages that they see.
+pub(super) struct TiledWalk<'a, P> {
+    pub(super) attention: &'a Attention,
+    pub(super) head: usize,
+    pub(super) rows: usize,
+    /// `[rows, padded]`
+    pub(super) queries: *const f32,
+    /// `[rows, padded]`
+    pub(super) out: *mut f32,
+    pub(super) page: &'a P,
+    pub(super) sight: Sight,
+    /// One past the last token that anybody at these rows' place could see, whoever is in the call.
+    pub(super) end: usize,
+}
+
+impl<'p, P: Fn(usize) -> &'p [f32]> TileKernel for TiledWalk<'_, P> {
+    #[inline]
+    fn run<T: Tiles>(self, isa: Isa, tiles: T) {
+        isa.run_pairs(WithPairs { walk: self, tiles });
+    }
+}
+
+/// Tiles, pairs that are rounded, and vectors for the softmax.
+struct WithPairs<'a, P, T> {
+    walk: TiledWalk<'a, P>,
+    tiles: T,
+}
+
+/// What stays in the caches while keys pass by.
+#[repr(C, align(64))]
+struct Room {
+    /// `[padded / 32][STRIDE][32]`
+    queries: [[[u16; COLUMNS]; STRIDE]; MOST / COLUMNS],
+    /// `[rows][SCORES]`
+    scores: [[f32; SCORES]; TILE],
+    /// `[KEYS / 32][STRIDE][32]`
+    weights: [[[u16; COLUMNS]; STRIDE]; KEYS / COLUMNS],
+    /// `[padded / 16][STRIDE][16]`
+    sums: [[[f32; PANEL]; STRIDE]; MOST / PANEL],
+    /// Greatest score of each row.
+    greatest: [f32; TILE],
+    /// What earlier sums are multiplied by.
+    shrink: [f32; TILE],
+    /// Sums of exponentials, in lanes.
+    totals: [[f32; PANEL]; TILE],
+}
+
+impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> PairKernel for WithPairs<'_, P, T> {
+    #[inline(always)]
+    fn run<D: Pairs>(self, d: D) {
+        let mut room = MaybeUninit::<Room>::uninit();
+        let room = Places::of(room.as_mut_ptr());
+        // SAFETY: the walk's maker vouches for queries, out and pages; rows and sizes are at most the room's. What
+        // tiles read beyond the rows makes sums that nobody reads.
+        unsafe {
+            room.greatest.cast::<[f32; TILE]>().write([f32::NEG_INFINITY; TILE]);
+            // Vectors of rows go beyond the last one.
+            room.shrink.cast::<[f32; TILE]>().write([f32::NEG_INFINITY; TILE]);
+            room.totals.cast::<[f32; TILE * PANEL]>().write([0.0; TILE * PANEL]);
+            self.round_queries(d, &room);
+            for first in (0..self.walk.end).step_by(KEYS) {
+                let keys = (self.walk.end - first).min(KEYS).next_multiple_of(COLUMNS);
+                self.score(&room, first, keys);
+                self.weigh(d, &room, first, keys);
+                self.add_values(d, &room, first, keys);
+            }
+            self.finish(d, &room);
+        }
+    }
+}
+
+/// Where the parts of a room begin.
+#[derive(Clone, Copy)]
+struct Places {
+    queries: *mut u16,
+    scores: *mut f32,
+    weights: *mut u16,
+    sums: *mut f32,
+    greatest: *mut f32,
+    shrink: *mut f32,
+    totals: *mut f32,
+}
+
+impl Places {
+    fn of(room: *mut Room) -> Self {
+        // SAFETY: places inside one allocation, nothing is read.
+        unsafe {
+            Self {
+                queries: (&raw mut (*room).queries).cast(),
+                scores: (&raw mut (*room).scores).cast(),
+                weights: (&raw mut (*room).weights).cast(),
+                sums: (&raw mut (*room).sums).cast(),
+                greatest: (&raw mut (*room).greatest).cast(),
+                shrink: (&raw mut (*room).shrink).cast(),
+                totals: (&raw mut (*room).totals).cast(),
+            }
+        }
+    }
+}
+
+impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
+    /// Tiles of rows, two at a time: the first row, and whether a second one follows.
+    fn row_tiles(&self) -> impl Iterator<Item = (usize, bool)> + use<P, T> {
+        let rows = self.walk.rows;
+        (0..rows)
+            .step_by(2 * ROWS)
+            .map(move |start| (start, rows - start > ROWS))
+    }
+
+    #[inline(always)]
+    unsafe fn round_queries<D: Pairs>(&self, d: D, room: &Places) {
+        let padded = self.walk.attention.padded();
+        for row in 0..self.walk.rows {
+            for column in (0..padded).step_by(PANEL) {
+                // SAFETY: the queries have these rows, the room as many.
+                unsafe {
+                    let to = room
+                        .queries
+                        .add((column / COLUMNS * STRIDE + row) * COLUMNS + column % COLUMNS);
+                    d.round(self.walk.queries.add(row * padded + column), to);
+                }
+            }
+        }
+    }
+
+    /// `scores = queries · kᵀ` of `keys` keys from `first` on.
+    #[inline(always)]
+    unsafe fn score(&self, room: &Places, first: usize, keys: usize) {
+        let padded = self.walk.attention.padded();
+        for key in (0..keys).step_by(2 * PANEL) {
+            let page = self.page(first + key);
+            // SAFETY: the page has these panels, the room these rows.
+            unsafe {
+                let panel = page.parts::<u16>().0.add(key % PAGE * padded);
+                for (start, two) in self.row_tiles() {
+                    let sums = room.scores.add(start * SCORES + key);
+                    self.tiles.bf16(MacroTile {
+                        input: room.queries.add(start * COLUMNS).cast(),
+                        input_stride: ROW,
+                        input_step: STRIDE * ROW,
+                        panels: [panel.cast(), panel.add(PANEL * padded).cast()],
+                        steps: padded / COLUMNS,
+                        sums: [sums.cast(), sums.add(PANEL).cast()],
+                        sums_stride: SCORES * size_of::<f32>(),
+                        two,
+                        add: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The scores become weights, rounded; `shrink` is what the sums before them are worth.
+    #[inline(always)]
+    unsafe fn weigh<D: Pairs>(&self, d: D, room: &Places, first: usize, keys: usize) {
+        let s = d.vectors();
+        // SAFETY: the room has these rows and keys.
+        unsafe {
+            for row in 0..self.walk.rows {
+                let visible = match self.walk.sight {
+                    Sight::All(visible) => visible,
+                    Sight::Causal { first_row, group } => (first_row + row) / group + 1,
+                };
+                let scores = room.scores.add(row * SCORES);
+                for key in visible.saturating_sub(first).min(keys)..keys {
+                    *scores.add(key) = f32::NEG_INFINITY;
+                }
+                let mut most = s.splat(*room.greatest.add(row));
+                for key in (0..keys).step_by(PANEL) {
+                    most = s.max(s.load(scores.add(key)), most);
+                }
+                // Until the loop below, the new one.
+                *room.shrink.add(row) = s.greatest(most);
+            }
+            for row in (0..self.walk.rows).step_by(PANEL) {
+                let (before, now) = (s.load(room.greatest.add(row)), s.load(room.shrink.add(row)));
+                s.store(room.shrink.add(row), exp_below(s, s.sub(before, now)));
+                s.store(room.greatest.add(row), now);
+            }
+            for row in 0..self.walk.rows {
+                let scores = room.scores.add(row * SCORES);
+                let offset = s.splat(*room.greatest.add(row));
+                let totals = room.totals.add(row * PANEL);
+                let mut total = s.mul(s.load(totals), s.splat(*room.shrink.add(row)));
+                for key in (0..keys).step_by(PANEL) {
+                    let weight = exp_below(s, s.sub(s.load(scores.add(key)), offset));
+                    total = s.add(total, weight);
+                    s.store(scores.add(key), weight);
+                    let to = room
+                        .weights
+                        .add((key / COLUMNS * STRIDE + row) * COLUMNS + key % COLUMNS);
+                    d.round(scores.add(key), to);
+                }
+                s.store(totals, total);
+            }
+        }
+    }
+
+    /// `sums = sums · shrink + weights · v`
+    #[inline(always)]
+    unsafe fn add_values<D: Pairs>(&self, d: D, room: &Places, first: usize, keys: usize) {
+        let s = d.vectors();
+        let panels = self.walk.attention.padded() / PANEL;
+        // SAFETY: as above.
+        unsafe {
+            if first > 0 {
+                for row in 0..self.walk.rows {
+                    let shrink = *room.shrink.add(row);
+                    if shrink != 1.0 {
+                        for panel in 0..panels {
+                            let at = room.sums.add((panel * STRIDE + row) * PANEL);
+                            s.store(at, s.mul(s.load(at), s.splat(shrink)));
+                        }
+                    }
+                }
+            }
+            for key in (0..keys).step_by(PAGE) {
+                let values = self.page(first + key).parts::<u16>().1;
+                for panel in (0..panels).step_by(2) {
+                    let from = values.add(panel * PAGE * PANEL);
+                    for (start, two) in self.row_tiles() {
+                        let sums = room.sums.add((panel * STRIDE + start) * PANEL);
+                        self.tiles.bf16(MacroTile {
+                            input: room
+                                .weights
+                                .add((key / COLUMNS * STRIDE + start) * COLUMNS)
+                                .cast(),
+                            input_stride: ROW,
+                            input_step: STRIDE * ROW,
+                            panels: [from.cast(), from.add(PAGE * PANEL).cast()],
+                            steps: (keys - key).min(PAGE) / COLUMNS,
+                            sums: [sums.cast(), sums.add(STRIDE * PANEL).cast()],
+                            sums_stride: ROW,
+                            two,
+                            add: first + key > 0,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sums of values divided by those of weights.
+    #[inline(always)]
+    unsafe fn finish<D: Pairs>(&self, d: D, room: &Places) {
+        let s = d.vectors();
+        let padded = self.walk.attention.padded();
+        for row in 0..self.walk.rows {
+            // SAFETY: out has these rows.
+            unsafe {
+                let scale = s.splat(1.0 / s.sum(s.load(room.totals.add(row * PANEL))));
+                for column in (0..padded).step_by(PANEL) {
+                    let sums = s.load(room.sums.add((column / PANEL * STRIDE + row) * PANEL));
+                    s.store(self.walk.out.add(row * padded + column), s.mul(sums, scale));
+                }
+            }
+        }
+    }
+
+    /// The page of a key.
+    #[inline(always)]
+    fn page(&self, key: usize) -> HeadPage {
+        HeadPage::new(
+            self.walk.attention,
+            (self.walk.page)(key / PAGE),
+            self.walk.head,
+        )
+    }
+}
