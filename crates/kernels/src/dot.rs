@@ -20,8 +20,23 @@ pub(crate) struct BlockRows<const R: usize> {
     pub(crate) bases: [*const i32; R],
     /// One per row.
     pub(crate) scales: [*const f32; R],
-    /// -128 times the sum of the span's values, one per row.
+    /// -128 times the sum of the band's values, one per row.
     pub(crate) starts: [*const i32; R],
+}
+
+impl<const R: usize> BlockRows<R> {
+    /// The same band from `columns` columns further on, a multiple of 32; what sums start from is left behind.
+    #[inline(always)]
+    pub(crate) fn further(mut self, columns: usize) -> Self {
+        static NOTHING: i32 = 0;
+        for r in 0..R {
+            self.values[r] = self.values[r].wrapping_add(columns);
+            self.offsets[r] = self.offsets[r].wrapping_add(columns / GROUP);
+            self.bases[r] = self.bases[r].wrapping_add(columns / GROUP);
+            self.starts[r] = &raw const NOTHING;
+        }
+        self
+    }
 }
 
 /// An algorithm for any set of integer products.
@@ -34,7 +49,7 @@ pub(crate) trait DotKernel {
 }
 
 /// Integer products. A value of the type proves that the processor has what they are made of.
-/// `steps` counts groups of four columns; sums over several spans are of use where nobody scales them.
+/// `steps` counts groups of four columns, at most those of a band.
 ///
 /// # Safety
 /// Pointers must be valid for what the shapes say; they need no alignment beyond their element's.
@@ -107,7 +122,10 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// Zeros.
     fn totals(self) -> Self::Totals;
 
-    /// `totals[o] + sums[o] as f32 · scale`, fused. A span's sum is below 2²⁴, so an f32 holds it.
+    /// `a[o] + b[o]`
+    fn plus(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+
+    /// `totals[o] + sums[o] as f32 · scale`, fused. A block's sum is below 2²⁴, so an f32 holds it.
     fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals;
 
     /// `to[o] += totals[o] · scales[o]`, two roundings. `to`: 16 f32
@@ -311,6 +329,14 @@ macro_rules! scalar_dot {
         unsafe fn scales(self, from: *const u16) -> Self::Totals {
             // SAFETY: the caller's.
             unsafe { $crate::dot::scalar::scales(from) }
+        }
+
+        #[inline(always)]
+        fn plus(self, mut a: Self::Sums, b: Self::Sums) -> Self::Sums {
+            for o in 0..a.len() {
+                a[o] += b[o];
+            }
+            a
         }
     };
 }

@@ -74,9 +74,15 @@ impl Emulated {
                     // SAFETY: the caller's.
                     unsafe {
                         let to = to.add(row * operands.sums_stride).cast::<S>().add(column);
-                        let mut sum = if operands.add { to.read_unaligned() } else { S::default() };
+                        let mut sum = if operands.add {
+                            to.read_unaligned()
+                        } else {
+                            S::default()
+                        };
                         for step in 0..operands.steps {
-                            let a = operands.input.add(row * operands.input_stride + step * operands.input_step);
+                            let a = operands
+                                .input
+                                .add(row * operands.input_stride + step * operands.input_step);
                             let a = a.cast::<[[u8; 4]; ROWS]>().read();
                             let b = panel.add(step * TILE).cast::<[[[u8; 4]; 16]; ROWS]>();
                             sum = product(&a, &|k| (*b)[k][column], sum);
@@ -93,7 +99,10 @@ impl Tiles for Emulated {
     unsafe fn int8(self, operands: MacroTile) {
         let product = |a: &[[u8; 4]; ROWS], b: &dyn Fn(usize) -> [u8; 4], sum: i32| {
             a.iter().enumerate().fold(sum, |sum, (k, a)| {
-                let products = a.iter().zip(b(k)).map(|(a, b)| i32::from(*a as i8) * i32::from(b as i8));
+                let products = a
+                    .iter()
+                    .zip(b(k))
+                    .map(|(a, b)| i32::from(*a as i8) * i32::from(b as i8));
                 sum + products.sum::<i32>()
             })
         };

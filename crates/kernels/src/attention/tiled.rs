@@ -89,10 +89,14 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> PairKernel for WithPairs<'_, P, T>
         // SAFETY: the walk's maker vouches for queries, out and pages; rows and sizes are at most the room's. What
         // tiles read beyond the rows makes sums that nobody reads.
         unsafe {
-            room.greatest.cast::<[f32; TILE]>().write([f32::NEG_INFINITY; TILE]);
+            room.greatest
+                .cast::<[f32; TILE]>()
+                .write([f32::NEG_INFINITY; TILE]);
             // Vectors of rows go beyond the last one.
             room.shrink.cast::<[f32; TILE]>().write([f32::NEG_INFINITY; TILE]);
-            room.totals.cast::<[f32; TILE * PANEL]>().write([0.0; TILE * PANEL]);
+            room.totals
+                .cast::<[f32; TILE * PANEL]>()
+                .write([0.0; TILE * PANEL]);
             self.round_queries(d, &room);
             for first in (0..self.walk.end).step_by(KEYS) {
                 let keys = (self.walk.end - first).min(KEYS).next_multiple_of(COLUMNS);
@@ -296,10 +300,6 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
     /// The page of a key.
     #[inline(always)]
     fn page(&self, key: usize) -> HeadPage {
-        HeadPage::new(
-            self.walk.attention,
-            (self.walk.page)(key / PAGE),
-            self.walk.head,
-        )
+        HeadPage::new(self.walk.attention, (self.walk.page)(key / PAGE), self.walk.head)
     }
 }

@@ -1,7 +1,7 @@
 //! Products with q8 and q4 weights.
 //!
-//! Spans of 64 columns are summed exactly in integers; scaled, they are added in ascending order as f32 to the
-//! total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend on nothing else in the
+//! Bands of columns that share a scale in the input are summed exactly in integers; scaled, they are added in
+//! ascending order as f32 to the total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend on nothing else in the
 //! call.
 
 use std::mem::MaybeUninit;
@@ -10,7 +10,7 @@ use super::Piece;
 use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
 use crate::later::{LINE, Later, Lines};
 use crate::matrix::{PANEL, Q4_SCALES};
-use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
+use crate::quant::{BAND, BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
@@ -188,14 +188,19 @@ impl Integer<'_> {
                 self.piece.read(panel + p, 0, sums[p].as_flattened_mut());
             }
             for block in 0..self.input.blocks() {
-                let blocks: [Block; P] = std::array::from_fn(|p| self.block(panel + p, block));
+                let mut blocks = [self.block(panel, block); P];
+                for p in 1..P {
+                    blocks[p] = self.block(panel + p, block);
+                }
                 let mut totals = [[d.totals(); R]; P];
-                for span in 0..self.spans(block) {
-                    let rows = self.input.span::<R>(block, span, self.first);
-                    let found = multiply(d, blocks.map(|block| block.from(span)), rows);
+                let spans = self.spans(block);
+                for span in (0..spans).step_by(BAND / SPAN) {
+                    let band = self.input.span::<R>(block, span, self.first);
+                    let width = (spans - span).min(BAND / SPAN);
+                    let found = multiply(d, further(blocks, span), width, band);
                     for p in 0..P {
                         for r in 0..R {
-                            totals[p][r] = d.scaled(totals[p][r], found[p][r], *rows.scales[r]);
+                            totals[p][r] = d.scaled(totals[p][r], found[p][r], *band.scales[r]);
                         }
                     }
                 }
@@ -338,14 +343,18 @@ impl Integer<'_> {
         // SAFETY: the caller's.
         unsafe {
             let mut totals = [d.totals(); R];
-            for span in 0..self.spans(block) {
+            let spans = self.spans(block);
+            for span in (0..spans).step_by(BAND / SPAN) {
+                let width = (spans - span).min(BAND / SPAN);
                 if let Some(ahead) = ahead {
-                    ahead.ask(d, weights, span);
+                    for span in span..span + width {
+                        ahead.ask(d, weights, span);
+                    }
                 }
-                let rows = self.input.span::<R>(block, span, row);
-                let [sums] = multiply(d, [weights.from(span)], rows);
+                let band = self.input.span::<R>(block, span, row);
+                let [sums] = multiply(d, [weights.from(span)], width, band);
                 for r in 0..R {
-                    totals[r] = d.scaled(totals[r], sums[r], *rows.scales[r]);
+                    totals[r] = d.scaled(totals[r], sums[r], *band.scales[r]);
                 }
             }
             let scales = d.scales(scales);
@@ -379,34 +388,64 @@ impl Block {
     }
 }
 
-/// A span of some rows and panels. The panels' blocks are of one kind.
+/// What of blocks begins at a span. A loop, no closure: those are not always inlined.
+#[inline(always)]
+fn further<const P: usize>(mut blocks: [Block; P], span: usize) -> [Block; P] {
+    for p in 0..P {
+        blocks[p] = blocks[p].from(span);
+    }
+    blocks
+}
+
+/// A band of `spans` spans of some rows and panels. The panels' blocks are of one kind.
 ///
 /// # Safety
-/// There must be such a span.
+/// There must be such a band.
 #[inline(always)]
 unsafe fn multiply<D: Dot, const R: usize, const P: usize>(
     d: D,
     blocks: [Block; P],
-    rows: BlockRows<R>,
+    spans: usize,
+    mut rows: BlockRows<R>,
 ) -> [[D::Sums; R]; P] {
-    let factors = blocks.map(|block| match block {
-        Block::Q8 { .. } => std::ptr::null(),
-        Block::Q4 { factors, .. } | Block::Unpacked { factors, .. } => factors,
-    });
-    let elements = blocks.map(|block| match block {
-        Block::Q8 { values } => values.cast(),
-        Block::Q4 { nibbles, .. } => nibbles,
-        Block::Unpacked { bytes, .. } => bytes,
-    });
+    let steps = spans * STEPS;
+    let mut factors = [std::ptr::null(); P];
+    let mut values = [std::ptr::null(); P];
+    let mut elements = [std::ptr::null(); P];
+    for p in 0..P {
+        match blocks[p] {
+            Block::Q8 { values: own } => values[p] = own,
+            Block::Q4 {
+                nibbles: own,
+                factors: its,
+            }
+            | Block::Unpacked {
+                bytes: own,
+                factors: its,
+            } => (elements[p], factors[p]) = (own, its),
+        }
+    }
     // SAFETY: the caller's.
     unsafe {
         match blocks[0] {
-            Block::Q8 { .. } => d.q8(elements.map(<*const u8>::cast), STEPS, rows),
-            Block::Q4 { .. } => d.q4(elements, factors, STEPS, rows),
+            Block::Q8 { .. } => d.q8(values, steps, rows),
+            Block::Q4 { .. } => d.q4(elements, factors, steps, rows),
             Block::Unpacked { .. } => {
+                // What is unpacked lies span by span.
                 let mut all = [d.q4_unpacked(elements[0], factors[0], STEPS, rows); P];
                 for p in 1..P {
                     all[p] = d.q4_unpacked(elements[p], factors[p], STEPS, rows);
+                }
+                for _ in 1..spans {
+                    rows = rows.further(SPAN);
+                    for p in 0..P {
+                        elements[p] = elements[p].add(UNPACKED);
+                        factors[p] = factors[p].add(SPAN / GROUP * PANEL);
+                        let more = d.q4_unpacked(elements[p], factors[p], STEPS, rows);
+                        for r in 0..R {
+                            all[p][r] = d.plus(all[p][r], more[r]);
+                        }
+                    }
                 }
                 all
             }

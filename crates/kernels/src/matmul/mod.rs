@@ -5,6 +5,8 @@ mod integer;
 mod paired;
 mod tiled;
 
+use std::ops::Range;
+
 use self::float::Float;
 use self::integer::{Integer, Weights};
 use self::paired::Paired;
@@ -116,7 +118,9 @@ impl Cpu {
         let inputs = Inputs {
             float: input.as_ptr(),
             rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k), 0)),
-            paired: self.paired(matrix).then(|| self.round_pairs(input, k, &mut pairs)),
+            paired: self
+                .paired(matrix)
+                .then(|| self.round_pairs(input, k, &mut pairs)),
             later: &self.later,
         };
         let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
@@ -270,7 +274,9 @@ impl Cpu {
                     // Only float matrices read it.
                     float: input.as_ptr().wrapping_add(start * k),
                     rounded: rounded.map(|rows| (rows, start)),
-                    paired: paired.filter(|_| self.paired(matrix)).map(|rows| rows.from(start, k)),
+                    paired: paired
+                        .filter(|_| self.paired(matrix))
+                        .map(|rows| rows.from(start, k)),
                     later: &self.later,
                 };
                 piece.compute(self.isa, matrix, inputs);
@@ -353,7 +359,7 @@ struct Piece {
     rows: usize,
     n: usize,
     k: usize,
-    panels: std::ops::Range<usize>,
+    panels: Range<usize>,
     /// `[rows, n]`
     out: *mut f32,
     accumulate: bool,
@@ -450,6 +456,82 @@ impl Piece {
         }
     }
 
+    /// As [`read`](Self::read) for some panels, of which `sums` has `size` numbers each. Row by row: the output's
+    /// rows lie far apart, often a page of memory or more.
+    ///
+    /// # Safety
+    /// The rows must be the piece's, and `sums` has as many.
+    #[inline(always)]
+    pub(super) unsafe fn read_all(
+        &self,
+        panels: Range<usize>,
+        row: usize,
+        rows: usize,
+        sums: *mut f32,
+        size: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            if self.accumulate {
+                self.each_row::<false>(panels, row, rows, sums, size);
+            } else {
+                sums.write_bytes(0, panels.len() * size);
+            }
+        }
+    }
+
+    /// As [`write`](Self::write), of the same.
+    ///
+    /// # Safety
+    /// The rows must be the piece's, and `sums` has as many.
+    #[inline(always)]
+    pub(super) unsafe fn write_all(
+        &self,
+        panels: Range<usize>,
+        row: usize,
+        rows: usize,
+        sums: *mut f32,
+        size: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.each_row::<true>(panels, row, rows, sums, size) }
+    }
+
+    /// Copies each row of the panels, from `sums` to `out` or back.
+    ///
+    /// # Safety
+    /// The rows must be the piece's, and `sums` has as many.
+    #[inline(always)]
+    unsafe fn each_row<const WRITE: bool>(
+        &self,
+        panels: Range<usize>,
+        row: usize,
+        rows: usize,
+        sums: *mut f32,
+        size: usize,
+    ) {
+        // Loops, no closures: they are not always inlined.
+        let mut r = 0;
+        while r < rows {
+            let mut panel = panels.start;
+            while panel < panels.end {
+                let count = PANEL.min(self.n - panel * PANEL);
+                // SAFETY: the caller's.
+                unsafe {
+                    let there = self.out.add((row + r) * self.n + panel * PANEL);
+                    let here = sums.add((panel - panels.start) * size + r * PANEL);
+                    if WRITE {
+                        copy(here, there, count);
+                    } else {
+                        copy(there, here, count);
+                    }
+                }
+                panel += 1;
+            }
+            r += 1;
+        }
+    }
+
     /// Tiles or vectors: the results are the same bits.
     fn multiply_integers(self, isa: Isa, input: Rows, first: usize, weights: Weights<'_>, later: &Later) {
         let on_tiles = isa.has_tiles() && self.rows >= tiled::FROM_ROWS;
@@ -464,6 +546,23 @@ impl Piece {
             isa.run_tiles(TiledInteger(product));
         } else {
             isa.run_dot(product);
+        }
+    }
+}
+
+/// Up to 16 numbers, which is a vector where it is 16.
+///
+/// # Safety
+/// Both have so many.
+#[inline(always)]
+unsafe fn copy(from: *const f32, to: *mut f32, count: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        if count == PANEL {
+            let whole = from.cast::<[f32; PANEL]>().read_unaligned();
+            to.cast::<[f32; PANEL]>().write_unaligned(whole);
+        } else {
+            from.copy_to_nonoverlapping(to, count);
         }
     }
 }

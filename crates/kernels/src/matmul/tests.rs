@@ -2,6 +2,7 @@ use half::bf16;
 
 use super::Group;
 use crate::memory::Lines;
+use crate::quant::BAND;
 use crate::testing::{SIZES, assert_close, assert_same, bytes, cpus, noise};
 use crate::{Cpu, Format, Isa, Matrix, Source};
 
@@ -247,7 +248,7 @@ fn nan_and_infinity_stay_in_their_row_and_column() {
     }
 }
 
-/// `Σ_spans (Σ w x) · dw · dx` with the matrix's own rounded weights: the definition of the product.
+/// `Σ_bands (Σ w x) · dw · dx` with the matrix's own rounded weights: the definition of the product.
 fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
     let k = matrix.columns();
     let mut weights = vec![0.0; k];
@@ -256,7 +257,7 @@ fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
         matrix.copy_row(o, &mut weights);
         for (row, x) in input.chunks(k).enumerate() {
             let mut sum = f64::from(start);
-            for (w, x) in weights.chunks(64).zip(x.chunks(64)) {
+            for (w, x) in weights.chunks(BAND).zip(x.chunks(BAND)) {
                 let most = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
                 let factor = if most == 0.0 { 0.0 } else { 127.0 / most };
                 let products = w.iter().zip(x).map(|(w, x)| {
@@ -411,7 +412,13 @@ fn inputs_round_to_the_nearest_bf16() {
 fn tiles_of_the_processor_are_the_emulated_ones_to_the_bit() {
     let Some(amx) = Isa::named("amx") else { return };
     let [amx, emulated] = [amx, Isa::wide()].map(|isa| Cpu::new(Some(isa), 2));
-    for (rows, k, n) in [(1, 32, 16), (3, 70, 33), (17, 1024, 80), (600, 131, 49), (64, 2000, 200)] {
+    for (rows, k, n) in [
+        (1, 32, 16),
+        (3, 70, 33),
+        (17, 1024, 80),
+        (600, 131, 49),
+        (64, 2000, 200),
+    ] {
         let (weights, input) = (bytes(&noise(31, n * k)), noise(32, rows * k));
         for format in [Format::Bf16, Format::Q8, Format::Q4] {
             let matrix = Matrix::pack(&amx, k, format, &[Source::F32(&weights)]);

@@ -22,6 +22,10 @@ pub use rounding::Rounding;
 /// Elements along K that share a scale.
 pub(crate) const BLOCK: usize = 256;
 /// Elements along K of a row of inputs that share a scale.
+pub(crate) const BAND: usize = 256;
+/// Bands of a whole block.
+pub(crate) const BANDS: usize = BLOCK / BAND;
+/// Elements along K that are multiplied in one go, which K is filled to with zeros.
 pub(crate) const SPAN: usize = 64;
 /// Elements along K that share a factor of q4.
 pub(crate) const GROUP: usize = 32;

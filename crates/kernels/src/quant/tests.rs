@@ -1,4 +1,4 @@
-use super::{Activations, BLOCK, GROUP, SPAN, bf16_value, q4, q8};
+use super::{Activations, BAND, BLOCK, GROUP, bf16_value, q4, q8};
 use crate::testing::{cpus, noise};
 
 #[test]
@@ -70,7 +70,7 @@ fn inputs_round_alike_everywhere() {
                 for (i, x) in input[row * k..][..k].iter().enumerate() {
                     let (block, within) = (i / BLOCK, i % BLOCK);
                     let at = (block * 3 + row) * BLOCK + within;
-                    let scale = buffer.scales[(at - within % SPAN) / SPAN];
+                    let scale = buffer.scales[(at - within % BAND) / BAND];
                     let found = f32::from(bytes[at]) * scale;
                     assert!((found - x).abs() <= (scale * 0.5001).max(1e-36));
                 }
@@ -79,8 +79,8 @@ fn inputs_round_alike_everywhere() {
                     let start = (block * 3 + row) * BLOCK;
                     let values = &bytes[start..start + width];
                     let sum = |values: &[i8]| values.iter().map(|&x| i32::from(x)).sum::<i32>();
-                    for (span, values) in values.chunks(SPAN).enumerate() {
-                        assert_eq!(buffer.starts[start / SPAN + span], -128 * sum(values));
+                    for (band, values) in values.chunks(BAND).enumerate() {
+                        assert_eq!(buffer.starts[start / BAND + band], -128 * sum(values));
                     }
                     for (group, values) in values.chunks(GROUP).enumerate() {
                         let half = |half: usize| {

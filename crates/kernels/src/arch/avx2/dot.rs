@@ -323,6 +323,15 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
+    fn plus(self, mut a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        for half in 0..2 {
+            // SAFETY: as above.
+            a[half] = unsafe { _mm256_add_epi32(a[half], b[half]) };
+        }
+        a
+    }
+
+    #[inline(always)]
     fn totals(self) -> Self::Totals {
         // SAFETY: as above.
         unsafe { [_mm256_setzero_ps(); 2] }

@@ -202,6 +202,11 @@ impl Dot for AvxVnni {
     }
 
     #[inline(always)]
+    fn plus(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        self.0.plus(a, b)
+    }
+
+    #[inline(always)]
     fn totals(self) -> Self::Totals {
         self.0.totals()
     }

@@ -233,6 +233,12 @@ impl Dot for Vnni512 {
     }
 
     #[inline(always)]
+    fn plus(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: as above.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
     fn totals(self) -> Self::Totals {
         // SAFETY: as above.
         unsafe { _mm512_setzero_ps() }

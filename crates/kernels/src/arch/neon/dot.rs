@@ -4,7 +4,7 @@
 //! intrinsics are not stable yet.
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vandq_u8, vcvtq_f32_s32,
+    float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vaddq_s32, vandq_u8, vcvtq_f32_s32,
     vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vfmaq_n_f32, vget_high_s8, vget_high_s16, vget_low_s8,
     vget_low_s16, vld1_u16, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vmlaq_s32, vmovl_s8, vmovl_s16,
     vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshll_n_u16, vshrq_n_u8,
@@ -235,6 +235,15 @@ impl Dot for NeonDot {
     unsafe fn load(self, from: *const i32) -> Self::Sums {
         // SAFETY: as above.
         unsafe { [0, 4, 8, 12].map(|at| vld1q_s32(from.add(at))) }
+    }
+
+    #[inline(always)]
+    fn plus(self, mut a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        for quarter in 0..4 {
+            // SAFETY: as above.
+            a[quarter] = unsafe { vaddq_s32(a[quarter], b[quarter]) };
+        }
+        a
     }
 
     #[inline(always)]

@@ -5,12 +5,13 @@
 //! of these, two panels, whose block stays in the first-level cache while rows go by.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
 use crate::matrix::PANEL;
-use crate::quant::{BLOCK, SPAN, SPANS};
+use crate::quant::{BAND, BANDS, BLOCK, SPAN};
 use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
@@ -22,14 +23,14 @@ pub(in super::super) const FROM_ROWS: usize = 5;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
 
-/// A macro-tile's sums of each span of a block: of both panels, 32 rows. All of a block's products come before any
+/// A macro-tile's sums of each band of a block: of both panels, 32 rows. All of a block's products come before any
 /// sum is read: what a tile has stored cannot be read at once.
 #[repr(C, align(64))]
-struct Sums([[[[i32; PANEL]; 2 * ROWS]; 2]; SPANS]);
+struct Sums([[[[i32; PANEL]; 2 * ROWS]; 2]; BANDS]);
 
-/// Two panels' blocks in int8.
+/// Panels' blocks in int8.
 #[repr(C, align(64))]
-struct Unpacked([[i8; BLOCK * PANEL]; 2]);
+struct Unpacked([[i8; BLOCK * PANEL]; PANELS]);
 
 /// Integer products on tiles.
 pub(in super::super) struct TiledInteger<'a>(pub(in super::super) Integer<'a>);
@@ -57,61 +58,60 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
     fn run<D: Dot>(self, d: D) {
         let (all_rows, panels) = (self.product.piece.rows, self.product.piece.panels.clone());
         // `[panels][rows][16]`, without zeroing what few rows do not use.
-        let mut room = MaybeUninit::<[f32; PANELS * ROW_BLOCK * PANEL]>::uninit();
+        let mut room = MaybeUninit::<Room>::uninit();
         let room = room.as_mut_ptr().cast::<f32>();
-        let mut unpacked = Unpacked([[0; BLOCK * PANEL]; 2]);
+        let mut unpacked = Unpacked([[0; BLOCK * PANEL]; PANELS]);
+        let mut found = Sums([[[[0; PANEL]; 2 * ROWS]; 2]; BANDS]);
         for row in (0..all_rows).step_by(ROW_BLOCK) {
             let rows = ROW_BLOCK.min(all_rows - row);
+            let size = rows * PANEL;
             for first in panels.clone().step_by(PANELS) {
                 let last = panels.end.min(first + PANELS);
-                let size = rows * PANEL;
                 // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its
                 // panels; `room` is written before it is read.
                 unsafe {
-                    room.write_bytes(0, (last - first) * size);
-                    let sums = std::slice::from_raw_parts_mut(room, (last - first) * size);
-                    for (panel, sums) in (first..last).zip(sums.chunks_mut(size)) {
-                        self.product.piece.read(panel, row, sums);
-                    }
+                    let piece = &self.product.piece;
+                    piece.read_all(first..last, row, rows, room, size);
                     for block in 0..self.product.input.blocks() {
-                        for panel in (first..last).step_by(2) {
-                            let count = (last - panel).min(2);
-                            let sums = &mut sums[(panel - first) * size..][..count * size];
-                            self.two_panels(d, panel, count, block, row, sums, &mut unpacked);
-                        }
+                        self.block(d, first..last, block, row, rows, room, &mut unpacked, &mut found);
                     }
-                    for (panel, sums) in (first..last).zip(sums.chunks(size)) {
-                        self.product.piece.write(panel, row, sums);
-                    }
+                    piece.write_all(first..last, row, rows, room, size);
                 }
             }
         }
     }
 }
 
+/// Sums of some panels.
+#[repr(C, align(64))]
+struct Room([f32; PANELS * ROW_BLOCK * PANEL]);
+
 impl<T: Tiles> WithDot<'_, T> {
-    /// Adds rows from `row` on times a block of one or two panels to `sums`, `[count][rows][16]`.
+    /// Adds rows `row..row + rows` times a block of up to [`PANELS`] panels to `sums`, `[panels][rows][16]`.
     ///
     /// # Safety
     /// The rows and panels must be the piece's, the block one of the matrix, and behind the last row
     /// of the inputs there must be 15 more.
     #[inline(always)]
-    unsafe fn two_panels<D: Dot>(
+    unsafe fn block<D: Dot>(
         &self,
         d: D,
-        panel: usize,
-        count: usize,
+        panels: Range<usize>,
         block: usize,
         row: usize,
-        sums: &mut [f32],
+        rows: usize,
+        sums: *mut f32,
         unpacked: &mut Unpacked,
+        found: &mut Sums,
     ) {
         let product = &self.product;
         let width = product.input.width(block);
-        let rows = sums.len() / count / PANEL;
-        let mut weights = [std::ptr::null::<u8>(); 2];
+        let count = panels.len();
+        let mut weights = [std::ptr::null::<u8>(); PANELS];
+        let mut scales = [d.totals(); PANELS];
         for i in 0..count {
-            weights[i] = match product.block(panel + i, block) {
+            let panel = panels.start + i;
+            weights[i] = match product.block(panel, block) {
                 Block::Q8 { values } => values.cast(),
                 Block::Q4 { nibbles, factors } => {
                     let to = unpacked.0[i].as_mut_ptr();
@@ -121,42 +121,41 @@ impl<T: Tiles> WithDot<'_, T> {
                 }
                 Block::Unpacked { bytes, .. } => bytes,
             };
-        }
-        if count == 1 {
-            // A panel without a neighbour is multiplied twice.
-            weights[1] = weights[0];
+            // SAFETY: the caller's.
+            scales[i] = unsafe { d.scales(product.scales(panel, block)) };
         }
         let spans = product.spans(block);
-        let mut scales = [d.totals(); 2];
-        for i in 0..count {
-            // SAFETY: the caller's.
-            scales[i] = unsafe { d.scales(product.scales(panel + i, block)) };
-        }
-        let mut found = Sums([[[[0; PANEL]; 2 * ROWS]; 2]; SPANS]);
+        let bands = spans.div_ceil(BAND / SPAN);
         for start in (0..rows).step_by(2 * ROWS) {
             let here = (rows - start).min(2 * ROWS);
-            // SAFETY: the caller's; a span is a tile.
-            unsafe {
-                let input = product.input.span::<1>(block, 0, product.first + row + start);
-                for span in 0..spans {
-                    self.tiles.int8(MacroTile {
-                        input: input.values[0].add(span * SPAN).cast(),
-                        input_stride: BLOCK,
-                        input_step: SPAN,
-                        panels: weights.map(|weights| weights.add(span * TILE)),
-                        steps: 1,
-                        sums: found.0[span].each_mut().map(|sums| sums.as_mut_ptr().cast()),
-                        sums_stride: ROW,
-                        two: here > ROWS,
-                        add: false,
-                    });
-                }
-                for i in 0..count {
-                    let found = found.0.as_ptr().cast::<i32>().add(i * 2 * ROWS * PANEL);
-                    let to = sums[(i * rows + start) * PANEL..].as_mut_ptr();
-                    match spans {
-                        SPANS => scale::<D, SPANS>(d, here, spans, found, input.scales[0], scales[i], to),
-                        _ => scale::<D, 0>(d, here, spans, found, input.scales[0], scales[i], to),
+            for pair in (0..count).step_by(2) {
+                // A panel without a neighbour is multiplied twice.
+                let second = (pair + 1).min(count - 1);
+                // SAFETY: the caller's; a span is a tile.
+                unsafe {
+                    let input = product.input.span::<1>(block, 0, product.first + row + start);
+                    for band in 0..bands {
+                        let [left, right] = &mut found.0[band];
+                        let span = band * (BAND / SPAN);
+                        self.tiles.int8(MacroTile {
+                            input: input.values[0].add(span * SPAN).cast(),
+                            input_stride: BLOCK,
+                            input_step: SPAN,
+                            panels: [weights[pair].add(span * TILE), weights[second].add(span * TILE)],
+                            steps: (spans - span).min(BAND / SPAN),
+                            sums: [left.as_mut_ptr().cast(), right.as_mut_ptr().cast()],
+                            sums_stride: ROW,
+                            two: here > ROWS,
+                            add: false,
+                        });
+                    }
+                    for i in pair..=second {
+                        let found = found.0.as_ptr().cast::<i32>().add((i - pair) * 2 * ROWS * PANEL);
+                        let to = sums.add((i * rows + start) * PANEL);
+                        match bands {
+                            BANDS => scale::<D, BANDS>(d, here, bands, found, input.scales[0], scales[i], to),
+                            _ => scale::<D, 0>(d, here, bands, found, input.scales[0], scales[i], to),
+                        }
                     }
                 }
             }
@@ -164,30 +163,32 @@ impl<T: Tiles> WithDot<'_, T> {
     }
 }
 
-/// Adds a panel's sums of `spans` spans to `rows` rows of `to`; `N` is their number where it is known, else 0.
+/// Adds a panel's sums of `bands` bands to `rows` rows of `to`; `N` is their number where it is known, else 0.
 ///
 /// # Safety
-/// `found` has `[spans][2][32][16]` sums, `inputs` four scales for each row, `to` 16 numbers for each.
+/// `found` has `[bands][2][32][16]` sums, `inputs` a scale for each band of each row, `to` 16 numbers for each.
 #[inline(always)]
 unsafe fn scale<D: Dot, const N: usize>(
     d: D,
     rows: usize,
-    spans: usize,
+    bands: usize,
     found: *const i32,
     inputs: *const f32,
     scales: D::Totals,
     to: *mut f32,
 ) {
-    let spans = if N > 0 { N } else { spans };
-    for r in 0..rows {
+    let bands = if N > 0 { N } else { bands };
+    let mut r = 0;
+    while r < rows {
         // SAFETY: the caller's.
         unsafe {
             let mut totals = d.totals();
-            for span in 0..spans {
-                let found = d.load(found.add((span * 4 * ROWS + r) * PANEL));
-                totals = d.scaled(totals, found, *inputs.add(r * SPANS + span));
+            for band in 0..bands {
+                let found = d.load(found.add((band * 4 * ROWS + r) * PANEL));
+                totals = d.scaled(totals, found, *inputs.add(r * BANDS + band));
             }
             d.add_to(totals, scales, to.add(r * PANEL));
         }
+        r += 1;
     }
 }

@@ -87,25 +87,21 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
                 // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels;
                 // `room` is written before it is read.
                 unsafe {
-                    let sums = std::slice::from_raw_parts_mut(room, PANELS * size);
-                    for (panel, sums) in (first..last).zip(sums.chunks_mut(size)) {
-                        sums[rows * PANEL..].fill(0.0);
-                        self.product.piece.read(panel, row, &mut sums[..rows * PANEL]);
+                    let piece = &self.product.piece;
+                    if piece.accumulate {
+                        // With what a last tile has beyond the rows and panels.
+                        room.write_bytes(0, (PANELS + 1) * size);
+                        piece.read_all(first..last, row, rows, room, size);
                     }
                     for step in (0..steps).step_by(STEPS) {
                         let count = STEPS.min(steps - step);
                         for panel in (first..last).step_by(2) {
                             let sums = room.add((panel - first) * size);
                             let panels = (last - panel).min(2);
-                            if panels == 1 {
-                                sums.add(size).write_bytes(0, size);
-                            }
                             self.two_panels(panel, panels, step, count, row, rows, sums);
                         }
                     }
-                    for (panel, sums) in (first..last).zip(sums.chunks(size)) {
-                        self.product.piece.write(panel, row, &sums[..rows * PANEL]);
-                    }
+                    piece.write_all(first..last, row, rows, room, size);
                 }
             }
         }
@@ -132,7 +128,11 @@ impl<T: Tiles> WithVectors<'_, T> {
         rows: usize,
         sums: *mut f32,
     ) {
-        let TiledPairs { piece, input, weights } = &self.product;
+        let TiledPairs {
+            piece,
+            input,
+            weights,
+        } = &self.product;
         let pairs = piece.k.div_ceil(2);
         let size = rows.next_multiple_of(ROWS) * PANEL;
         // SAFETY: the caller's. A tile that is not whole is copied, with zeros behind.
@@ -151,10 +151,13 @@ impl<T: Tiles> WithVectors<'_, T> {
                 input_step: input.count * ROW,
                 panels: [from(panel, step), from(second, step)],
                 steps: whole,
-                sums: [0, 1].map(|i| sums.add(i * size + start * PANEL).cast()),
+                sums: [
+                    sums.add(start * PANEL).cast(),
+                    sums.add(size + start * PANEL).cast(),
+                ],
                 sums_stride: ROW,
                 two: rows - start > ROWS,
-                add: true,
+                add: step > 0 || piece.accumulate,
             };
             for start in (0..rows).step_by(2 * ROWS) {
                 self.tiles.bf16(tile(start));
@@ -172,6 +175,7 @@ impl<T: Tiles> WithVectors<'_, T> {
                         input: tile.input.add(whole * tile.input_step),
                         panels: [last[0].0.as_ptr().cast(), last[1].0.as_ptr().cast()],
                         steps: 1,
+                        add: whole > 0 || tile.add,
                         ..tile
                     });
                 }
