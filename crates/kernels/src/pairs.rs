@@ -30,6 +30,8 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
 
     /// Rounds 16 f32 to the nearest bf16; denormal ones may become zero.
     unsafe fn round(self, from: *const f32, to: *mut u16);
+    /// What rounding takes from 16 f32: `to[i] = from[i] - bf16(from[i])`.
+    unsafe fn residual(self, from: *const f32, to: *mut f32);
     /// Rounds 16 f32 of each of two rows, and pairs them: `to[i] = [even[i], odd[i]]`.
     unsafe fn interleave(self, even: *const f32, odd: *const f32, to: *mut [u16; 2]);
     /// Zeros.
@@ -65,6 +67,17 @@ impl Pairs for EmulatedPairs {
         for i in 0..PANEL {
             // SAFETY: the caller's.
             unsafe { *to.add(i) = bf16_bits(*from.add(i)) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn residual(self, from: *const f32, to: *mut f32) {
+        for i in 0..PANEL {
+            // SAFETY: the caller's.
+            unsafe {
+                let x = *from.add(i);
+                *to.add(i) = x - f32::from_bits(u32::from(bf16_bits(x)) << 16);
+            }
         }
     }
 

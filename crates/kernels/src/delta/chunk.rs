@@ -9,7 +9,7 @@ use crate::math::exp;
 use crate::simd::Simd;
 
 /// Rows of the triangular system that are solved as one block.
-const BLOCK: usize = PANEL;
+pub(super) const BLOCK: usize = PANEL;
 
 /// One head's part of a run.
 pub(crate) struct Prefill<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Prefill<'a> {
 
 /// A chunk in work. Rows are the chunk's tokens.
 #[repr(C)]
-struct Buffers {
+pub(super) struct Buffers {
     /// `[64, key_dim]`
     q: [f32; CHUNK * MAX_DIM],
     /// `[64, key_dim]`
@@ -99,25 +99,25 @@ impl Prefill<'_> {
 }
 
 /// Pointers into `Buffers`, and the head's memory.
-struct Chunk<'a> {
-    head: &'a Prefill<'a>,
-    key_dim: usize,
-    padded: usize,
-    q: *mut f32,
-    k: *mut f32,
-    kt: *mut f32,
-    d: *mut f32,
-    seen: *mut f32,
-    o: *mut f32,
-    keys: *mut f32,
-    queries: *mut f32,
-    sums: *mut f32,
-    past: *mut f32,
-    beta: *mut f32,
+pub(super) struct Chunk<'a> {
+    pub(super) head: &'a Prefill<'a>,
+    pub(super) key_dim: usize,
+    pub(super) padded: usize,
+    pub(super) q: *mut f32,
+    pub(super) k: *mut f32,
+    pub(super) kt: *mut f32,
+    pub(super) d: *mut f32,
+    pub(super) seen: *mut f32,
+    pub(super) o: *mut f32,
+    pub(super) keys: *mut f32,
+    pub(super) queries: *mut f32,
+    pub(super) sums: *mut f32,
+    pub(super) past: *mut f32,
+    pub(super) beta: *mut f32,
 }
 
 impl<'a> Chunk<'a> {
-    fn new(head: &'a Prefill<'a>, buffers: &'a mut MaybeUninit<Buffers>) -> Self {
+    pub(super) fn new(head: &'a Prefill<'a>, buffers: &'a mut MaybeUninit<Buffers>) -> Self {
         let sizes = head.io.layer.sizes;
         let b = buffers.as_mut_ptr();
         // SAFETY: places inside one allocation, nothing is read.
@@ -143,7 +143,7 @@ impl<'a> Chunk<'a> {
 
     /// Zeros where a block of 16 rows is read beyond the rows that are there.
     #[inline(always)]
-    unsafe fn clear(&self) {
+    pub(super) unsafe fn clear(&self) {
         // SAFETY: the buffers are that large.
         unsafe {
             self.kt.write_bytes(0, CHUNK * self.key_dim);
@@ -154,7 +154,7 @@ impl<'a> Chunk<'a> {
 
     /// Reads an unfinished chunk.
     #[inline(always)]
-    unsafe fn load(&self, pending: usize) {
+    pub(super) unsafe fn load(&self, pending: usize) {
         let (key_dim, kept) = (self.key_dim, self.head.chunk);
         // SAFETY: `pending` rows of the chunk are written, and the buffers hold a whole one.
         unsafe {
@@ -172,7 +172,7 @@ impl<'a> Chunk<'a> {
 
     /// Writes it back.
     #[inline(always)]
-    unsafe fn store(&self, pending: usize) {
+    pub(super) unsafe fn store(&self, pending: usize) {
         if pending == 0 {
             return;
         }
@@ -193,7 +193,7 @@ impl<'a> Chunk<'a> {
 
     /// Copies a row of k into kᵀ.
     #[inline(always)]
-    unsafe fn transpose(&self, row: usize) {
+    pub(super) unsafe fn transpose(&self, row: usize) {
         // SAFETY: k has this row, kᵀ its column.
         unsafe {
             let from = self.k.add(row * self.key_dim);
@@ -204,14 +204,12 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// Feeds the run's tokens from `token` on as rows `from..to` of the chunk, and writes their output.
+    /// Reads the run's tokens from `token` on as rows `from..to` of the chunk: q, k, kᵀ, v, G, e^G and β.
     #[inline(always)]
-    unsafe fn feed<S: Simd>(&self, s: S, token: usize, from: usize, to: usize) {
-        let (key_dim, padded, rows) = (self.key_dim, self.padded, to - from);
-        let panels = padded / PANEL;
+    pub(super) unsafe fn read<S: Simd>(&self, s: S, token: usize, from: usize, to: usize) {
+        let (key_dim, padded) = (self.key_dim, self.padded);
         let io = &self.head.io;
-        // SAFETY: all operands have 64 rows and these widths, and what is read was written: rows
-        // below `to`, zeros and earlier chunks' finite numbers elsewhere.
+        // SAFETY: all buffers have 64 rows.
         unsafe {
             for row in from..to {
                 let (q, k, v) = (
@@ -229,6 +227,19 @@ impl<'a> Chunk<'a> {
             for i in (0..CHUNK).step_by(S::LANES) {
                 s.store(self.past.add(i), exp(s, s.load(self.sums.add(i))));
             }
+        }
+    }
+
+    /// Feeds the run's tokens from `token` on as rows `from..to` of the chunk, and writes their output.
+    #[inline(always)]
+    unsafe fn feed<S: Simd>(&self, s: S, token: usize, from: usize, to: usize) {
+        let (key_dim, padded, rows) = (self.key_dim, self.padded, to - from);
+        let panels = padded / PANEL;
+        let io = &self.head.io;
+        // SAFETY: all operands have 64 rows and these widths, and what is read was written: rows
+        // below `to`, zeros and earlier chunks' finite numbers elsewhere.
+        unsafe {
+            self.read(s, token, from, to);
             let state = Panels {
                 start: self.head.state.cast_const(),
                 panel_stride: key_dim * PANEL,
@@ -276,14 +287,7 @@ impl<'a> Chunk<'a> {
                     sums(first),
                 );
                 let start = block * BLOCK;
-                let own = Panels {
-                    start: d.start.add(start * PANEL),
-                    ..d
-                };
-                for row in first.max(start + 1)..last {
-                    let keys = left(self.keys.add(row * CHUNK + start), CHUNK);
-                    product(s, 1, row - start, panels, keys, own, From::There, sums(row));
-                }
+                self.solve(s, block, first, last);
                 let queries = left(self.queries.add(first * CHUNK), CHUNK);
                 let o = Sums {
                     start: self.o.add(first * padded),
@@ -299,9 +303,35 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// What rows `first..last` of a block give to one another's d.
+    #[inline(always)]
+    pub(super) unsafe fn solve<S: Simd>(&self, s: S, block: usize, first: usize, last: usize) {
+        let (start, panels) = (block * BLOCK, self.padded / PANEL);
+        // SAFETY: these rows are there.
+        unsafe {
+            let own = Panels {
+                start: self.d.cast_const().add(start * PANEL),
+                panel_stride: CHUNK * PANEL,
+            };
+            for row in first.max(start + 1)..last {
+                let keys = Rows {
+                    start: self.keys.add(row * CHUNK + start),
+                    row_stride: CHUNK,
+                    k_stride: 1,
+                };
+                let sums = Sums {
+                    start: self.d.wrapping_add(row * PANEL),
+                    row_stride: PANEL,
+                    panel_stride: CHUNK * PANEL,
+                };
+                product(s, 1, row - start, panels, keys, own, From::There, sums);
+            }
+        }
+    }
+
     /// `d_i = β_i (v_i − e^{G_i} S₀ᵀk_i)`
     #[inline(always)]
-    unsafe fn start_row<S: Simd>(&self, s: S, row: usize) {
+    pub(super) unsafe fn start_row<S: Simd>(&self, s: S, row: usize) {
         // SAFETY: the row is there.
         unsafe {
             let (past, beta) = (s.splat(*self.past.add(row)), s.splat(*self.beta.add(row)));
@@ -317,7 +347,6 @@ impl<'a> Chunk<'a> {
     /// The two triangular matrices' rows `first..last`, which lie in one block.
     #[inline(always)]
     unsafe fn compare<S: Simd>(&self, s: S, block: usize, first: usize, last: usize) {
-        let columns = (block + 1) * BLOCK;
         // SAFETY: these rows of q and k are there, and kᵀ up to the block's end.
         unsafe {
             let kt = Panels {
@@ -346,6 +375,16 @@ impl<'a> Chunk<'a> {
                     sums,
                 );
             }
+            self.weigh(s, block, first, last);
+        }
+    }
+
+    /// Products of k and of q with k become the triangular matrices.
+    #[inline(always)]
+    pub(super) unsafe fn weigh<S: Simd>(&self, s: S, block: usize, first: usize, last: usize) {
+        let columns = (block + 1) * BLOCK;
+        // SAFETY: these rows of the matrices are there.
+        unsafe {
             for row in first..last {
                 let (keys, queries) = (self.keys.add(row * CHUNK), self.queries.add(row * CHUNK));
                 let (here, minus_beta) = (s.splat(*self.sums.add(row)), s.splat(-*self.beta.add(row)));
@@ -363,7 +402,7 @@ impl<'a> Chunk<'a> {
 
     /// `S ← e^{G_n} S + Σ_i e^{G_n−G_i} k_i d_iᵀ` over the first `count` tokens; k is used up.
     #[inline(always)]
-    unsafe fn fold<S: Simd>(&self, s: S, count: usize) {
+    pub(super) unsafe fn fold<S: Simd>(&self, s: S, count: usize) {
         // SAFETY: these rows are there.
         unsafe {
             let end = *self.sums.add(count - 1);

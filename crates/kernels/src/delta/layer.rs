@@ -4,6 +4,7 @@ use super::chunk::Prefill;
 use super::conv::Inputs;
 use super::state::{CHUNK, Delta, Kept, MAX_DIM};
 use super::step::{self, Step};
+use super::tiled::TiledHead;
 use crate::Cpu;
 use crate::math::softplus;
 use crate::norm::squares;
@@ -107,11 +108,11 @@ const TOGETHER: usize = 4;
 
 /// One run, without borrows: threads work on disjoint heads of it.
 #[derive(Clone, Copy)]
-struct Work {
+pub(super) struct Work {
     row: usize,
-    tokens: usize,
+    pub(super) tokens: usize,
     kind: DeltaKind,
-    pending: usize,
+    pub(super) pending: usize,
     history: Share<f32>,
     state: Share<f32>,
     chunk: Share<f32>,
@@ -184,14 +185,20 @@ impl Cpu {
             let (work, first) = (works[index / parts], index % parts * together);
             let end = heads.min(first + together);
             for head in first..end {
-                self.isa.run(HeadTask {
+                let task = HeadTask {
                     layer,
                     projected,
                     work,
                     head,
                     next_head: head + 1 < end,
                     out,
-                });
+                };
+                match work.kind {
+                    DeltaKind::Prefill { start } if sizes.on_tiles(self) => {
+                        self.isa.run_tiles(TiledHead { task, start });
+                    }
+                    _ => self.isa.run(task),
+                }
             }
         };
         let operations = 4 * tokens * heads * sizes.head_len();
@@ -283,10 +290,10 @@ impl GatedDelta<'_> {
 }
 
 /// One head of one run.
-struct HeadTask<'a> {
+pub(super) struct HeadTask<'a> {
     layer: &'a GatedDelta<'a>,
     projected: &'a [f32],
-    work: Work,
+    pub(super) work: Work,
     head: usize,
     /// Whether the same thread takes the next head.
     next_head: bool,
@@ -294,23 +301,24 @@ struct HeadTask<'a> {
     out: Share<f32>,
 }
 
-impl Kernel for HeadTask<'_> {
-    type Output = ();
-
+impl<'a> HeadTask<'a> {
+    /// The head's memory, its inputs and outputs.
+    ///
+    /// # Safety
+    /// [`GatedDelta::work`] has checked the work, and no other task has this head of this run.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    pub(super) unsafe fn head(&self) -> Prefill<'a> {
         let Self {
             layer,
             projected,
             work,
             head,
-            next_head,
             out,
-        } = self;
+            ..
+        } = *self;
         let sizes = layer.sizes;
         let value = sizes.value_heads * sizes.value_dim;
-        // SAFETY: `GatedDelta::work` checked that the run's rows and memory have these sizes; no other
-        // task has this head of this run.
+        // SAFETY: the caller's.
         unsafe {
             let inputs = Inputs {
                 channels: sizes.channels(),
@@ -332,11 +340,25 @@ impl Kernel for HeadTask<'_> {
                 key_dim: sizes.key_dim,
                 padded: sizes.padded(),
             };
-            let prefill = Prefill { io, state, chunk };
+            Prefill { io, state, chunk }
+        }
+    }
+}
+
+impl Kernel for HeadTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let work = self.work;
+        // SAFETY: `GatedDelta::work` checked that the run's rows and memory have these sizes; no other
+        // task has this head of this run.
+        unsafe {
+            let prefill = self.head();
             match work.kind {
                 DeltaKind::Prefill { start } => prefill.run(s, start, work.pending, work.tokens),
                 DeltaKind::Step { start } => {
-                    Step(prefill).run(s, start, work.pending, work.tokens, next_head);
+                    Step(prefill).run(s, start, work.pending, work.tokens, self.next_head);
                 }
                 DeltaKind::Settle if work.pending > 0 => prefill.fold(s, work.pending),
                 DeltaKind::Settle => {}

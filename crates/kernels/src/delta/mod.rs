@@ -20,6 +20,7 @@ mod conv;
 mod layer;
 mod state;
 mod step;
+mod tiled;
 
 pub use layer::{DeltaKind, DeltaRun, GatedDelta};
 pub use state::Delta;

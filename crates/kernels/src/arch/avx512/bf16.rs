@@ -2,9 +2,10 @@
 //! It takes denormal numbers for zero and rounds to nearest, whatever the thread's modes are.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
-    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
+    _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
+    _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
 };
 
 use super::Avx512;
@@ -54,6 +55,17 @@ impl Pairs for Bf16x512 {
         unsafe {
             let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
             to.cast::<__m256bh>().write_unaligned(rounded);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn residual(self, from: *const f32, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe {
+            let x = _mm512_loadu_ps(from);
+            let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+            let rounded = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(rounded));
+            _mm512_storeu_ps(to, _mm512_sub_ps(x, _mm512_castsi512_ps(rounded)));
         }
     }
 
