@@ -40,13 +40,13 @@ pub(crate) fn exp_below<S: Simd>(s: S, x: S::V) -> S::V {
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     let one = s.splat(1.0);
-    s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
+    s.quotient(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
 }
 
 /// `x · sigmoid(x)`
 #[inline(always)]
 pub(crate) fn silu<S: Simd>(s: S, x: S::V) -> S::V {
-    s.div(x, s.add(s.splat(1.0), exp(s, s.sub(s.splat(0.0), x))))
+    s.quotient(x, s.add(s.splat(1.0), exp(s, s.sub(s.splat(0.0), x))))
 }
 
 /// GELU by its tanh form: `x/2 · (1 + tanh u) = x · sigmoid(2u)`, u = √(2/π)·(x + 0.044715 x³).

@@ -30,6 +30,10 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
 
     /// Rounds 16 f32 to the nearest bf16; denormal ones may become zero.
     unsafe fn round(self, from: *const f32, to: *mut u16);
+    /// Rounds a vector to the nearest bf16; denormal ones may become zero.
+    unsafe fn put(self, to: *mut u16, v: <Self::Vectors as Simd>::V);
+    /// `2^x` for x up to 126 within 2⁻¹⁷ of itself: more than a bf16 holds. 0 below -126; NaN stays NaN.
+    fn exp2(self, x: <Self::Vectors as Simd>::V) -> <Self::Vectors as Simd>::V;
     /// What rounding takes from 16 f32: `to[i] = from[i] - bf16(from[i])`.
     unsafe fn residual(self, from: *const f32, to: *mut f32);
     /// Rounds 16 f32 of each of two rows, and pairs them: `to[i] = [even[i], odd[i]]`.
@@ -47,6 +51,22 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
     /// `sums[o] + w[o][0] · x[0] + w[o][1] · x[1]`
     unsafe fn add(self, sums: Self::Sums, weights: Self::Weights, x: *const [u16; 2]) -> Self::Sums;
 }
+
+/// x = n + r with |r| ≤ 1/2: n, and `2^r` (a minimax fit of degree 4, within 5·10⁻⁶, exact at 0).
+#[inline(always)]
+pub(crate) fn exp2_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+    // The limit comes first, so that a NaN in `x` is what stays.
+    let x = s.max(s.splat(-127.0), x);
+    let n = s.round(x);
+    let r = s.sub(x, n);
+    let mut p = s.splat(COEFFICIENTS[0]);
+    for coefficient in &COEFFICIENTS[1..] {
+        p = s.mul_add(p, r, s.splat(*coefficient));
+    }
+    (n, p)
+}
+
+const COEFFICIENTS: [f32; 5] = [0.00958285388, 0.0559064299, 0.240240991, 0.693124175, 1.0];
 
 /// The scalar twin.
 #[derive(Clone, Copy)]
@@ -68,6 +88,19 @@ impl Pairs for EmulatedPairs {
             // SAFETY: the caller's.
             unsafe { *to.add(i) = bf16_bits(*from.add(i)) };
         }
+    }
+
+    #[inline(always)]
+    unsafe fn put(self, to: *mut u16, v: [f32; PANEL]) {
+        // SAFETY: the caller's.
+        unsafe { self.round(v.as_ptr(), to) }
+    }
+
+    #[inline(always)]
+    fn exp2(self, x: [f32; PANEL]) -> [f32; PANEL] {
+        let s = self.vectors();
+        let (n, p) = exp2_parts(s, x);
+        s.mul(p, s.pow2(n))
     }
 
     #[inline(always)]

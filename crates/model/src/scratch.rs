@@ -51,10 +51,7 @@ pub(crate) struct Experts {
 
 /// The first `len` elements, more memory being taken when there are fewer.
 pub(crate) fn part(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        // No more than is needed: passes come in a few sizes, and the plan knows the largest.
-        buffer.reserve_exact(len - buffer.len());
-        buffer.resize(len, 0.0);
-    }
+    // No more than is needed: passes come in a few sizes, and the plan knows the largest.
+    aurore_kernels::grow(buffer, len);
     &mut buffer[..len]
 }

@@ -79,22 +79,28 @@ impl Cpu {
         if queries.is_empty() {
             return;
         }
-        // Tiles of one head: rows (token, member), cut where the token's page changes.
-        let page_rows = PAGE * group;
-        let per_page = page_rows.div_ceil(TILE);
-        let first_page = start / PAGE;
-        let pages_spanned = (start + tokens).div_ceil(PAGE) - first_page;
-        let tiles = pages_spanned * per_page;
-        let out = Share(out.as_mut_ptr());
         let pairs = attention.in_pairs(self).then_some(self.isa);
         let on_tiles = attention.on_tiles(self);
+        let tile_rows = if on_tiles { tiled::TILE } else { TILE };
+        // Tiles of one head: rows (token, member), cut where the token's page changes, or where it does not matter
+        // to what they see, after a tile's tokens.
+        let together = match sees {
+            Sees::First(_) if on_tiles => PAGE.max(tile_rows / group / PAGE * PAGE),
+            _ => PAGE,
+        };
+        let page_rows = together * group;
+        let per_page = page_rows.div_ceil(tile_rows);
+        let first_page = start / together;
+        let pages_spanned = (start + tokens).div_ceil(together) - first_page;
+        let tiles = pages_spanned * per_page;
+        let out = Share(out.as_mut_ptr());
         let task = |index: usize| {
             // The last tiles have the most pages to read, so they come first.
             let (head, tile) = (index / tiles, tiles - 1 - index % tiles);
             let token_page = first_page + tile / per_page;
             // Rows counted from token 0 of the sequence.
-            let whole = token_page * page_rows + tile % per_page * TILE;
-            let whole_end = (whole + TILE).min((token_page + 1) * page_rows);
+            let whole = token_page * page_rows + tile % per_page * tile_rows;
+            let whole_end = (whole + tile_rows).min((token_page + 1) * page_rows);
             let from = whole.max(start * group);
             let to = whole_end.min((start + tokens) * group);
             if from >= to {

@@ -6,15 +6,16 @@
 use std::mem::MaybeUninit;
 
 use super::page::{HeadPage, PAGE};
-use super::walk::{Sight, TILE};
+use super::walk::Sight;
 use super::{Attention, KvFormat};
 use crate::dense::PANEL;
-use crate::math::exp_below;
 use crate::pairs::{PairKernel, Pairs};
 use crate::simd::Simd;
 use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
 use crate::{Cpu, Isa};
 
+/// Query rows taken at once: keys and values come from the second-level cache or beyond once for all of them.
+pub(super) const TILE: usize = 256;
 /// Keys whose scores are taken together.
 const KEYS: usize = 2 * PAGE;
 /// Numbers that a tile multiplies.
@@ -194,6 +195,7 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
     #[inline(always)]
     unsafe fn weigh<D: Pairs>(&self, d: D, room: &Places, first: usize, keys: usize) {
         let s = d.vectors();
+        let to_base_2 = s.splat(std::f32::consts::LOG2_E);
         // SAFETY: the room has these rows and keys.
         unsafe {
             for row in 0..self.walk.rows {
@@ -214,22 +216,21 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
             }
             for row in (0..self.walk.rows).step_by(PANEL) {
                 let (before, now) = (s.load(room.greatest.add(row)), s.load(room.shrink.add(row)));
-                s.store(room.shrink.add(row), exp_below(s, s.sub(before, now)));
+                s.store(room.shrink.add(row), d.exp2(s.mul(s.sub(before, now), to_base_2)));
                 s.store(room.greatest.add(row), now);
             }
             for row in 0..self.walk.rows {
                 let scores = room.scores.add(row * SCORES);
-                let offset = s.splat(*room.greatest.add(row));
+                let offset = s.splat(*room.greatest.add(row) * -std::f32::consts::LOG2_E);
                 let totals = room.totals.add(row * PANEL);
                 let mut total = s.mul(s.load(totals), s.splat(*room.shrink.add(row)));
                 for key in (0..keys).step_by(PANEL) {
-                    let weight = exp_below(s, s.sub(s.load(scores.add(key)), offset));
+                    let weight = d.exp2(s.mul_add(s.load(scores.add(key)), to_base_2, offset));
                     total = s.add(total, weight);
-                    s.store(scores.add(key), weight);
                     let to = room
                         .weights
                         .add((key / COLUMNS * STRIDE + row) * COLUMNS + key % COLUMNS);
-                    d.round(scores.add(key), to);
+                    d.put(to, weight);
                 }
                 s.store(totals, total);
             }

@@ -49,8 +49,13 @@ pub(crate) unsafe fn convolve<S: Simd>(
     to: *mut f32,
 ) {
     if inputs.taps == 4 {
-        let rows = [0, 1, 2, 3].map(|tap| inputs.row(token, tap).wrapping_add(channel));
-        let weights = [0, 1, 2, 3].map(|tap| weight.wrapping_add(tap * inputs.channels + channel));
+        // Loops, no closures: they are not always inlined.
+        let mut rows = [weight; 4];
+        let mut weights = [weight; 4];
+        for tap in 0..4 {
+            rows[tap] = inputs.row(token, tap).wrapping_add(channel);
+            weights[tap] = weight.wrapping_add(tap * inputs.channels + channel);
+        }
         let whole = width / S::LANES * S::LANES;
         let mut c = 0;
         while c < whole {

@@ -250,6 +250,25 @@ fn take(bytes: usize) -> (NonNull<u8>, Arc<Chunk>) {
     (start, chunk)
 }
 
+/// Makes a buffer hold `len` elements at least, zeros where there were none, in huge pages where it is large and the
+/// system has them. No more than that is taken.
+pub fn grow(buffer: &mut Vec<f32>, len: usize) {
+    if buffer.len() >= len {
+        return;
+    }
+    buffer.reserve_exact(len - buffer.len());
+    let spare = buffer.spare_capacity_mut();
+    // The system wants whole pages of its own.
+    let skip = spare.as_ptr().addr().next_multiple_of(PAGE) - spare.as_ptr().addr();
+    let bytes = size_of_val(spare).saturating_sub(skip) / PAGE * PAGE;
+    if bytes >= 2 * HUGE_PAGE
+        && let Some(start) = NonNull::new(spare.as_mut_ptr().cast::<u8>().wrapping_add(skip))
+    {
+        advise_huge_pages(start, bytes);
+    }
+    buffer.resize(len, 0.0);
+}
+
 #[cfg(target_os = "linux")]
 unsafe extern "C" {
     fn madvise(start: *mut std::ffi::c_void, bytes: usize, advice: i32) -> i32;

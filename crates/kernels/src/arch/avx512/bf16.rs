@@ -4,12 +4,12 @@
 use std::arch::x86_64::{
     __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
     _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
-    _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
+    _mm512_or_si512, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
 };
 
 use super::Avx512;
-use crate::pairs::{PairKernel, Pairs};
+use crate::pairs::{PairKernel, Pairs, exp2_parts};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16x512(Avx512);
@@ -56,6 +56,19 @@ impl Pairs for Bf16x512 {
             let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
             to.cast::<__m256bh>().write_unaligned(rounded);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn put(self, to: *mut u16, v: __m512) {
+        // SAFETY: as above.
+        unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+    }
+
+    #[inline(always)]
+    fn exp2(self, x: __m512) -> __m512 {
+        let (n, p) = exp2_parts(self.0, x);
+        // SAFETY: the token proves the features.
+        unsafe { _mm512_scalef_ps(p, n) }
     }
 
     #[inline(always)]

@@ -7,9 +7,9 @@ use std::arch::x86_64::{
     __m512, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch,
     _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
     _mm512_cvtepi8_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_rcp14_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 pub(crate) use bf16::Bf16x512;
@@ -90,6 +90,17 @@ impl Simd for Avx512 {
     fn greatest(self, a: Self::V) -> f32 {
         // SAFETY: the token proves the features.
         unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    /// A reciprocal to 14 bits, made better by Newton's method: a division takes four times as long.
+    #[inline(always)]
+    fn quotient(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token proves the features.
+        unsafe {
+            let near = _mm512_rcp14_ps(b);
+            let factor = _mm512_fnmadd_ps(b, near, _mm512_set1_ps(2.0));
+            _mm512_mul_ps(a, _mm512_mul_ps(near, factor))
+        }
     }
 
     #[inline(always)]
