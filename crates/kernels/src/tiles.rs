@@ -22,8 +22,10 @@ pub(crate) struct MacroTile {
     pub(crate) input_stride: usize,
     /// Bytes from a tile to the next one along K.
     pub(crate) input_step: usize,
-    /// The two panels: `steps` tiles of B, one behind the other.
-    pub(crate) panels: [*const u8; 2],
+    /// The two panels: `steps` tiles of B, one behind the other. `runs` such pairs, each going on where the one before
+    /// it ends along K.
+    pub(crate) panels: [[*const u8; 2]; 2],
+    pub(crate) runs: usize,
     pub(crate) steps: usize,
     /// Each panel's sums, 16 or 32 rows of 64 bytes.
     pub(crate) sums: [*mut u8; 2],
@@ -69,7 +71,7 @@ impl Emulated {
     ) {
         let rows = if operands.two { 2 * ROWS } else { ROWS };
         for row in 0..rows {
-            for (panel, to) in operands.panels.into_iter().zip(operands.sums) {
+            for (panel, to) in operands.sums.into_iter().enumerate() {
                 for column in 0..16 {
                     // SAFETY: the caller's.
                     unsafe {
@@ -79,12 +81,15 @@ impl Emulated {
                         } else {
                             S::default()
                         };
-                        for step in 0..operands.steps {
+                        for step in 0..operands.runs * operands.steps {
+                            let from = operands.panels[step / operands.steps][panel];
                             let a = operands
                                 .input
                                 .add(row * operands.input_stride + step * operands.input_step);
                             let a = a.cast::<[[u8; 4]; ROWS]>().read();
-                            let b = panel.add(step * TILE).cast::<[[[u8; 4]; 16]; ROWS]>();
+                            let b = from
+                                .add(step % operands.steps * TILE)
+                                .cast::<[[[u8; 4]; 16]; ROWS]>();
                             sum = product(&a, &|k| (*b)[k][column], sum);
                         }
                         to.write_unaligned(sum);

@@ -103,6 +103,10 @@ macro_rules! two_by_two {
     ($operands:expr, $sums:expr, $product:literal, $($start:literal)+) => {
         asm!(
             $($start,)+
+            "3:",
+            "mov {left}, [{panels}]",
+            "mov {right}, [{panels} + 8]",
+            "mov {at}, {steps}",
             "2:",
             "tileloadd tmm4, [{above} + {input_stride}]",
             "tileloadd tmm6, [{left} + {row}]",
@@ -116,8 +120,11 @@ macro_rules! two_by_two {
             "add {below}, {input_step}",
             "add {left}, 1024",
             "add {right}, 1024",
-            "dec {steps}",
+            "dec {at}",
             "jnz 2b",
+            "add {panels}, 16",
+            "dec {runs}",
+            "jnz 3b",
             "mov {above}, [{sums}]",
             "mov {below}, [{sums} + 8]",
             "mov {left}, [{sums} + 16]",
@@ -130,10 +137,12 @@ macro_rules! two_by_two {
             below = inout(reg) $operands.input.add(ROWS * $operands.input_stride) => _,
             input_stride = in(reg) $operands.input_stride,
             input_step = in(reg) $operands.input_step,
-            left = inout(reg) $operands.panels[0] => _,
-            right = inout(reg) $operands.panels[1] => _,
+            left = out(reg) _,
+            right = out(reg) _,
+            panels = inout(reg) $operands.panels.as_ptr() => _,
+            runs = inout(reg) $operands.runs => _,
             row = in(reg) ROW,
-            steps = inout(reg) $operands.steps => _,
+            steps = in(reg) $operands.steps,
             sums = in(reg) $sums.as_ptr(),
             sums_stride = in(reg) $operands.sums_stride,
             at = out(reg) _,
@@ -149,6 +158,10 @@ macro_rules! one_by_two {
     ($operands:expr, $sums:expr, $product:literal, $($start:literal)+) => {
         asm!(
             $($start,)+
+            "3:",
+            "mov {left}, [{panels}]",
+            "mov {right}, [{panels} + 8]",
+            "mov {at}, {steps}",
             "2:",
             "tileloadd tmm4, [{above} + {input_stride}]",
             "tileloadd tmm6, [{left} + {row}]",
@@ -158,8 +171,11 @@ macro_rules! one_by_two {
             "add {above}, {input_step}",
             "add {left}, 1024",
             "add {right}, 1024",
-            "dec {steps}",
+            "dec {at}",
             "jnz 2b",
+            "add {panels}, 16",
+            "dec {runs}",
+            "jnz 3b",
             "mov {left}, [{sums}]",
             "mov {right}, [{sums} + 8]",
             "tilestored [{left} + {sums_stride}], tmm0",
@@ -167,10 +183,12 @@ macro_rules! one_by_two {
             above = inout(reg) $operands.input => _,
             input_stride = in(reg) $operands.input_stride,
             input_step = in(reg) $operands.input_step,
-            left = inout(reg) $operands.panels[0] => _,
-            right = inout(reg) $operands.panels[1] => _,
+            left = out(reg) _,
+            right = out(reg) _,
+            panels = inout(reg) $operands.panels.as_ptr() => _,
+            runs = inout(reg) $operands.runs => _,
             row = in(reg) ROW,
-            steps = inout(reg) $operands.steps => _,
+            steps = in(reg) $operands.steps,
             sums = in(reg) $sums.as_ptr(),
             sums_stride = in(reg) $operands.sums_stride,
             at = out(reg) _,
@@ -191,7 +209,7 @@ macro_rules! macro_tile {
                 $operands,
                 sums,
                 $product,
-                "tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3" "xor {at:e}, {at:e}"
+                "tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3"
             ),
             (true, true) => two_by_two!(
                 $operands,
@@ -206,7 +224,7 @@ macro_rules! macro_tile {
                 $operands,
                 sums,
                 $product,
-                "tilezero tmm0" "tilezero tmm1" "xor {at:e}, {at:e}"
+                "tilezero tmm0" "tilezero tmm1"
             ),
             (false, true) => one_by_two!(
                 $operands,
@@ -222,7 +240,7 @@ macro_rules! macro_tile {
 impl Tiles for Ready<'_> {
     #[inline]
     unsafe fn int8(self, operands: MacroTile) {
-        if operands.steps == 0 {
+        if operands.steps == 0 || operands.runs == 0 {
             return;
         }
         // SAFETY: `with` has set the tiles up; the caller vouches for the operands.
@@ -231,7 +249,7 @@ impl Tiles for Ready<'_> {
 
     #[inline]
     unsafe fn bf16(self, operands: MacroTile) {
-        if operands.steps == 0 {
+        if operands.steps == 0 || operands.runs == 0 {
             return;
         }
         // SAFETY: as above.

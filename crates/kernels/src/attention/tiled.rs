@@ -4,6 +4,7 @@
 //! rounded to bf16 as for pair products; a sum takes 32 columns, or keys, after another.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::page::{HeadPage, PAGE};
 use super::walk::Sight;
@@ -16,6 +17,8 @@ use crate::{Cpu, Isa};
 
 /// Query rows taken at once: keys and values come from the second-level cache or beyond once for all of them.
 pub(super) const TILE: usize = 256;
+/// Rows of these whose scores stay in the first-level cache.
+const PART: usize = 64;
 /// Keys whose scores are taken together.
 const KEYS: usize = 2 * PAGE;
 /// Numbers that a tile multiplies.
@@ -24,6 +27,8 @@ const COLUMNS: usize = ROW / 2;
 const MOST: usize = 256;
 /// Rows from one tile along a sum to the next: at a power of two, tiles would share few sets of the first-level cache.
 const STRIDE: usize = TILE + 4;
+/// The same of a part.
+const PART_STRIDE: usize = PART + 4;
 /// Scores from row to row, for the same reason.
 const SCORES: usize = KEYS + PANEL;
 
@@ -68,10 +73,10 @@ struct WithPairs<'a, P, T> {
 struct Room {
     /// `[padded / 32][STRIDE][32]`
     queries: [[[u16; COLUMNS]; STRIDE]; MOST / COLUMNS],
-    /// `[rows][SCORES]`
-    scores: [[f32; SCORES]; TILE],
-    /// `[KEYS / 32][STRIDE][32]`
-    weights: [[[u16; COLUMNS]; STRIDE]; KEYS / COLUMNS],
+    /// Of a part's rows. `[rows][SCORES]`
+    scores: [[f32; SCORES]; PART],
+    /// Of a part's rows. `[KEYS / 32][PART_STRIDE][32]`
+    weights: [[[u16; COLUMNS]; PART_STRIDE]; KEYS / COLUMNS],
     /// `[padded / 16][STRIDE][16]`
     sums: [[[f32; PANEL]; STRIDE]; MOST / PANEL],
     /// Greatest score of each row.
@@ -101,9 +106,12 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> PairKernel for WithPairs<'_, P, T>
             self.round_queries(d, &room);
             for first in (0..self.walk.end).step_by(KEYS) {
                 let keys = (self.walk.end - first).min(KEYS).next_multiple_of(COLUMNS);
-                self.score(&room, first, keys);
-                self.weigh(d, &room, first, keys);
-                self.add_values(d, &room, first, keys);
+                for row in (0..self.walk.rows).step_by(PART) {
+                    let rows = row..self.walk.rows.min(row + PART);
+                    self.score(&room, rows.clone(), first, keys);
+                    self.weigh(d, &room, rows.clone(), first, keys);
+                    self.add_values(d, &room, rows, first, keys);
+                }
             }
             self.finish(d, &room);
         }
@@ -140,14 +148,6 @@ impl Places {
 }
 
 impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
-    /// Tiles of rows, two at a time: the first row, and whether a second one follows.
-    fn row_tiles(&self) -> impl Iterator<Item = (usize, bool)> + use<P, T> {
-        let rows = self.walk.rows;
-        (0..rows)
-            .step_by(2 * ROWS)
-            .map(move |start| (start, rows - start > ROWS))
-    }
-
     #[inline(always)]
     unsafe fn round_queries<D: Pairs>(&self, d: D, room: &Places) {
         let padded = self.walk.attention.padded();
@@ -166,24 +166,25 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
 
     /// `scores = queries · kᵀ` of `keys` keys from `first` on.
     #[inline(always)]
-    unsafe fn score(&self, room: &Places, first: usize, keys: usize) {
+    unsafe fn score(&self, room: &Places, rows: Range<usize>, first: usize, keys: usize) {
         let padded = self.walk.attention.padded();
         for key in (0..keys).step_by(2 * PANEL) {
             let page = self.page(first + key);
             // SAFETY: the page has these panels, the room these rows.
             unsafe {
                 let panel = page.parts::<u16>().0.add(key % PAGE * padded);
-                for (start, two) in self.row_tiles() {
-                    let sums = room.scores.add(start * SCORES + key);
+                for row in rows.clone().step_by(2 * ROWS) {
+                    let sums = room.scores.add((row - rows.start) * SCORES + key);
                     self.tiles.bf16(MacroTile {
-                        input: room.queries.add(start * COLUMNS).cast(),
+                        input: room.queries.add(row * COLUMNS).cast(),
                         input_stride: ROW,
                         input_step: STRIDE * ROW,
-                        panels: [panel.cast(), panel.add(PANEL * padded).cast()],
+                        panels: [[panel.cast(), panel.add(PANEL * padded).cast()]; 2],
+                        runs: 1,
                         steps: padded / COLUMNS,
                         sums: [sums.cast(), sums.add(PANEL).cast()],
                         sums_stride: SCORES * size_of::<f32>(),
-                        two,
+                        two: rows.end - row > ROWS,
                         add: false,
                     });
                 }
@@ -193,17 +194,17 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
 
     /// The scores become weights, rounded; `shrink` is what the sums before them are worth.
     #[inline(always)]
-    unsafe fn weigh<D: Pairs>(&self, d: D, room: &Places, first: usize, keys: usize) {
+    unsafe fn weigh<D: Pairs>(&self, d: D, room: &Places, rows: Range<usize>, first: usize, keys: usize) {
         let s = d.vectors();
         let to_base_2 = s.splat(std::f32::consts::LOG2_E);
         // SAFETY: the room has these rows and keys.
         unsafe {
-            for row in 0..self.walk.rows {
+            for row in rows.clone() {
                 let visible = match self.walk.sight {
                     Sight::All(visible) => visible,
                     Sight::Causal { first_row, group } => (first_row + row) / group + 1,
                 };
-                let scores = room.scores.add(row * SCORES);
+                let scores = room.scores.add((row - rows.start) * SCORES);
                 for key in visible.saturating_sub(first).min(keys)..keys {
                     *scores.add(key) = f32::NEG_INFINITY;
                 }
@@ -214,23 +215,23 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
                 // Until the loop below, the new one.
                 *room.shrink.add(row) = s.greatest(most);
             }
-            for row in (0..self.walk.rows).step_by(PANEL) {
+            for row in rows.clone().step_by(PANEL) {
                 let (before, now) = (s.load(room.greatest.add(row)), s.load(room.shrink.add(row)));
-                s.store(room.shrink.add(row), d.exp2(s.mul(s.sub(before, now), to_base_2)));
+                let shrink = d.exp2(s.mul(s.sub(before, now), to_base_2));
+                s.store(room.shrink.add(row), shrink);
                 s.store(room.greatest.add(row), now);
             }
-            for row in 0..self.walk.rows {
-                let scores = room.scores.add(row * SCORES);
+            for row in rows.clone() {
+                let part_row = row - rows.start;
+                let scores = room.scores.add(part_row * SCORES);
                 let offset = s.splat(*room.greatest.add(row) * -std::f32::consts::LOG2_E);
                 let totals = room.totals.add(row * PANEL);
                 let mut total = s.mul(s.load(totals), s.splat(*room.shrink.add(row)));
                 for key in (0..keys).step_by(PANEL) {
                     let weight = d.exp2(s.mul_add(s.load(scores.add(key)), to_base_2, offset));
                     total = s.add(total, weight);
-                    let to = room
-                        .weights
-                        .add((key / COLUMNS * STRIDE + row) * COLUMNS + key % COLUMNS);
-                    d.put(to, weight);
+                    let at = (key / COLUMNS * PART_STRIDE + part_row) * COLUMNS + key % COLUMNS;
+                    d.put(room.weights.add(at), weight);
                 }
                 s.store(totals, total);
             }
@@ -239,13 +240,20 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
 
     /// `sums = sums · shrink + weights · v`
     #[inline(always)]
-    unsafe fn add_values<D: Pairs>(&self, d: D, room: &Places, first: usize, keys: usize) {
+    unsafe fn add_values<D: Pairs>(
+        &self,
+        d: D,
+        room: &Places,
+        rows: Range<usize>,
+        first: usize,
+        keys: usize,
+    ) {
         let s = d.vectors();
         let panels = self.walk.attention.padded() / PANEL;
         // SAFETY: as above.
         unsafe {
             if first > 0 {
-                for row in 0..self.walk.rows {
+                for row in rows.clone() {
                     let shrink = *room.shrink.add(row);
                     if shrink != 1.0 {
                         for panel in 0..panels {
@@ -255,24 +263,33 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
                     }
                 }
             }
-            for key in (0..keys).step_by(PAGE) {
+            // Both pages in one go where both are whole, else one after the other.
+            let whole = keys == KEYS;
+            let runs = if whole { KEYS / PAGE } else { 1 };
+            for key in (0..keys).step_by(PAGE * runs) {
                 let values = self.page(first + key).parts::<u16>().1;
+                let further = if whole {
+                    self.page(first + PAGE).parts::<u16>().1
+                } else {
+                    values
+                };
                 for panel in (0..panels).step_by(2) {
-                    let from = values.add(panel * PAGE * PANEL);
-                    for (start, two) in self.row_tiles() {
-                        let sums = room.sums.add((panel * STRIDE + start) * PANEL);
+                    let at = panel * PAGE * PANEL;
+                    let both = |page: *const u16| [page.add(at).cast(), page.add(at + PAGE * PANEL).cast()];
+                    for row in rows.clone().step_by(2 * ROWS) {
+                        let part_row = row - rows.start;
+                        let weights = (key / COLUMNS * PART_STRIDE + part_row) * COLUMNS;
+                        let sums = room.sums.add((panel * STRIDE + row) * PANEL);
                         self.tiles.bf16(MacroTile {
-                            input: room
-                                .weights
-                                .add((key / COLUMNS * STRIDE + start) * COLUMNS)
-                                .cast(),
+                            input: room.weights.add(weights).cast(),
                             input_stride: ROW,
-                            input_step: STRIDE * ROW,
-                            panels: [from.cast(), from.add(PAGE * PANEL).cast()],
+                            input_step: PART_STRIDE * ROW,
+                            panels: [both(values), both(further)],
+                            runs,
                             steps: (keys - key).min(PAGE) / COLUMNS,
                             sums: [sums.cast(), sums.add(STRIDE * PANEL).cast()],
                             sums_stride: ROW,
-                            two,
+                            two: rows.end - row > ROWS,
                             add: first + key > 0,
                         });
                     }

@@ -149,7 +149,8 @@ impl<T: Tiles> WithVectors<'_, T> {
                     .add((step * input.count + input.first + row + start) * ROW),
                 input_stride: ROW,
                 input_step: input.count * ROW,
-                panels: [from(panel, step), from(second, step)],
+                panels: [[from(panel, step), from(second, step)]; 2],
+                runs: 1,
                 steps: whole,
                 sums: [
                     sums.add(start * PANEL).cast(),
@@ -173,7 +174,7 @@ impl<T: Tiles> WithVectors<'_, T> {
                     let tile = tile(start);
                     self.tiles.bf16(MacroTile {
                         input: tile.input.add(whole * tile.input_step),
-                        panels: [last[0].0.as_ptr().cast(), last[1].0.as_ptr().cast()],
+                        panels: [[last[0].0.as_ptr().cast(), last[1].0.as_ptr().cast()]; 2],
                         steps: 1,
                         add: whole > 0 || tile.add,
                         ..tile
