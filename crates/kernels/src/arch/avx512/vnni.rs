@@ -8,12 +8,13 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_loadu_si256,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi8_epi32,
-    _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_mul_ps, _mm512_mullo_epi16,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_xor_si512,
+    _mm512_abs_epi8, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32,
+    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_sub_epi8,
+    _mm512_movepi8_mask, _mm512_mul_ps, _mm512_mullo_epi16, _mm512_or_si512, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi16,
+    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm512_xor_si512,
 };
 
 use crate::dot::{BlockRows, Dot, DotKernel};
@@ -180,34 +181,34 @@ impl Dot for Vnni512 {
         sums
     }
 
-    /// Each nibble times its factor in 16 bits, of which the low byte counts: bytes at even places
-    /// there, bytes at odd places (their factor 256-fold) above; then minus 8 factors, bytewise.
+    /// Two nibbles at a time times their factor's magnitude in 16 bits: at most 225, so none reaches the other's byte.
+    /// Less eight times that, it fits an int8; where the factor is negative, it is the other way round.
     #[inline(always)]
     unsafe fn q4_int8(self, nibbles: *const u8, factors: *const i8, steps: usize, to: *mut i8) {
-        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
         // SAFETY: as above.
         unsafe {
-            let low = _mm512_set1_epi16(15);
+            let low = _mm512_set1_epi8(15);
             for group in 0..steps / STEPS {
                 let factor = _mm512_and_si512(widen(factors.add(16 * group)), _mm512_set1_epi32(0xff));
-                let even = _mm512_or_si512(factor, _mm512_slli_epi32::<16>(factor));
-                let odd = _mm512_slli_epi16::<8>(even);
-                let eight = _mm512_slli_epi16::<3>(even);
-                let eight = _mm512_mask_blend_epi8(ODD, eight, _mm512_slli_epi16::<8>(eight));
+                let factor = _mm512_or_si512(factor, _mm512_slli_epi32::<16>(factor));
+                let bytes = _mm512_or_si512(factor, _mm512_slli_epi16::<8>(factor));
+                let negative = _mm512_movepi8_mask(bytes);
+                let bytes = _mm512_abs_epi8(bytes);
+                let factor = _mm512_srli_epi16::<8>(bytes);
+                // At most 120, so the shift brings nothing into the other byte.
+                let eight = _mm512_slli_epi16::<3>(bytes);
                 for pair in 0..STEPS / 2 {
                     let step = group * STEPS + 2 * pair;
-                    let bytes = _mm512_loadu_si512(nibbles.add(step / 2 * STEP).cast());
+                    let both = _mm512_loadu_si512(nibbles.add(step / 2 * STEP).cast());
                     let digits = [
-                        _mm512_and_si512(bytes, low),
-                        _mm512_and_si512(_mm512_srli_epi16::<8>(bytes), low),
-                        _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low),
-                        _mm512_srli_epi16::<12>(bytes),
+                        _mm512_and_si512(both, low),
+                        _mm512_and_si512(_mm512_srli_epi16::<4>(both), low),
                     ];
                     for half in 0..2 {
-                        let a = _mm512_mullo_epi16(digits[2 * half], even);
-                        let b = _mm512_mullo_epi16(digits[2 * half + 1], odd);
-                        let product = _mm512_sub_epi8(_mm512_mask_blend_epi8(ODD, a, b), eight);
-                        _mm512_storeu_si512(to.add((step + half) * STEP).cast(), product);
+                        let product = _mm512_mullo_epi16(digits[half], factor);
+                        let found = _mm512_sub_epi8(product, eight);
+                        let found = _mm512_mask_sub_epi8(found, negative, eight, product);
+                        _mm512_storeu_si512(to.add((step + half) * STEP).cast(), found);
                     }
                 }
             }

@@ -73,6 +73,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
                     let piece = &self.product.piece;
                     piece.read_all(first..last, row, rows, room, size);
                     for block in 0..self.product.input.blocks() {
+                        self.ask_for(d, first..last, block, row, rows);
                         self.block(d, first..last, block, row, rows, room, &mut unpacked, &mut found);
                     }
                     piece.write_all(first..last, row, rows, room, size);
@@ -87,6 +88,19 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
 struct Room([f32; PANELS * ROW_BLOCK * PANEL]);
 
 impl<T: Tiles> WithDot<'_, T> {
+    /// Asks for what will be written: a block's share of the rows.
+    #[inline(always)]
+    fn ask_for<D: Dot>(&self, d: D, panels: Range<usize>, block: usize, row: usize, rows: usize) {
+        let piece = &self.product.piece;
+        let share = rows.div_ceil(self.product.input.blocks());
+        for r in block * share..rows.min((block + 1) * share) {
+            let start = piece.out.wrapping_add((row + r) * piece.n);
+            for panel in panels.clone() {
+                d.ask_later(start.wrapping_add(panel * PANEL));
+            }
+        }
+    }
+
     /// Adds rows `row..row + rows` times a block of up to [`PANELS`] panels to `sums`, `[panels][rows][16]`.
     ///
     /// # Safety
