@@ -102,8 +102,8 @@ impl std::fmt::Display for UnknownIsa {
 impl std::error::Error for UnknownIsa {}
 
 impl Isa {
-    /// The fastest one here. Those of AMX and AVX-VNNI, which no processor at hand could execute, must pass a
-    /// trial first: their integer products are compared with plain Rust's.
+    /// The fastest one here. Those of AMX and AVX-VNNI, which few processors have, must pass a trial first: their
+    /// integer products are compared with plain Rust's.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {

@@ -66,7 +66,7 @@ pub(crate) fn exp2_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     (n, p)
 }
 
-const COEFFICIENTS: [f32; 5] = [0.00958285388, 0.0559064299, 0.240240991, 0.693124175, 1.0];
+const COEFFICIENTS: [f32; 5] = [9.582_854e-3, 5.590_643e-2, 0.240_240_99, 0.693_124_2, 1.0];
 
 /// The scalar twin.
 #[derive(Clone, Copy)]

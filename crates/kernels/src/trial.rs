@@ -1,7 +1,7 @@
 //! A trial of an instruction set before it is chosen: its integer products against plain Rust's.
 //!
-//! What was never executed on a processor at hand is compiled all the same, and where it is right it is the
-//! fastest there. Integer products are equal to the bit on every instruction set, so a trial costs a fraction
+//! What few processors have, and virtual machines do not always pass on whole, is the fastest where it is right.
+//! Integer products are equal to the bit on every instruction set, so a trial costs a fraction
 //! of a millisecond and leaves no doubt about what was tried.
 
 use crate::{Cpu, Format, Isa, Matrix, Source};
