@@ -18,11 +18,12 @@ pub(crate) struct Inputs {
 
 const FLOAT: usize = size_of::<f32>();
 const BLOCK: usize = 256;
-const SPAN: usize = 64;
-const PER_SPAN: usize = 8;
+const PER_BLOCK: usize = 8;
 const GROUP: usize = 32;
 const PER_GROUP: usize = 8;
 const TILE_ROWS: usize = 15;
+/// A last tile of rows in bf16, whose 16 rows are there however few are left.
+const PAIRS_BEHIND: usize = 512;
 
 /// Bytes of all buffers after a pass over `given` tokens of prompts and one step of each of `steps`
 /// sequences, and the logits of those.
@@ -38,7 +39,8 @@ pub(crate) fn bytes(config: &Config, kv: KvFormat, given: usize, steps: usize, i
     let (mut projected, mut mixed) = (0, 0);
     // Bytes of a product's inputs, rounded: the most of all products, and a copy in the experts' order.
     let rounded_to = |rows: usize, columns: usize| {
-        let pairs = rows * columns.next_multiple_of(2) * size_of::<u16>();
+        // As tiles read them, where there are any.
+        let pairs = (rows * columns.next_multiple_of(32) + PAIRS_BEHIND) * size_of::<u16>();
         let integers = if inputs.int8 { integers(rows, columns) } else { 0 };
         integers + if inputs.bf16 { pairs } else { 0 }
     };
@@ -98,9 +100,9 @@ pub(crate) fn bytes(config: &Config, kv: KvFormat, given: usize, steps: usize, i
     (floats * FLOAT + routing + rounded + copied) as u64
 }
 
-/// Bytes of so many rows of inputs, rounded, in whole blocks: int8 with a scale and a sum for every 64, and two i16 and
+/// Bytes of so many rows of inputs, rounded, in whole blocks: int8 with a scale and a sum for each, and two i16 and
 /// an i32 for every 32. A tile reads 15 rows more than there are.
 fn integers(rows: usize, columns: usize) -> usize {
     let padded = columns.next_multiple_of(BLOCK);
-    rows * (padded + padded / SPAN * PER_SPAN + padded / GROUP * PER_GROUP) + TILE_ROWS * BLOCK
+    rows * (padded + padded / BLOCK * PER_BLOCK + padded / GROUP * PER_GROUP) + TILE_ROWS * BLOCK
 }

@@ -21,7 +21,7 @@ pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
 /// Tiles along K at a time: two panels' tiles stay in the first-level cache while rows pass by.
-const STEPS: usize = 16;
+const STEPS: usize = 8;
 
 /// Rows rounded to bf16, as tiles read them: `[tiles along K][rows][32]`, zeros behind the last column. So rows lie
 /// 64 bytes from one another whatever the matrix's width, and any 16 of them are a tile.
