@@ -4,7 +4,7 @@
 //! - `q4`: w = d · s · (n - 8), n in 0..=15; s in -15..=15 per output and group of 32 along K, d (bf16)
 //!   per block of 256. `s · (n - 8)` fits an int8, so a tile product sees int8 with one scale a block.
 //! - activations: x = d · v, v in -127..=127, one d (f32) per row and band of 256 along K. Smaller bands would let
-//! fewer numbers lose by a large one among them, but tiles store and scale their sums once a band.
+//!   fewer numbers lose by a large one among them, but tiles store and scale their sums once a band.
 
 mod activations;
 mod correlation;
