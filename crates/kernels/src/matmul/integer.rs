@@ -1,8 +1,8 @@
 //! Products with q8 and q4 weights.
 //!
 //! Bands of columns that share a scale in the input are summed exactly in integers; scaled, they are added in
-//! ascending order as f32 to the total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend on nothing else in the
-//! call.
+//! ascending order as f32 to the total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend
+//! on nothing else in the call.
 
 use std::mem::MaybeUninit;
 
