@@ -242,19 +242,23 @@ impl<D: Pairs, T: Tiles> Work<'_, D, T> {
             );
             let key_panels = to.div_ceil(PANEL);
             let keys = self.panels(room.keys, chunk.kt, key_dim, key_dim, 0..key_dim / 2, key_panels);
-            let wide = |start: *mut f32| Sums {
-                start: start.wrapping_add(from * padded),
-                row_stride: padded,
-                panel_stride: PANEL,
-            };
-            let square = |start: *mut f32| Sums {
-                start: start.wrapping_add(from * CHUNK),
-                row_stride: CHUNK,
+            // Rows of a matrix as wide as that, from these on.
+            let matrix = |start: *mut f32, width: usize| Sums {
+                start: start.wrapping_add(from * width),
+                row_stride: width,
                 panel_stride: PANEL,
             };
             let steps = key_dim / COLUMNS;
             let left = self.rows(chunk.k, key_dim, key_dim, from, to);
-            self.multiply(rows, steps, panels, left, state, From::Zero, wide(chunk.seen));
+            self.multiply(
+                rows,
+                steps,
+                panels,
+                left,
+                state,
+                From::Zero,
+                matrix(chunk.seen, padded),
+            );
             self.multiply(
                 rows,
                 steps,
@@ -262,13 +266,21 @@ impl<D: Pairs, T: Tiles> Work<'_, D, T> {
                 left,
                 keys,
                 From::Zero,
-                square(chunk.keys),
+                matrix(chunk.keys, CHUNK),
             );
             for row in from..to {
                 chunk.start_row(s, row);
             }
             let left = self.rows(chunk.q, key_dim, key_dim, from, to);
-            self.multiply(rows, steps, panels, left, state, From::Zero, wide(chunk.o));
+            self.multiply(
+                rows,
+                steps,
+                panels,
+                left,
+                state,
+                From::Zero,
+                matrix(chunk.o, padded),
+            );
             self.multiply(
                 rows,
                 steps,
@@ -276,7 +288,7 @@ impl<D: Pairs, T: Tiles> Work<'_, D, T> {
                 left,
                 keys,
                 From::Zero,
-                square(chunk.queries),
+                matrix(chunk.queries, CHUNK),
             );
             // d of the rows before these, of a block that has more of them as well.
             let pairs = |block: usize| block * BLOCK / 2..(block + 1) * BLOCK / 2;
