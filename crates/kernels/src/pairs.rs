@@ -38,6 +38,8 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
     unsafe fn residual(self, from: *const f32, to: *mut f32);
     /// Rounds 16 f32 of each of two rows, and pairs them: `to[i] = [even[i], odd[i]]`.
     unsafe fn interleave(self, even: *const f32, odd: *const f32, to: *mut [u16; 2]);
+    /// Turns 16 rows of 16 pairs, one behind the other: `to[c · stride + r] = from[r][c]`.
+    unsafe fn transpose(self, from: *const [u16; 2], to: *mut [u16; 2], stride: usize);
     /// Zeros.
     fn zero(self) -> Self::Sums;
     /// `sums[o] · factor`
@@ -119,6 +121,16 @@ impl Pairs for EmulatedPairs {
         for i in 0..PANEL {
             // SAFETY: the caller's.
             unsafe { *to.add(i) = [*even.add(i), *odd.add(i)].map(bf16_bits) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(self, from: *const [u16; 2], to: *mut [u16; 2], stride: usize) {
+        for r in 0..PANEL {
+            for c in 0..PANEL {
+                // SAFETY: the caller's.
+                unsafe { *to.add(c * stride + r) = *from.add(r * PANEL + c) };
+            }
         }
     }
 

@@ -6,9 +6,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::pairs::{Panels, Product};
+use super::left::Sums;
+use super::right::Panels;
 use super::{Precision, Products, View};
 use crate::matrix::{Elements, Matrix, PANEL};
+use crate::tiles::ROWS;
 use crate::{Isa, TrainedMatrix};
 
 /// Outputs of a tile: as many as are summed in one go on the way back.
@@ -64,13 +66,13 @@ impl Frozen {
         }
         let isa = products.isa;
         if self.pairs {
-            products.left.rows(isa, x, [rows, inputs], inputs);
+            products.left.round(isa, View::rows(x, inputs), [rows, inputs]);
         }
         let mut expanded = std::mem::take(&mut products.expanded);
         for start in (0..outputs).step_by(TILE) {
             let count = TILE.min(outputs - start);
             let y = &mut y[start..];
-            let there = self.panels(start, count).filter(|_| self.pairs);
+            let there = self.panels(isa, start, count).filter(|_| self.pairs);
             if there.is_none() {
                 self.expand(isa, start, count, &mut expanded);
             }
@@ -82,19 +84,17 @@ impl Frozen {
             let right = match there {
                 Some(panels) => panels,
                 None => {
-                    products.right.transpose(&expanded, count, inputs);
+                    let across = View::transposed(&expanded, inputs);
+                    products.right.round(isa, across, [inputs, count]);
                     products.right.panels()
                 }
             };
-            isa.run_pairs(Product {
-                rows,
-                columns: count,
-                left: products.left.as_rows(),
-                right,
+            let sums = Sums {
                 out: y,
                 stride: outputs,
                 add,
-            });
+            };
+            products.left.multiply(isa, rows, count, right, sums);
         }
         products.expanded = expanded;
     }
@@ -118,17 +118,18 @@ impl Frozen {
             let (dy, add) = (&dy[start..], add || start > 0);
             self.expand(isa, start, count, &mut expanded);
             if self.pairs {
-                products.left.rows(isa, dy, [rows, count], outputs);
-                products.right.interleave(isa, &expanded, [count, inputs], inputs);
-                isa.run_pairs(Product {
-                    rows,
-                    columns: inputs,
-                    left: products.left.as_rows(),
-                    right: products.right.panels(),
-                    out: dx,
+                products.left.round(isa, View::rows(dy, outputs), [rows, count]);
+                products
+                    .right
+                    .round(isa, View::rows(&expanded, inputs), [count, inputs]);
+                let sums = Sums {
+                    out: &mut *dx,
                     stride: inputs,
                     add,
-                });
+                };
+                products
+                    .left
+                    .multiply(isa, rows, inputs, products.right.panels(), sums);
             } else {
                 let (left, right) = (View::rows(dy, outputs), View::rows(&expanded, inputs));
                 products.product([rows, count, inputs], left, right, dx, inputs, add);
@@ -138,13 +139,14 @@ impl Frozen {
     }
 
     /// The panels of these outputs, where the matrix has them as they are multiplied.
-    fn panels(&self, start: usize, count: usize) -> Option<Panels<'_>> {
+    fn panels(&self, isa: Isa, start: usize, count: usize) -> Option<Panels<'_>> {
         let Elements::Bf16(buffer) = &self.matrix.elements else {
             return None;
         };
         let row = self.first + start;
         let columns = self.matrix.columns();
-        if !row.is_multiple_of(PANEL) || !columns.is_multiple_of(2) {
+        let tile = if isa.has_tiles() { 2 * ROWS } else { 2 };
+        if !row.is_multiple_of(PANEL) || !columns.is_multiple_of(tile) {
             return None;
         }
         let pairs = columns / 2;

@@ -2,20 +2,23 @@
 //!
 //! With a weight `W` of `[outputs, inputs]` and `rows` tokens: `Y = X·Wᵀ`, `dX = dY·W`, `dW += dYᵀ·X`. In bf16 both
 //! operands are rounded and sums are f32 ([`Precision::Bf16`]); the f32 form is the reference, and what processors
-//! without pair products compute. Either way a sum is one chain in a fixed order.
+//! without pair products compute. Matrix tiles multiply bf16 where the processor has them. Always a sum has a fixed order.
 
 mod exact;
 mod frozen;
+mod left;
 mod pairs;
+mod right;
 #[cfg(test)]
 mod tests;
+mod tiled;
 
 pub use exact::View;
 
 use crate::Isa;
-use crate::pairs::PairKernel;
 use frozen::Frozen;
-use pairs::{PairPanels, Panels, Product};
+use left::{LeftOperand, Sums};
+use right::{PairPanels, Panels};
 
 /// What products are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct Products {
     panels: Vec<f32>,
     /// A last, narrow panel of sums.
     tail: Vec<f32>,
-    left: PairPanels,
+    left: LeftOperand,
     right: PairPanels,
     /// A tile of weights that are kept in another form.
     expanded: Vec<f32>,
@@ -96,8 +99,9 @@ impl TrainedMatrix {
                 copy.extend_from_slice(weight);
             }
             Form::Pairs { forward, back } => {
-                forward.transpose(weight, self.outputs, self.inputs);
-                back.interleave(isa, weight, [self.outputs, self.inputs], self.inputs);
+                let (outputs, inputs) = (self.outputs, self.inputs);
+                forward.round(isa, View::transposed(weight, inputs), [inputs, outputs]);
+                back.round(isa, View::rows(weight, inputs), [outputs, inputs]);
             }
             Form::Frozen(_) => {}
         }
@@ -122,7 +126,7 @@ impl Products {
             precision,
             panels: Vec::new(),
             tail: Vec::new(),
-            left: PairPanels::default(),
+            left: LeftOperand::default(),
             right: PairPanels::default(),
             expanded: Vec::new(),
         }
@@ -197,22 +201,8 @@ impl Products {
             x.len() >= rows * inputs && dy.len() >= rows * outputs && dw.len() >= outputs * inputs,
             "buffers of another shape"
         );
-        if self.precision == Precision::Exact || !self.isa.has_pairs() {
-            let (left, right) = (View::transposed(dy, outputs), View::rows(x, inputs));
-            self.product([outputs, rows, inputs], left, right, dw, inputs, true);
-            return;
-        }
-        self.left.interleave(self.isa, dy, [rows, outputs], outputs);
-        self.right.interleave(self.isa, x, [rows, inputs], inputs);
-        self.isa.run_pairs(Product {
-            rows: outputs,
-            columns: inputs,
-            left: self.left.as_left(),
-            right: self.right.panels(),
-            out: dw,
-            stride: inputs,
-            add: true,
-        });
+        let (left, right) = (View::transposed(dy, outputs), View::rows(x, inputs));
+        self.rounded_product([outputs, rows, inputs], left, right, dw, inputs, true);
     }
 
     /// As [`product`](Self::product), with both operands rounded to bf16 where products of weights are.
@@ -236,55 +226,28 @@ impl Products {
             left.holds(rows, k) && right.holds(k, columns),
             "an operand is too small"
         );
-        let isa = self.isa;
-        if right.column_stride == 1 {
-            self.right
-                .interleave(isa, right.data, [k, columns], right.row_stride);
-        } else {
-            self.left.rows(isa, right.data, [columns, k], right.column_stride);
-            self.right.across(&self.left, columns);
-        }
-        let by_rows = left.column_stride == 1;
-        if by_rows {
-            self.left.rows(isa, left.data, [rows, k], left.row_stride);
-        } else {
-            self.left
-                .interleave(isa, left.data, [k, rows], left.column_stride);
-        }
-        isa.run_pairs(Product {
-            rows,
-            columns,
-            left: if by_rows {
-                self.left.as_rows()
-            } else {
-                self.left.as_left()
-            },
-            right: self.right.panels(),
-            out,
-            stride,
-            add,
-        });
+        self.right.round(self.isa, right, [k, columns]);
+        self.left.round(self.isa, left, [rows, k]);
+        let sums = Sums { out, stride, add };
+        self.left
+            .multiply(self.isa, rows, columns, self.right.panels(), sums);
     }
 
     /// `out (+)= left · panels`, left in rows.
-    fn by_rows(&mut self, panels: Panels<'_>, sizes: [usize; 3], left: &[f32], out: &mut [f32], add: bool) {
-        let [rows, k, columns] = sizes;
-        self.left.rows(self.isa, left, [rows, k], k);
-        self.isa.run_pairs(Product {
-            rows,
-            columns,
-            left: self.left.as_rows(),
-            right: panels,
+    fn by_rows(
+        &mut self,
+        panels: Panels<'_>,
+        [rows, k, columns]: [usize; 3],
+        left: &[f32],
+        out: &mut [f32],
+        add: bool,
+    ) {
+        self.left.round(self.isa, View::rows(left, k), [rows, k]);
+        let sums = Sums {
             out,
             stride: columns,
             add,
-        });
-    }
-}
-
-impl PairKernel for Product<'_> {
-    #[inline(always)]
-    fn run<D: crate::pairs::Pairs>(self, d: D) {
-        self.multiply(d);
+        };
+        self.left.multiply(self.isa, rows, columns, panels, sums);
     }
 }

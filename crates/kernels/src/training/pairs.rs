@@ -1,8 +1,8 @@
 //! Products of bf16 pairs whose operands both change: pairs stand over the numbers that are summed.
 
-use crate::Isa;
+use super::right::Panels;
 use crate::matrix::PANEL;
-use crate::pairs::{PairKernel, Pairs, bf16_bits};
+use crate::pairs::{PairKernel, Pairs};
 
 /// Rows of a tile; divides [`PANEL`].
 const ROWS: usize = 8;
@@ -11,201 +11,13 @@ const TILE: usize = 3;
 /// Pairs that are summed in one go: a tile's panels of them stay in the first-level cache.
 const BLOCK: usize = 128;
 
-/// A matrix in pairs: `[panels][pairs][16]`, or rows of pairs.
-#[derive(Default)]
-pub(super) struct PairPanels {
-    data: Vec<[u16; 2]>,
-    /// Pairs that are summed over.
-    pairs: usize,
-}
-
-/// Panels that are read: `[panels][pairs][16]`.
-#[derive(Clone, Copy)]
-pub(super) struct Panels<'a> {
-    pub(super) data: &'a [[u16; 2]],
-    /// Pairs that are summed over.
-    pub(super) pairs: usize,
-}
-
 /// The left operand: row r, pair i lies at `r / 16 · panel + r % 16 · row + i · pair`.
 #[derive(Clone, Copy)]
 pub(super) struct Left<'a> {
-    data: &'a [[u16; 2]],
-    panel: usize,
-    row: usize,
-    pair: usize,
-}
-
-impl PairPanels {
-    /// `weight`: `[outputs, inputs]` to panels of outputs, pairs of inputs.
-    pub(super) fn transpose(&mut self, weight: &[f32], outputs: usize, inputs: usize) {
-        let pairs = inputs / 2;
-        self.make(outputs, pairs);
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            let start = output / PANEL * pairs * PANEL + output % PANEL;
-            let (row, _) = row.as_chunks::<2>();
-            for (i, pair) in row.iter().enumerate() {
-                self.data[start + i * PANEL] = pair.map(bf16_bits);
-            }
-        }
-    }
-
-    /// `matrix`: `[rows, columns]`, rows `stride` apart, to panels of columns, pairs of rows; a last odd row is paired
-    /// with zeros.
-    pub(super) fn interleave(
-        &mut self,
-        isa: Isa,
-        matrix: &[f32],
-        [rows, columns]: [usize; 2],
-        stride: usize,
-    ) {
-        self.make(columns, rows.div_ceil(2));
-        isa.run_pairs(Interleave {
-            matrix,
-            rows,
-            columns,
-            stride,
-            pairs: self.pairs,
-            out: &mut self.data,
-        });
-    }
-
-    /// `matrix`: `[rows, columns]`, rows `stride` apart, rounded and in rows as it is; a last odd column is paired with
-    /// zeros.
-    pub(super) fn rows(&mut self, isa: Isa, matrix: &[f32], [rows, columns]: [usize; 2], stride: usize) {
-        self.pairs = columns.div_ceil(2);
-        let length = rows * self.pairs;
-        self.data.resize(length.max(self.data.len()), [0; 2]);
-        isa.run_pairs(Round {
-            matrix,
-            columns,
-            stride,
-            out: &mut self.data[..length],
-            pairs: self.pairs,
-        });
-    }
-
-    /// The transpose of rows of pairs: `[columns, k]` to panels of columns, pairs of k.
-    pub(super) fn across(&mut self, rows: &Self, columns: usize) {
-        let pairs = rows.pairs;
-        self.make(columns, pairs);
-        for (panel, to) in self
-            .data
-            .chunks_exact_mut((pairs * PANEL).max(1))
-            .take(columns.div_ceil(PANEL))
-            .enumerate()
-        {
-            let first = panel * PANEL;
-            let width = PANEL.min(columns - first);
-            for column in 0..width {
-                let from = &rows.data[(first + column) * pairs..][..pairs];
-                for (from, to) in from.iter().zip(to.iter_mut().skip(column).step_by(PANEL)) {
-                    *to = *from;
-                }
-            }
-        }
-    }
-
-    /// Room for that many columns; what is missing of the last panel is zero.
-    fn make(&mut self, columns: usize, pairs: usize) {
-        self.pairs = pairs;
-        let panels = columns.div_ceil(PANEL);
-        let length = panels * pairs * PANEL;
-        self.data.resize(length.max(self.data.len()), [0; 2]);
-        if !columns.is_multiple_of(PANEL) {
-            self.data[(panels - 1) * pairs * PANEL..length].fill([0; 2]);
-        }
-    }
-
-    /// Panels as a right operand.
-    pub(super) fn panels(&self) -> Panels<'_> {
-        Panels {
-            data: &self.data,
-            pairs: self.pairs,
-        }
-    }
-
-    /// Panels as a left operand: each column is a row.
-    pub(super) fn as_left(&self) -> Left<'_> {
-        Left {
-            data: &self.data,
-            panel: self.pairs * PANEL,
-            row: 1,
-            pair: PANEL,
-        }
-    }
-
-    /// Rows as a left operand.
-    pub(super) fn as_rows(&self) -> Left<'_> {
-        Left {
-            data: &self.data,
-            panel: self.pairs * PANEL,
-            row: self.pairs,
-            pair: 1,
-        }
-    }
-}
-
-struct Round<'a> {
-    matrix: &'a [f32],
-    columns: usize,
-    stride: usize,
-    out: &'a mut [[u16; 2]],
-    pairs: usize,
-}
-
-impl PairKernel for Round<'_> {
-    #[inline(always)]
-    fn run<D: Pairs>(self, d: D) {
-        for (row, out) in self.out.chunks_exact_mut(self.pairs.max(1)).enumerate() {
-            let from = &self.matrix[row * self.stride..][..self.columns];
-            let (whole, rest) = from.as_chunks::<PANEL>();
-            let (out, out_rest) = out.as_flattened_mut().split_at_mut(whole.len() * PANEL);
-            for (from, to) in whole.iter().zip(out.chunks_exact_mut(PANEL)) {
-                // SAFETY: both have 16 elements.
-                unsafe { d.round(from.as_ptr(), to.as_mut_ptr()) };
-            }
-            let numbers = rest.iter().copied().chain(std::iter::repeat(0.0));
-            for (from, to) in numbers.zip(out_rest) {
-                *to = bf16_bits(from);
-            }
-        }
-    }
-}
-
-struct Interleave<'a> {
-    matrix: &'a [f32],
-    rows: usize,
-    columns: usize,
-    stride: usize,
-    pairs: usize,
-    out: &'a mut [[u16; 2]],
-}
-
-impl PairKernel for Interleave<'_> {
-    #[inline(always)]
-    fn run<D: Pairs>(self, d: D) {
-        let whole = self.columns / PANEL;
-        let zeros = [0.0; PANEL];
-        for pair in 0..self.pairs {
-            let row =
-                |row: usize| (row < self.rows).then(|| &self.matrix[row * self.stride..][..self.columns]);
-            let (even, odd) = (row(2 * pair).unwrap_or(&[]), row(2 * pair + 1));
-            for panel in 0..whole {
-                let own = panel * PANEL..(panel + 1) * PANEL;
-                let odd = odd.map_or(&zeros[..], |odd| &odd[own.clone()]);
-                let even = &even[own];
-                let to = &mut self.out[(panel * self.pairs + pair) * PANEL..][..PANEL];
-                // SAFETY: all three have 16 elements.
-                unsafe { d.interleave(even.as_ptr(), odd.as_ptr(), to.as_mut_ptr()) };
-            }
-            for column in whole * PANEL..self.columns {
-                let odd = odd.map_or(0.0, |odd| odd[column]);
-                self.out[(whole * self.pairs + pair) * PANEL + column % PANEL] =
-                    [even[column], odd].map(bf16_bits);
-            }
-        }
-    }
+    pub(super) data: &'a [[u16; 2]],
+    pub(super) panel: usize,
+    pub(super) row: usize,
+    pub(super) pair: usize,
 }
 
 /// `out (+)= left · right`.
@@ -220,9 +32,9 @@ pub(super) struct Product<'a> {
     pub(super) add: bool,
 }
 
-impl Product<'_> {
+impl PairKernel for Product<'_> {
     #[inline(always)]
-    pub(super) fn multiply<D: Pairs>(self, d: D) {
+    fn run<D: Pairs>(self, d: D) {
         let (rows, columns, pairs) = (self.rows, self.columns, self.right.pairs);
         if rows == 0 || columns == 0 {
             return;

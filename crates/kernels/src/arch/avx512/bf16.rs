@@ -5,7 +5,9 @@ use std::arch::x86_64::{
     __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
     _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
     _mm512_or_si512, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
 
 use super::Avx512;
@@ -93,6 +95,47 @@ impl Pairs for Bf16x512 {
             };
             let both = _mm512_or_si512(bits(even), _mm512_slli_epi32::<16>(bits(odd)));
             _mm512_storeu_si512(to.cast(), both);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(self, from: *const [u16; 2], to: *mut [u16; 2], stride: usize) {
+        // SAFETY: the token proves the features, the caller vouches for the pointers.
+        unsafe {
+            let row = |r: usize| _mm512_loadu_si512(from.add(r * 16).cast());
+            // Of each four rows, quarters of 4 × 4 are turned; `quarters[g][c]` has column 4q + c of rows 4g to 4g + 3 in
+            // quarter q.
+            let mut quarters = [[_mm512_setzero_si512(); 4]; 4];
+            for (g, quarters) in quarters.iter_mut().enumerate() {
+                let [a, b, c, d] = [row(4 * g), row(4 * g + 1), row(4 * g + 2), row(4 * g + 3)];
+                let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+                quarters[0] = _mm512_unpacklo_epi64(ab, cd);
+                quarters[1] = _mm512_unpackhi_epi64(ab, cd);
+                let (ab, cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+                quarters[2] = _mm512_unpacklo_epi64(ab, cd);
+                quarters[3] = _mm512_unpackhi_epi64(ab, cd);
+            }
+            for c in 0..4 {
+                let [a, b, e, f] = [quarters[0][c], quarters[1][c], quarters[2][c], quarters[3][c]];
+                // Quarters 0 and 2, and 1 and 3, of two groups of rows; then of all four.
+                let (even, odd) = (
+                    _mm512_shuffle_i32x4::<0x88>(a, b),
+                    _mm512_shuffle_i32x4::<0xdd>(a, b),
+                );
+                let (even2, odd2) = (
+                    _mm512_shuffle_i32x4::<0x88>(e, f),
+                    _mm512_shuffle_i32x4::<0xdd>(e, f),
+                );
+                let columns = [
+                    _mm512_shuffle_i32x4::<0x88>(even, even2),
+                    _mm512_shuffle_i32x4::<0x88>(odd, odd2),
+                    _mm512_shuffle_i32x4::<0xdd>(even, even2),
+                    _mm512_shuffle_i32x4::<0xdd>(odd, odd2),
+                ];
+                for (q, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_si512(to.add((4 * q + c) * stride).cast(), column);
+                }
+            }
         }
     }
 

@@ -1,0 +1,256 @@
+//! Products on tiles of operands that both change.
+
+use super::View;
+use super::left::Sums;
+use super::right::{Panels, round_part};
+use crate::Isa;
+use crate::matrix::PANEL;
+use crate::memory::Lines;
+use crate::pairs::{PairKernel, Pairs};
+use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
+
+/// Numbers that a tile multiplies.
+const COLUMNS: usize = ROW / 2;
+/// Rows of a macro-tile.
+const BLOCK: usize = 2 * ROWS;
+/// Tiles along K at a time: a macro-tile's rows of them stay in the first-level cache while panels pass by.
+const STEPS: usize = 12;
+
+/// Rows rounded to bf16, `[blocks of 32 rows][tiles along K][32][32]`.
+#[derive(Default)]
+pub(super) struct TileRows {
+    lines: Lines,
+    /// Blocks of rows, and tiles along K.
+    sizes: [usize; 2],
+}
+
+impl TileRows {
+    /// Rounds `matrix`, `[rows, k]`. What is missing of a last tile along K is zero; rows that are not there are
+    /// whatever they were.
+    pub(super) fn round(&mut self, isa: Isa, matrix: View<'_>, [rows, k]: [usize; 2]) {
+        let (blocks, steps) = (rows.div_ceil(BLOCK), k.div_ceil(COLUMNS));
+        self.sizes = [blocks, steps];
+        self.lines.grow(blocks * steps * 2 * TILE);
+        let out = self.lines.start_mut::<[u16; 2]>();
+        let sizes = [rows, k];
+        if matrix.column_stride == 1 {
+            isa.run_pairs(Along {
+                matrix: matrix.data,
+                sizes,
+                stride: matrix.row_stride,
+                out,
+            });
+        } else {
+            isa.run_pairs(Across {
+                matrix: matrix.data,
+                sizes,
+                stride: matrix.column_stride,
+                out,
+            });
+        }
+    }
+}
+
+/// Pairs before row `row` of its tile number `step` along K, of `steps`.
+#[inline(always)]
+fn place(row: usize, step: usize, steps: usize) -> usize {
+    (row / BLOCK * steps + step) * BLOCK * PANEL + row % BLOCK * PANEL
+}
+
+/// Rows that lie as they are multiplied.
+struct Along<'a> {
+    /// `[rows, k]`, rows `stride` apart.
+    matrix: &'a [f32],
+    sizes: [usize; 2],
+    stride: usize,
+    /// Room for whole blocks.
+    out: *mut [u16; 2],
+}
+
+impl PairKernel for Along<'_> {
+    #[inline(always)]
+    fn run<D: Pairs>(self, d: D) {
+        let [rows, k] = self.sizes;
+        let steps = k.div_ceil(COLUMNS);
+        for row in 0..rows {
+            let from = &self.matrix[row * self.stride..][..k];
+            for (step, from) in from.chunks(COLUMNS).enumerate() {
+                // SAFETY: there is room for this row's tiles.
+                let to = unsafe { &mut *self.out.add(place(row, step, steps)).cast::<[[u16; 2]; PANEL]>() };
+                round_part(d, from, to);
+            }
+        }
+    }
+}
+
+/// Rows that lie transposed: paired, then turned tile by tile.
+struct Across<'a> {
+    /// `[k, rows]`, `stride` from one k to the next.
+    matrix: &'a [f32],
+    sizes: [usize; 2],
+    stride: usize,
+    /// Room for whole blocks.
+    out: *mut [u16; 2],
+}
+
+impl PairKernel for Across<'_> {
+    #[inline(always)]
+    fn run<D: Pairs>(self, d: D) {
+        let [rows, k] = self.sizes;
+        let steps = k.div_ceil(COLUMNS);
+        let zeros = [0.0f32; PANEL];
+        let mut paired = [[0u16; 2]; PANEL * PANEL];
+        for step in 0..steps {
+            let first = step * COLUMNS;
+            for row in (0..rows).step_by(PANEL) {
+                let width = PANEL.min(rows - row);
+                let mut room = [zeros; 2];
+                for (pair, to) in paired.chunks_exact_mut(PANEL).enumerate() {
+                    let both = [first + 2 * pair, first + 2 * pair + 1];
+                    let line = |i: usize| (i < k).then(|| &self.matrix[i * self.stride + row..][..width]);
+                    let (even, odd) = (line(both[0]), line(both[1]));
+                    let [even, odd] = if width == PANEL {
+                        [even, odd].map(|line| line.unwrap_or(&zeros).as_ptr())
+                    } else {
+                        for (room, line) in room.iter_mut().zip([even, odd]) {
+                            room[..width].copy_from_slice(line.unwrap_or(&zeros[..width]));
+                        }
+                        [room[0].as_ptr(), room[1].as_ptr()]
+                    };
+                    // SAFETY: 16 numbers each, and room for as many pairs.
+                    unsafe { d.interleave(even, odd, to.as_mut_ptr()) };
+                }
+                // SAFETY: there is room for whole blocks, and a block holds whole tiles.
+                unsafe { d.transpose(paired.as_ptr(), self.out.add(place(row, step, steps)), PANEL) };
+            }
+        }
+    }
+}
+
+/// `out (+)= left · right`.
+pub(super) struct TiledProduct<'a> {
+    rows: usize,
+    columns: usize,
+    steps: usize,
+    left: *const u8,
+    right: &'a [[u16; 2]],
+    sums: Sums<'a>,
+}
+
+impl<'a> TiledProduct<'a> {
+    pub(super) fn new(
+        left: &'a TileRows,
+        rows: usize,
+        columns: usize,
+        right: Panels<'a>,
+        sums: Sums<'a>,
+    ) -> Self {
+        let [blocks, steps] = left.sizes;
+        let needed = rows.saturating_sub(1) * sums.stride + columns;
+        assert!(
+            blocks == rows.div_ceil(BLOCK)
+                && right.pairs == steps * ROWS
+                && right.data.len() >= columns.div_ceil(PANEL) * right.pairs * PANEL
+                && sums.stride >= columns
+                && (rows == 0 || columns == 0 || sums.out.len() >= needed),
+            "an operand is too small"
+        );
+        Self {
+            rows,
+            columns,
+            steps,
+            left: left.lines.start(),
+            right: right.data,
+            sums,
+        }
+    }
+}
+
+/// Sums of a macro-tile that is not whole.
+#[repr(C, align(64))]
+struct Room([[f32; 2 * PANEL]; BLOCK]);
+
+impl TileKernel for TiledProduct<'_> {
+    fn run<T: Tiles>(mut self, _: Isa, tiles: T) {
+        if self.steps == 0 {
+            if !self.sums.add {
+                for row in self.sums.out.chunks_mut(self.sums.stride.max(1)).take(self.rows) {
+                    row[..self.columns].fill(0.0);
+                }
+            }
+            return;
+        }
+        let panels = self.columns.div_ceil(PANEL);
+        for row in (0..self.rows).step_by(BLOCK) {
+            let rows = BLOCK.min(self.rows - row);
+            for step in (0..self.steps).step_by(STEPS) {
+                for panel in (0..panels).step_by(2) {
+                    let whole = rows.is_multiple_of(ROWS) && (panel + 2) * PANEL <= self.columns;
+                    if whole {
+                        let steps = STEPS.min(self.steps - step);
+                        let out = self.sums.out[row * self.sums.stride + panel * PANEL..].as_mut_ptr();
+                        let add = self.sums.add || step > 0;
+                        let stride = self.sums.stride;
+                        // SAFETY: `new` has checked the operands; two whole panels and 16 or 32 rows of sums are there.
+                        unsafe { tiles.bf16(self.tile([row, panel, step], steps, out, stride, add)) };
+                    } else if step == 0 {
+                        self.narrow(tiles, row, panel);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl TiledProduct<'_> {
+    /// The macro-tile of a row, a panel and the one behind it (itself where it is the last), and `steps` tiles along K.
+    ///
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    unsafe fn tile(
+        &self,
+        [row, panel, step]: [usize; 3],
+        steps: usize,
+        out: *mut f32,
+        stride: usize,
+        add: bool,
+    ) -> MacroTile {
+        let last = self.columns.div_ceil(PANEL) - 1;
+        // SAFETY: the caller's.
+        unsafe {
+            let from = |panel: usize| {
+                let start = (panel.min(last) * self.steps + step) * ROWS * PANEL;
+                self.right.as_ptr().add(start).cast::<u8>()
+            };
+            MacroTile {
+                input: self.left.add((row / BLOCK * self.steps + step) * 2 * TILE),
+                input_stride: ROW,
+                input_step: 2 * TILE,
+                panels: [[from(panel), from(panel + 1)]; 2],
+                runs: 1,
+                steps,
+                sums: [out.cast(), out.add(PANEL).cast()],
+                sums_stride: stride * size_of::<f32>(),
+                two: self.rows - row > ROWS,
+                add,
+            }
+        }
+    }
+
+    /// All of K for a macro-tile that is not whole.
+    #[inline(always)]
+    fn narrow<T: Tiles>(&mut self, tiles: T, row: usize, panel: usize) {
+        let mut room = Room([[0.0; 2 * PANEL]; BLOCK]);
+        let out = room.0.as_mut_ptr().cast();
+        // SAFETY: `new` has checked the operands; the room holds a whole macro-tile.
+        unsafe { tiles.bf16(self.tile([row, panel, 0], self.steps, out, 2 * PANEL, false)) };
+        let width = (2 * PANEL).min(self.columns - panel * PANEL);
+        for (i, from) in room.0.iter().enumerate().take(self.rows - row) {
+            let to = &mut self.sums.out[(row + i) * self.sums.stride + panel * PANEL..][..width];
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = if self.sums.add { *to + from } else { *from };
+            }
+        }
+    }
+}
