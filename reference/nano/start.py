@@ -1,8 +1,10 @@
 """The folder that nano's training starts from: a tokenizer made from episodes, the shape, the template, random weights.
 
-    python reference/nano/start.py OUT EPISODES...
+    python reference/nano/start.py OUT EPISODES... [--weights CHECKPOINT]
 
 The weights are only there so that the folder is a checkpoint: `aurore train` with `fresh = true` begins with its own.
+With `--weights` they are those of an earlier nano, whose embedding is brought to the new tokens: a token that it had keeps
+its row, any other gets the mean of those that it was made of before.
 """
 
 import argparse
@@ -11,7 +13,8 @@ import pathlib
 import sys
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -32,10 +35,26 @@ def shape(ids):
     return config
 
 
+def carried(checkpoint, tokenizer):
+    """The weights of a checkpoint, with rows of the embedding for the tokens of `tokenizer`."""
+    before = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    weights = load_file(checkpoint / "model.safetensors")
+    name = "model.language_model.embed_tokens.weight"
+    old = weights[name].float()
+    spelled = before.get_vocab()
+    rows = old.mean(0).repeat(VOCABULARY, 1)
+    for token, place in tokenizer.get_vocab().items():
+        parts = [spelled[token]] if token in spelled else before.encode(tokenizer.decode([place]), add_special_tokens=False).ids
+        if parts:
+            rows[place] = old[parts].mean(0)
+    return {**weights, name: rows.to(weights[name].dtype)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("episodes", nargs="+")
+    parser.add_argument("--weights", type=pathlib.Path)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     tokenizer = build(args.episodes)
@@ -58,6 +77,10 @@ def main():
     torch.manual_seed(0)
     model = Qwen3_5MoeForConditionalGeneration(Qwen3_5MoeConfig.from_pretrained(args.out)).bfloat16()
     weights = {name: value.contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"}
+    if args.weights:
+        own = carried(args.weights, tokenizer)
+        assert {name: value.shape for name, value in own.items()} == {name: value.shape for name, value in weights.items()}
+        weights = own
     save_file(weights, args.out / "model.safetensors", metadata={"format": "pt"})
     print(f"{len(ids)} tokens, {sum(p.numel() for p in weights.values()) / 1e6:.2f} million parameters")
 

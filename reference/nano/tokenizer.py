@@ -8,10 +8,9 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from form import FAMILY, FORM
 
-# The family's, but a number is a digit at a time, and a word has no more than six letters: what is read off a screen is
-# read in parts, so that few of them are rare.
-# The family's class in `transformers` puts its own in the place of this one; a next version should keep to that.
-SPLIT = (r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]{1,6}|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+# The family's, which its class in `transformers` puts in the place of whatever a tokenizer's file says.
+SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+"
+         r"|\s+(?!\S)|\s+")
 
 VOCABULARY = 2048  # rows of the embedding
 SPARE = 32

@@ -100,23 +100,30 @@ impl PairKernel for Interleave<'_> {
     fn run<D: Pairs>(self, d: D) {
         let [k, columns] = self.sizes;
         let whole = columns / PANEL;
+        let last = whole * PANEL..columns;
+        let zeros = [0.0; PANEL];
         for pair in 0..k.div_ceil(2) {
-            let row = |row: usize| (row < k).then(|| &self.matrix[row * self.stride..][..columns]);
-            let (even, odd) = (row(2 * pair).unwrap_or(&[]), row(2 * pair + 1));
-            for panel in 0..columns.div_ceil(PANEL) {
-                let first = panel * PANEL;
-                let width = PANEL.min(columns - first);
+            let even = &self.matrix[2 * pair * self.stride..][..columns];
+            let both = 2 * pair + 1 < k;
+            let odd = if both {
+                &self.matrix[(2 * pair + 1) * self.stride..][..columns]
+            } else {
+                &zeros[..]
+            };
+            for panel in 0..whole {
+                let from = if both { panel * PANEL } else { 0 };
                 let to = &mut self.out[(panel * self.pairs + pair) * PANEL..][..PANEL];
-                let both = [Some(even), odd].map(|row| row.map(|row| &row[first..first + width]));
-                if let ([Some(even), Some(odd)], true) = (both, panel < whole) {
-                    // SAFETY: all three have 16 elements.
-                    unsafe { d.interleave(even.as_ptr(), odd.as_ptr(), to.as_mut_ptr()) };
-                    continue;
+                let (even, odd) = (&even[panel * PANEL..][..PANEL], &odd[from..][..PANEL]);
+                // SAFETY: all three have 16 elements.
+                unsafe { d.interleave(even.as_ptr(), odd.as_ptr(), to.as_mut_ptr()) };
+            }
+            if !last.is_empty() {
+                let mut room = [zeros; 2];
+                room[0][..last.len()].copy_from_slice(&even[last.clone()]);
+                if both {
+                    room[1][..last.len()].copy_from_slice(&odd[last.clone()]);
                 }
-                let mut room = [[0.0; PANEL]; 2];
-                for (room, row) in room.iter_mut().zip(both) {
-                    room[..width].copy_from_slice(row.unwrap_or(&[0.0; PANEL][..width]));
-                }
+                let to = &mut self.out[(whole * self.pairs + pair) * PANEL..][..PANEL];
                 // SAFETY: as above.
                 unsafe { d.interleave(room[0].as_ptr(), room[1].as_ptr(), to.as_mut_ptr()) };
             }
@@ -169,14 +176,17 @@ impl PairKernel for Across<'_> {
 /// Rounds at most 32 numbers, with zeros behind.
 #[inline(always)]
 pub(super) fn round_part<D: Pairs>(d: D, from: &[f32], to: &mut [[u16; 2]; PANEL]) {
-    let mut room = [0.0; 2 * PANEL];
-    let from = if from.len() == 2 * PANEL {
-        from
-    } else {
-        room[..from.len()].copy_from_slice(from);
-        &room
-    };
     let to = to.as_mut_ptr().cast::<u16>();
+    if from.len() < 2 * PANEL {
+        let mut room = [0.0; 2 * PANEL];
+        room[..from.len()].copy_from_slice(from);
+        // SAFETY: both have 32 numbers.
+        unsafe {
+            d.round(room.as_ptr(), to);
+            d.round(room.as_ptr().add(PANEL), to.add(PANEL));
+        }
+        return;
+    }
     // SAFETY: both have 32 numbers.
     unsafe {
         d.round(from.as_ptr(), to);

@@ -13,8 +13,10 @@ use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
 const COLUMNS: usize = ROW / 2;
 /// Rows of a macro-tile.
 const BLOCK: usize = 2 * ROWS;
-/// Tiles along K at a time: a macro-tile's rows of them stay in the first-level cache while panels pass by.
-const STEPS: usize = 12;
+/// Blocks of rows, and tiles along K, at a time: they stay in the first-level cache while panels pass by, each of which is
+/// read from the second-level cache once for all these rows.
+const BLOCKS: usize = 2;
+const STEPS: usize = 8;
 
 /// Rows rounded to bf16, `[blocks of 32 rows][tiles along K][32][32]`.
 #[derive(Default)]
@@ -98,32 +100,45 @@ impl PairKernel for Across<'_> {
     fn run<D: Pairs>(self, d: D) {
         let [rows, k] = self.sizes;
         let steps = k.div_ceil(COLUMNS);
-        let zeros = [0.0f32; PANEL];
-        let mut paired = [[0u16; 2]; PANEL * PANEL];
         for step in 0..steps {
             let first = step * COLUMNS;
             for row in (0..rows).step_by(PANEL) {
-                let width = PANEL.min(rows - row);
-                let mut room = [zeros; 2];
-                for (pair, to) in paired.chunks_exact_mut(PANEL).enumerate() {
-                    let both = [first + 2 * pair, first + 2 * pair + 1];
-                    let line = |i: usize| (i < k).then(|| &self.matrix[i * self.stride + row..][..width]);
-                    let (even, odd) = (line(both[0]), line(both[1]));
-                    let [even, odd] = if width == PANEL {
-                        [even, odd].map(|line| line.unwrap_or(&zeros).as_ptr())
-                    } else {
-                        for (room, line) in room.iter_mut().zip([even, odd]) {
-                            room[..width].copy_from_slice(line.unwrap_or(&zeros[..width]));
-                        }
-                        [room[0].as_ptr(), room[1].as_ptr()]
-                    };
-                    // SAFETY: 16 numbers each, and room for as many pairs.
-                    unsafe { d.interleave(even, odd, to.as_mut_ptr()) };
-                }
                 // SAFETY: there is room for whole blocks, and a block holds whole tiles.
-                unsafe { d.transpose(paired.as_ptr(), self.out.add(place(row, step, steps)), PANEL) };
+                let to = unsafe { self.out.add(place(row, step, steps)) };
+                if first + COLUMNS <= k && row + PANEL <= rows {
+                    let from =
+                        &self.matrix[first * self.stride + row..][..(COLUMNS - 1) * self.stride + PANEL];
+                    // SAFETY: as above; 32 lines of 16 numbers are there.
+                    unsafe { turn(d, from.as_ptr(), self.stride, to) };
+                    continue;
+                }
+                let mut room = [0.0; COLUMNS * PANEL];
+                let width = PANEL.min(rows - row);
+                for (line, room) in room.chunks_exact_mut(PANEL).enumerate().take(k - first) {
+                    let from = &self.matrix[(first + line) * self.stride + row..][..width];
+                    room[..width].copy_from_slice(from);
+                }
+                // SAFETY: as above.
+                unsafe { turn(d, room.as_ptr(), PANEL, to) };
             }
         }
+    }
+}
+
+/// 32 lines of 16 numbers, `stride` apart, become 16 rows of 32.
+///
+/// # Safety
+/// They are there, and there is room for a tile.
+#[inline(always)]
+unsafe fn turn<D: Pairs>(d: D, from: *const f32, stride: usize, to: *mut [u16; 2]) {
+    let mut paired = [[0u16; 2]; PANEL * PANEL];
+    // SAFETY: the caller's.
+    unsafe {
+        for pair in 0..PANEL {
+            let (even, odd) = (from.add(2 * pair * stride), from.add((2 * pair + 1) * stride));
+            d.interleave(even, odd, paired.as_mut_ptr().add(pair * PANEL));
+        }
+        d.transpose(paired.as_ptr(), to, PANEL);
     }
 }
 
@@ -181,20 +196,12 @@ impl TileKernel for TiledProduct<'_> {
             return;
         }
         let panels = self.columns.div_ceil(PANEL);
-        for row in (0..self.rows).step_by(BLOCK) {
-            let rows = BLOCK.min(self.rows - row);
+        for first in (0..self.rows).step_by(BLOCKS * BLOCK) {
+            let last = self.rows.min(first + BLOCKS * BLOCK);
             for step in (0..self.steps).step_by(STEPS) {
                 for panel in (0..panels).step_by(2) {
-                    let whole = rows.is_multiple_of(ROWS) && (panel + 2) * PANEL <= self.columns;
-                    if whole {
-                        let steps = STEPS.min(self.steps - step);
-                        let out = self.sums.out[row * self.sums.stride + panel * PANEL..].as_mut_ptr();
-                        let add = self.sums.add || step > 0;
-                        let stride = self.sums.stride;
-                        // SAFETY: `new` has checked the operands; two whole panels and 16 or 32 rows of sums are there.
-                        unsafe { tiles.bf16(self.tile([row, panel, step], steps, out, stride, add)) };
-                    } else if step == 0 {
-                        self.narrow(tiles, row, panel);
+                    for row in (first..last).step_by(BLOCK) {
+                        self.block(tiles, row, panel, step);
                     }
                 }
             }
@@ -203,6 +210,22 @@ impl TileKernel for TiledProduct<'_> {
 }
 
 impl TiledProduct<'_> {
+    /// Up to 32 rows and two panels over [`STEPS`] tiles along K.
+    #[inline(always)]
+    fn block<T: Tiles>(&mut self, tiles: T, row: usize, panel: usize, step: usize) {
+        let rows = BLOCK.min(self.rows - row);
+        if rows.is_multiple_of(ROWS) && (panel + 2) * PANEL <= self.columns {
+            let steps = STEPS.min(self.steps - step);
+            let stride = self.sums.stride;
+            let out = self.sums.out[row * stride + panel * PANEL..].as_mut_ptr();
+            let add = self.sums.add || step > 0;
+            // SAFETY: `new` has checked the operands; two whole panels and 16 or 32 rows of sums are there.
+            unsafe { tiles.bf16(self.tile([row, panel, step], steps, out, stride, add)) };
+        } else if step == 0 {
+            self.narrow(tiles, row, panel);
+        }
+    }
+
     /// The macro-tile of a row, a panel and the one behind it (itself where it is the last), and `steps` tiles along K.
     ///
     /// # Safety

@@ -89,7 +89,7 @@ impl Shape {
 
         // U, and Q·S whose product with dO is Γ's gradient.
         let state_view = View::rows(state, value_dim);
-        products.product(
+        products.rounded_product(
             by_keys,
             View::rows(keys, width),
             state_view,
@@ -97,7 +97,7 @@ impl Shape {
             value_dim,
             false,
         );
-        products.product(
+        products.rounded_product(
             by_keys,
             View::rows(queries, width),
             state_view,
@@ -108,7 +108,7 @@ impl Shape {
         // dP = dO·Δᵀ
         let sizes = [tokens, value_dim, tokens];
         let deltas_across = View::transposed(deltas, value_dim);
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(dout, stride),
             deltas_across,
@@ -119,7 +119,7 @@ impl Shape {
         // dΔ = Pᵀ·dO + (w⊙K)·dS′
         scaled_copy(isa, keys, width, weights, &mut scratch.keys[..tokens * dim]);
         let products = pass.products();
-        products.product(
+        products.rounded_product(
             by_keys,
             View::rows(&scratch.keys, dim),
             View::rows(dstate, value_dim),
@@ -136,7 +136,7 @@ impl Shape {
         let sizes = [tokens, tokens, value_dim];
         let products = pass.products();
         let across = View::transposed(&back.product, tokens);
-        products.product(
+        products.rounded_product(
             sizes,
             across,
             View::rows(dout, stride),
@@ -162,12 +162,12 @@ impl Shape {
         let sizes = [tokens, value_dim, tokens];
         let solved = View::rows(&back.ddeltas, value_dim);
         let products = pass.products();
-        products.product(sizes, solved, deltas_across, &mut back.dsystem, tokens, false);
+        products.rounded_product(sizes, solved, deltas_across, &mut back.dsystem, tokens, false);
 
         // w's gradient comes from Δ·dS′ᵀ.
         let sizes = [tokens, value_dim, dim];
         let dstate_across = View::transposed(dstate, value_dim);
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(deltas, value_dim),
             dstate_across,
@@ -223,7 +223,7 @@ impl Shape {
         let products = pass.products();
         let state_across = View::transposed(state, value_dim);
         let sizes = [tokens, value_dim, dim];
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(&back.dout, value_dim),
             state_across,
@@ -231,7 +231,7 @@ impl Shape {
             width,
             true,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(&back.ddeltas, value_dim),
             state_across,
@@ -240,7 +240,7 @@ impl Shape {
             true,
         );
         let sizes = [tokens, tokens, dim];
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(&back.dread, tokens),
             View::rows(keys, width),
@@ -248,7 +248,7 @@ impl Shape {
             width,
             true,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::transposed(&back.dread, tokens),
             View::rows(queries, width),
@@ -256,7 +256,7 @@ impl Shape {
             width,
             true,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(&back.dsystem, tokens),
             View::rows(keys, width),
@@ -264,7 +264,7 @@ impl Shape {
             width,
             true,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::transposed(&back.dsystem, tokens),
             View::rows(keys, width),
@@ -276,7 +276,7 @@ impl Shape {
         scale(isa, dstate, last);
         let sizes = [dim, tokens, value_dim];
         let products = pass.products();
-        products.product(
+        products.rounded_product(
             sizes,
             View::transposed(queries, width),
             View::rows(&back.dout, value_dim),
@@ -284,7 +284,7 @@ impl Shape {
             value_dim,
             true,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::transposed(keys, width),
             View::rows(&back.ddeltas, value_dim),

@@ -80,7 +80,7 @@ impl Shape {
         // U = K·S, then Δ.
         let sizes = [tokens, dim, value_dim];
         let state_view = View::rows(state, value_dim);
-        pass.products().product(
+        pass.products().rounded_product(
             sizes,
             View::rows(keys, width),
             state_view,
@@ -108,7 +108,7 @@ impl Shape {
         // O = Γ⊙(Q·S) + P·Δ
         let stride = self.value_heads * value_dim;
         let out = &mut out[place.first * stride + place.head * value_dim..];
-        pass.products().product(
+        pass.products().rounded_product(
             sizes,
             View::rows(queries, width),
             View::rows(state, value_dim),
@@ -123,7 +123,7 @@ impl Shape {
             &mut scratch.query_overlap[..square],
             &scratch.decay[..square],
         );
-        pass.products().product(
+        pass.products().rounded_product(
             [tokens, tokens, value_dim],
             View::rows(&scratch.query_overlap, tokens),
             View::rows(deltas, value_dim),
@@ -136,7 +136,7 @@ impl Shape {
         let weights = &scratch.gates[2 * CHUNK..2 * CHUNK + tokens];
         scaled_copy(isa, keys, width, weights, &mut scratch.keys[..tokens * dim]);
         scale(isa, state, last);
-        pass.products().product(
+        pass.products().rounded_product(
             [dim, tokens, value_dim],
             View::transposed(&scratch.keys, dim),
             View::rows(deltas, value_dim),

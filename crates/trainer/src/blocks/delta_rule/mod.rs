@@ -165,7 +165,7 @@ impl Shape {
         let columns = View::transposed(keys, width);
         let sizes = [tokens, dim, tokens];
         let products = pass.products();
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(keys, width),
             columns,
@@ -173,7 +173,7 @@ impl Shape {
             tokens,
             false,
         );
-        products.product(
+        products.rounded_product(
             sizes,
             View::rows(queries, width),
             columns,

@@ -4,6 +4,10 @@ use super::CHUNK;
 use crate::ops::functions::exp;
 use crate::ops::vectorised;
 
+/// Rows and columns whose sums stay in registers while a triangular system is solved.
+const ROWS: usize = 4;
+const WIDTH: usize = 32;
+
 vectorised! {
     /// G, Γ and w, and D with zeros above the diagonal.
     fn gates(decays: &'a [f32], gates: &'a mut [f32], square: &'a mut [f32]) {
@@ -59,12 +63,40 @@ vectorised! {
 
     /// `(I + A)·X = R`, from the first row on, in place.
     fn solve(system: &'a [f32], tokens: usize, width: usize, x: &'a mut [f32]) {
-        for row in 1..tokens {
-            let (before, own) = x.split_at_mut(row * width);
-            let own = &mut own[..width];
-            for (a, earlier) in system[row * tokens..][..row].iter().zip(before.chunks_exact(width)) {
-                for (x, earlier) in own.iter_mut().zip(earlier) {
-                    *x -= a * earlier;
+        // Some rows at a time, so that what stands above them is read once for all of them.
+        for first in (0..tokens).step_by(ROWS) {
+            let count = ROWS.min(tokens - first);
+            let (before, own) = x.split_at_mut(first * width);
+            for start in (0..width).step_by(WIDTH) {
+                let columns = WIDTH.min(width - start);
+                let mut sums = [[0.0f32; WIDTH]; ROWS];
+                for (row, sums) in sums.iter_mut().enumerate().take(count) {
+                    sums[..columns].copy_from_slice(&own[row * width + start..][..columns]);
+                }
+                for (column, earlier) in before.chunks_exact(width).enumerate() {
+                    let mut x = [0.0f32; WIDTH];
+                    if let Some(whole) = earlier[start..].first_chunk() {
+                        x = *whole;
+                    } else {
+                        x[..columns].copy_from_slice(&earlier[start..]);
+                    }
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        // What is not there is not read below.
+                        let a = system[(first + row).min(tokens - 1) * tokens + column];
+                        for lane in 0..WIDTH {
+                            sums[lane] -= a * x[lane];
+                        }
+                    }
+                }
+                for row in 0..count {
+                    for earlier in 0..row {
+                        let (done, sums) = sums.split_at_mut(row);
+                        let a = system[(first + row) * tokens + first + earlier];
+                        for lane in 0..WIDTH {
+                            sums[0][lane] -= a * done[earlier][lane];
+                        }
+                    }
+                    own[row * width + start..][..columns].copy_from_slice(&sums[row][..columns]);
                 }
             }
         }
@@ -72,12 +104,39 @@ vectorised! {
 
     /// `(I + A)ᵀ·X = R`, from the last row on, in place.
     fn solve_across(system: &'a [f32], tokens: usize, width: usize, x: &'a mut [f32]) {
-        for row in (1..tokens).rev() {
-            let (before, own) = x.split_at_mut(row * width);
-            let own = &own[..width];
-            for (a, earlier) in system[row * tokens..][..row].iter().zip(before.chunks_exact_mut(width)) {
-                for (earlier, x) in earlier.iter_mut().zip(own) {
-                    *earlier -= a * x;
+        for first in (0..tokens).step_by(ROWS).rev() {
+            let count = ROWS.min(tokens - first);
+            let (own, after) = x[first * width..].split_at_mut(count * width);
+            for start in (0..width).step_by(WIDTH) {
+                let columns = WIDTH.min(width - start);
+                let mut sums = [[0.0f32; WIDTH]; ROWS];
+                for (row, sums) in sums.iter_mut().enumerate().take(count) {
+                    sums[..columns].copy_from_slice(&own[row * width + start..][..columns]);
+                }
+                let later = after.chunks_exact(width).zip(system[(first + count) * tokens..].chunks_exact(tokens));
+                for (later, line) in later {
+                    let mut x = [0.0f32; WIDTH];
+                    if let Some(whole) = later[start..].first_chunk() {
+                        x = *whole;
+                    } else {
+                        x[..columns].copy_from_slice(&later[start..]);
+                    }
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let a = line[(first + row).min(tokens - 1)];
+                        for lane in 0..WIDTH {
+                            sums[lane] -= a * x[lane];
+                        }
+                    }
+                }
+                for row in (0..count).rev() {
+                    for later in row + 1..count {
+                        let (sums, done) = sums.split_at_mut(later);
+                        let a = system[(first + later) * tokens + first + row];
+                        for lane in 0..WIDTH {
+                            sums[row][lane] -= a * done[0][lane];
+                        }
+                    }
+                    own[row * width + start..][..columns].copy_from_slice(&sums[row][..columns]);
                 }
             }
         }
