@@ -108,9 +108,7 @@ impl Teaching {
         let teaching = Self {
             bar: bar(global, total, trainer.steps()),
             json: global.json,
-            peak: limits
-                .pair_operations_per_second
-                .unwrap_or(limits.operations_per_second),
+            peak: limits.bf16_operations_per_second(),
             start,
             lessons,
             trainer,

@@ -27,6 +27,16 @@ pub struct Limits {
     pub tile_operations_per_second: Option<f64>,
 }
 
+impl Limits {
+    /// bf16 operations per second, sums in f32, by what is fastest at them: tiles, which hold half as many numbers of
+    /// bf16 as of int8 and take the same time, pairs, or f32.
+    pub fn bf16_operations_per_second(&self) -> f64 {
+        let tiles = self.tile_operations_per_second.map_or(0.0, |int8| int8 / 2.0);
+        let pairs = self.pair_operations_per_second.unwrap_or_default();
+        tiles.max(pairs).max(self.operations_per_second)
+    }
+}
+
 /// Elements that are read: far more than caches hold.
 const ELEMENTS: usize = 64 << 20;
 /// Elements that a thread claims at once.

@@ -56,9 +56,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         4 * settings.batch.samples,
     );
     let limits = trainer.cpu().limits();
-    let peak = limits
-        .pair_operations_per_second
-        .unwrap_or(limits.operations_per_second);
+    let peak = limits.bf16_operations_per_second();
     let mut draw = Draw::new(1, 4 * settings.batch.samples);
     for _ in 0..settings.steps.total {
         let drawn = trainer.draw(&source, &mut draw)?;
