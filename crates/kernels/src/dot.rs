@@ -20,12 +20,12 @@ pub(crate) struct BlockRows<const R: usize> {
     pub(crate) bases: [*const i32; R],
     /// One per row.
     pub(crate) scales: [*const f32; R],
-    /// -128 times the sum of the band's values, one per row.
+    /// -128 times the sum of the block's values, one per row.
     pub(crate) starts: [*const i32; R],
 }
 
 impl<const R: usize> BlockRows<R> {
-    /// The same band from `columns` columns further on, a multiple of 32; what sums start from is left behind.
+    /// The same block from `columns` columns further on, a multiple of 32; what sums start from is left behind.
     #[inline(always)]
     pub(crate) fn further(mut self, columns: usize) -> Self {
         static NOTHING: i32 = 0;

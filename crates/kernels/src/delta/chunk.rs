@@ -20,6 +20,9 @@ pub(crate) struct Prefill<'a> {
     pub(crate) chunk: Kept,
 }
 
+/// Tokens between one whose inputs are asked for and the one that is computed.
+const AHEAD: usize = 4;
+
 /// A chunk in work. Rows are the chunk's tokens.
 #[repr(C)]
 pub(super) struct Buffers {
@@ -217,6 +220,9 @@ impl<'a> Chunk<'a> {
                     self.k.add(row * key_dim),
                     self.o.add(row * padded),
                 );
+                if row + AHEAD < to {
+                    io.ask(s, token + row + AHEAD - from);
+                }
                 io.read(s, token + row - from, q, k, v);
                 self.transpose(row);
                 let (g, beta) = io.gates(token + row - from);

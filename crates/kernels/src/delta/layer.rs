@@ -11,6 +11,8 @@ use crate::norm::squares;
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
 
+/// Numbers of a cache line.
+const LINE: usize = 16;
 /// Added to a sum of squares before its root, as the official implementation does.
 const L2_EPS: f32 = 1e-6;
 
@@ -406,6 +408,28 @@ impl HeadIo<'_> {
             value.add(value_dim).write_bytes(0, sizes.padded() - value_dim);
             unit(s, query, key_dim, (key_dim as f32).sqrt().recip());
             unit(s, key, key_dim, 1.0);
+        }
+    }
+
+    /// Asks for a token's queries, keys, values and z: a row's parts are too short and rows too far apart for the
+    /// processor to see what comes next.
+    #[inline(always)]
+    pub(crate) fn ask<S: Simd>(&self, s: S, token: usize) {
+        let sizes = self.layer.sizes;
+        let keys = sizes.key_heads * sizes.key_dim;
+        let own = self.head / (sizes.value_heads / sizes.key_heads) * sizes.key_dim;
+        let values = 2 * keys + self.head * sizes.value_dim;
+        let row = self.inputs.rows.wrapping_add(token * self.inputs.stride);
+        let parts = [
+            (own, sizes.key_dim),
+            (keys + own, sizes.key_dim),
+            (values, sizes.value_dim),
+            (sizes.channels() + self.head * sizes.value_dim, sizes.value_dim),
+        ];
+        for (start, width) in parts {
+            for line in (0..width).step_by(LINE) {
+                s.prefetch(row.wrapping_add(start + line));
+            }
         }
     }
 

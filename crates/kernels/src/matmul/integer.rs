@@ -1,8 +1,7 @@
 //! Products with q8 and q4 weights.
 //!
-//! Bands of columns that share a scale in the input are summed exactly in integers; scaled, they are added in
-//! ascending order as f32 to the total of a block of 256, and the totals, scaled, to the sum. So a row's bits depend
-//! on nothing else in the call.
+//! Blocks of 256 columns are summed exactly in integers; scaled, they are added in ascending order as f32. So a row's
+//! bits depend on nothing else in the call.
 
 use std::mem::MaybeUninit;
 
@@ -10,7 +9,7 @@ use super::Piece;
 use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
 use crate::later::{LINE, Later, Lines};
 use crate::matrix::{PANEL, Q4_SCALES};
-use crate::quant::{BAND, BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
+use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
 
 /// Rows whose block of inputs stays in the first-level cache while panels pass by.
 pub(super) const ROW_BLOCK: usize = 72;
@@ -192,22 +191,13 @@ impl Integer<'_> {
                 for p in 1..P {
                     blocks[p] = self.block(panel + p, block);
                 }
-                let mut totals = [[d.totals(); R]; P];
-                let spans = self.spans(block);
-                for span in (0..spans).step_by(BAND / SPAN) {
-                    let band = self.input.span::<R>(block, span, self.first);
-                    let width = (spans - span).min(BAND / SPAN);
-                    let found = multiply(d, further(blocks, span), width, band);
-                    for p in 0..P {
-                        for r in 0..R {
-                            totals[p][r] = d.scaled(totals[p][r], found[p][r], *band.scales[r]);
-                        }
-                    }
-                }
+                let rows = self.input.block::<R>(block, self.first);
+                let found = multiply(d, blocks, self.spans(block), rows);
                 for p in 0..P {
                     let scales = d.scales(self.scales(panel + p, block));
                     for r in 0..R {
-                        d.add_to(totals[p][r], scales, sums[p][r].as_mut_ptr());
+                        let total = d.scaled(d.totals(), found[p][r], *rows.scales[r]);
+                        d.add_to(total, scales, sums[p][r].as_mut_ptr());
                     }
                 }
             }
@@ -342,24 +332,18 @@ impl Integer<'_> {
     ) -> usize {
         // SAFETY: the caller's.
         unsafe {
-            let mut totals = [d.totals(); R];
             let spans = self.spans(block);
-            for span in (0..spans).step_by(BAND / SPAN) {
-                let width = (spans - span).min(BAND / SPAN);
-                if let Some(ahead) = ahead {
-                    for span in span..span + width {
-                        ahead.ask(d, weights, span);
-                    }
-                }
-                let band = self.input.span::<R>(block, span, row);
-                let [sums] = multiply(d, [weights.from(span)], width, band);
-                for r in 0..R {
-                    totals[r] = d.scaled(totals[r], sums[r], *band.scales[r]);
+            if let Some(ahead) = ahead {
+                for span in 0..spans {
+                    ahead.ask(d, weights, span);
                 }
             }
+            let rows = self.input.block::<R>(block, row);
+            let [sums] = multiply(d, [weights], spans, rows);
             let scales = d.scales(scales);
             for r in 0..R {
-                d.add_to(totals[r], scales, to.add(r * PANEL));
+                let total = d.scaled(d.totals(), sums[r], *rows.scales[r]);
+                d.add_to(total, scales, to.add(r * PANEL));
             }
         }
         R
@@ -388,19 +372,10 @@ impl Block {
     }
 }
 
-/// What of blocks begins at a span. A loop, no closure: those are not always inlined.
-#[inline(always)]
-fn further<const P: usize>(mut blocks: [Block; P], span: usize) -> [Block; P] {
-    for p in 0..P {
-        blocks[p] = blocks[p].from(span);
-    }
-    blocks
-}
-
-/// A band of `spans` spans of some rows and panels. The panels' blocks are of one kind.
+/// A block of `spans` spans of some rows and panels. The panels' blocks are of one kind.
 ///
 /// # Safety
-/// There must be such a band.
+/// There must be such a block.
 #[inline(always)]
 unsafe fn multiply<D: Dot, const R: usize, const P: usize>(
     d: D,

@@ -117,7 +117,7 @@ impl Cpu {
         let mut pairs = std::mem::take(&mut workspace.pairs);
         let inputs = Inputs {
             float: input.as_ptr(),
-            rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k), 0)),
+            rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k, true), 0)),
             paired: self
                 .paired(matrix)
                 .then(|| self.round_pairs(input, k, &mut pairs)),
@@ -220,7 +220,8 @@ impl Cpu {
             return self.give_activations(workspace);
         }
         let rounded = integer.then(|| {
-            let rounded = workspace.quantise(self, input, k);
+            let few = |chunk: &Group| !tiled::take(self.isa, chunk.end - chunk.start);
+            let rounded = workspace.quantise(self, input, k, chunks.iter().any(few));
             match index {
                 None => rounded,
                 Some(index) => workspace.reorder(self, rounded, index),
@@ -534,7 +535,7 @@ impl Piece {
 
     /// Tiles or vectors: the results are the same bits.
     fn multiply_integers(self, isa: Isa, input: Rows, first: usize, weights: Weights<'_>, later: &Later) {
-        let on_tiles = isa.has_tiles() && self.rows >= tiled::FROM_ROWS;
+        let on_tiles = tiled::take(isa, self.rows);
         let product = Integer {
             piece: self,
             input,

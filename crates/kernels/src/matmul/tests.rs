@@ -2,7 +2,7 @@ use half::bf16;
 
 use super::Group;
 use crate::memory::Lines;
-use crate::quant::BAND;
+use crate::quant::BLOCK;
 use crate::testing::{SIZES, assert_close, assert_same, bytes, cpus, noise};
 use crate::{Cpu, Format, Isa, Matrix, Source};
 
@@ -248,7 +248,7 @@ fn nan_and_infinity_stay_in_their_row_and_column() {
     }
 }
 
-/// `Σ_bands (Σ w x) · dw · dx` with the matrix's own rounded weights: the definition of the product.
+/// `Σ_blocks (Σ w x) · dw · dx` with the matrix's own rounded weights: the definition of the product.
 fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
     let k = matrix.columns();
     let mut weights = vec![0.0; k];
@@ -257,7 +257,7 @@ fn rounded_twin(matrix: &Matrix, input: &[f32], start: f32) -> Vec<f32> {
         matrix.copy_row(o, &mut weights);
         for (row, x) in input.chunks(k).enumerate() {
             let mut sum = f64::from(start);
-            for (w, x) in weights.chunks(BAND).zip(x.chunks(BAND)) {
+            for (w, x) in weights.chunks(BLOCK).zip(x.chunks(BLOCK)) {
                 let most = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
                 let factor = if most == 0.0 { 0.0 } else { 127.0 / most };
                 let products = w.iter().zip(x).map(|(w, x)| {

@@ -1,6 +1,6 @@
-//! Inputs of quantised products: int8 with a scale per row and span, made once per product.
+//! Inputs of quantised products: int8 with a scale per row and block, made once per product.
 
-use super::{BAND, BANDS, BLOCK, GROUP, GROUPS, SPAN, padded};
+use super::{BLOCK, GROUP, GROUPS, padded};
 use crate::dot::BlockRows;
 use crate::memory::Lines;
 use crate::pool::Share;
@@ -16,14 +16,14 @@ pub(crate) struct Activations {
     /// `[blocks][rows][256]`. The last block is as wide as the others, so that rows lie at distances that
     /// kernels know; what is beyond k there is not read.
     pub(super) values: Lines,
-    /// `[blocks][rows][BANDS]`
+    /// `[blocks][rows]`
     pub(super) scales: Vec<f32>,
     /// `[blocks][rows][8]`: two i16, -8 times the sum of the group's values at k mod 4 in {0, 1}
     /// and in {2, 3}: what turns sums over nibbles n into sums over n - 8.
     pub(super) offsets: Vec<[i16; 2]>,
     /// `[blocks][rows][8]`: the sum of the two.
     pub(super) bases: Vec<i32>,
-    /// `[blocks][rows][BANDS]`: -128 times the sum of the values, which turns sums over w + 128 into
+    /// `[blocks][rows]`: -128 times the sum of the values, which turns sums over w + 128 into
     /// sums over w.
     pub(super) starts: Vec<i32>,
     /// The same of rows in another order.
@@ -69,28 +69,28 @@ impl Rows {
         BLOCK.min(self.k - block * BLOCK)
     }
 
-    /// A span of a block, of `R` rows from `row` on.
+    /// A block of `R` rows from `row` on.
     ///
     /// # Safety
-    /// There must be such a span and such rows.
+    /// There must be such a block and such rows.
     #[inline(always)]
-    pub(crate) unsafe fn span<const R: usize>(&self, block: usize, span: usize, row: usize) -> BlockRows<R> {
-        let start = (block * self.count + row) * BLOCK + span * SPAN;
+    pub(crate) unsafe fn block<const R: usize>(&self, block: usize, row: usize) -> BlockRows<R> {
+        let start = (block * self.count + row) * BLOCK;
         // SAFETY: the caller's.
         unsafe {
             let mut rows = BlockRows {
                 values: [self.values.add(start); R],
                 offsets: [self.offsets.add(start / GROUP); R],
                 bases: [self.bases.add(start / GROUP); R],
-                scales: [self.scales.add(start / BAND); R],
-                starts: [self.starts.add(start / BAND); R],
+                scales: [self.scales.add(start / BLOCK); R],
+                starts: [self.starts.add(start / BLOCK); R],
             };
             for r in 0..R {
                 rows.values[r] = rows.values[r].add(r * BLOCK);
                 rows.offsets[r] = rows.offsets[r].add(r * GROUPS);
                 rows.bases[r] = rows.bases[r].add(r * GROUPS);
-                rows.scales[r] = rows.scales[r].add(r * BANDS);
-                rows.starts[r] = rows.starts[r].add(r * BANDS);
+                rows.scales[r] = rows.scales[r].add(r);
+                rows.starts[r] = rows.starts[r].add(r);
             }
             rows
         }
@@ -98,8 +98,8 @@ impl Rows {
 }
 
 impl Activations {
-    /// Rounds `[rows, k]`.
-    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize) -> Rows {
+    /// Rounds `[rows, k]`. Without `sums` only the values and their scales are made: tiles need no more.
+    pub(crate) fn quantise(&mut self, cpu: &Cpu, input: &[f32], k: usize, sums: bool) -> Rows {
         let rows = input.len() / k.max(1);
         let padded = padded(k);
         let blocks = padded.div_ceil(BLOCK);
@@ -116,11 +116,12 @@ impl Activations {
                     cpu.isa.run(Round {
                         input: &input[row * k + from..][..BLOCK.min(k - from)],
                         width,
+                        sums,
                         values: to.values.start::<i8>().cast_mut().add(start),
-                        scales: to.scales.as_ptr().cast_mut().add(start / BAND),
+                        scale: to.scales.as_ptr().cast_mut().add(start / BLOCK),
                         offsets: to.offsets.as_ptr().cast_mut().add(start / GROUP),
                         bases: to.bases.as_ptr().cast_mut().add(start / GROUP),
-                        starts: to.starts.as_ptr().cast_mut().add(start / BAND),
+                        start: to.starts.as_ptr().cast_mut().add(start / BLOCK),
                     });
                 }
             }
@@ -136,8 +137,8 @@ impl Activations {
     fn make_room(&mut self, blocks: usize) {
         // A tile reads 16 rows, however few are left.
         self.values.grow((blocks + 15) * BLOCK);
-        grow(&mut self.scales, blocks * BANDS);
-        grow(&mut self.starts, blocks * BANDS);
+        grow(&mut self.scales, blocks);
+        grow(&mut self.starts, blocks);
         grow(&mut self.offsets, blocks * GROUPS);
         grow(&mut self.bases, blocks * GROUPS);
     }
@@ -171,8 +172,8 @@ impl Activations {
                 unsafe {
                     let to = &*target.get();
                     copy_block::<BLOCK, i8>(self.values.start(), to.values.start(), old, new);
-                    copy_block::<BANDS, _>(self.scales.as_ptr(), to.scales.as_ptr(), old, new);
-                    copy_block::<BANDS, _>(self.starts.as_ptr(), to.starts.as_ptr(), old, new);
+                    copy_block::<1, _>(self.scales.as_ptr(), to.scales.as_ptr(), old, new);
+                    copy_block::<1, _>(self.starts.as_ptr(), to.starts.as_ptr(), old, new);
                     copy_block::<GROUPS, _>(self.offsets.as_ptr(), to.offsets.as_ptr(), old, new);
                     copy_block::<GROUPS, _>(self.bases.as_ptr(), to.bases.as_ptr(), old, new);
                 }
@@ -215,16 +216,16 @@ struct Round<'a> {
     input: &'a [f32],
     /// A multiple of 64, at least the input's length.
     width: usize,
+    /// Whether sums are wanted as well.
+    sums: bool,
     /// `[width]`
     values: *mut i8,
-    /// `[width / BAND]`
-    scales: *mut f32,
+    scale: *mut f32,
     /// `[width / 32]`
     offsets: *mut [i16; 2],
     /// `[width / 32]`
     bases: *mut i32,
-    /// `[width / BAND]`
-    starts: *mut i32,
+    start: *mut i32,
 }
 
 impl Kernel for Round<'_> {
@@ -235,22 +236,19 @@ impl Kernel for Round<'_> {
         let (input, width, values) = (self.input, self.width, self.values);
         // SAFETY: whoever made this vouches for the sizes.
         unsafe {
-            for band in 0..width.div_ceil(BAND) {
-                let from = band * BAND;
-                let count = BAND.min(input.len().saturating_sub(from));
-                let place = input.as_ptr().wrapping_add(from);
-                let room = BAND.min(width - from);
-                *self.scales.add(band) = round_band(s, place, count, values.add(from), room);
-                let mut total = 0;
-                for group in from / GROUP..(from + room) / GROUP {
-                    let sums = pair_sums(&*values.add(group * GROUP).cast());
-                    total += sums[0] + sums[1];
-                    // At most 8 · 16 · 127 in magnitude.
-                    *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
-                    *self.bases.add(group) = -8 * (sums[0] + sums[1]);
-                }
-                *self.starts.add(band) = -128 * total;
+            *self.scale = round(s, input.as_ptr(), input.len(), values, width);
+            if !self.sums {
+                return;
             }
+            let mut total = 0;
+            for group in 0..width / GROUP {
+                let sums = pair_sums(&*values.add(group * GROUP).cast());
+                total += sums[0] + sums[1];
+                // At most 8 · 16 · 127 in magnitude.
+                *self.offsets.add(group) = [(-8 * sums[0]) as i16, (-8 * sums[1]) as i16];
+                *self.bases.add(group) = -8 * (sums[0] + sums[1]);
+            }
+            *self.start = -128 * total;
         }
     }
 }
@@ -270,12 +268,12 @@ fn pair_sums(values: &[u8; GROUP]) -> [i32; 2] {
     [sum(0) + sum(2) - bias, sum(1) + sum(3) - bias]
 }
 
-/// Rounds `len` numbers to a band's bytes, zeros behind them; returns the scale.
+/// Rounds `len` numbers to a block's bytes, zeros behind them; returns the scale.
 ///
 /// # Safety
 /// `input` has `len` elements, `values` has `room`, a multiple of 64.
 #[inline(always)]
-unsafe fn round_band<S: Simd>(s: S, input: *const f32, len: usize, values: *mut i8, room: usize) -> f32 {
+unsafe fn round<S: Simd>(s: S, input: *const f32, len: usize, values: *mut i8, room: usize) -> f32 {
     let zero = s.splat(0.0);
     let (mut most, mut wrong) = (zero, zero);
     let mut i = 0;
@@ -292,7 +290,7 @@ unsafe fn round_band<S: Simd>(s: S, input: *const f32, len: usize, values: *mut 
     for lane in 0..S::LANES {
         most = if lanes[lane] > most { lanes[lane] } else { most };
     }
-    // Below, 127 / most would not be finite; such bands are zero for every purpose.
+    // Below, 127 / most would not be finite; such blocks are zero for every purpose.
     let factor = if most < 1e-36 { 0.0 } else { 127.0 / most };
     let (low, high) = (s.splat(-127.0), s.splat(127.0));
     let factors = s.splat(factor);

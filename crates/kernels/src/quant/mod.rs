@@ -3,8 +3,8 @@
 //! - `q8`: w = d · v, v in -127..=127, one d (bf16) per output and block of 256 along K.
 //! - `q4`: w = d · s · (n - 8), n in 0..=15; s in -15..=15 per output and group of 32 along K, d (bf16)
 //!   per block of 256. `s · (n - 8)` fits an int8, so a tile product sees int8 with one scale a block.
-//! - activations: x = d · v, v in -127..=127, one d (f32) per row and band of 256 along K. Smaller bands would let
-//!   fewer numbers lose by a large one among them, but tiles store and scale their sums once a band.
+//! - activations: x = d · v, v in -127..=127, one d (f32) per row and block of 256 along K. Fewer numbers to a
+//!   scale would lose less by a large one among them, but tiles store and scale their sums once for each.
 
 mod activations;
 mod correlation;
@@ -21,10 +21,6 @@ pub use rounding::Rounding;
 
 /// Elements along K that share a scale.
 pub(crate) const BLOCK: usize = 256;
-/// Elements along K of a row of inputs that share a scale.
-pub(crate) const BAND: usize = 256;
-/// Bands of a whole block.
-pub(crate) const BANDS: usize = BLOCK / BAND;
 /// Elements along K that are multiplied in one go, which K is filled to with zeros.
 pub(crate) const SPAN: usize = 64;
 /// Elements along K that share a factor of q4.

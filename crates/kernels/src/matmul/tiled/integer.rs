@@ -11,21 +11,20 @@ use super::super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
 use crate::matrix::PANEL;
-use crate::quant::{BAND, BANDS, BLOCK, SPAN};
-use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
+use crate::quant::{BLOCK, SPAN};
+use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
 pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Rows from which on tiles are used. Measured at 16, where they are faster than AVX-512 VNNI; by counting cycles
 /// for fewer: up to 16 rows cost tiles as much as one does. The results are the same bits.
-pub(in super::super) const FROM_ROWS: usize = 5;
+pub(super) const FROM_ROWS: usize = 5;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
 
-/// A macro-tile's sums of each band of a block: of both panels, 32 rows. All of a block's products come before any
-/// sum is read: what a tile has stored cannot be read at once.
+/// A macro-tile's sums of a block: of both panels, 32 rows.
 #[repr(C, align(64))]
-struct Sums([[[[i32; PANEL]; 2 * ROWS]; 2]; BANDS]);
+struct Sums([[[i32; PANEL]; 2 * ROWS]; 2]);
 
 /// Panels' blocks in int8.
 #[repr(C, align(64))]
@@ -60,7 +59,7 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
         let mut room = MaybeUninit::<Room>::uninit();
         let room = room.as_mut_ptr().cast::<f32>();
         let mut unpacked = Unpacked([[0; BLOCK * PANEL]; PANELS]);
-        let mut found = Sums([[[[0; PANEL]; 2 * ROWS]; 2]; BANDS]);
+        let mut found = Sums([[[0; PANEL]; 2 * ROWS]; 2]);
         for row in (0..all_rows).step_by(ROW_BLOCK) {
             let rows = ROW_BLOCK.min(all_rows - row);
             let size = rows * PANEL;
@@ -137,8 +136,6 @@ impl<T: Tiles> WithDot<'_, T> {
             // SAFETY: the caller's.
             scales[i] = unsafe { d.scales(product.scales(panel, block)) };
         }
-        let spans = product.spans(block);
-        let bands = spans.div_ceil(BAND / SPAN);
         for start in (0..rows).step_by(2 * ROWS) {
             let here = (rows - start).min(2 * ROWS);
             for pair in (0..count).step_by(2) {
@@ -146,30 +143,24 @@ impl<T: Tiles> WithDot<'_, T> {
                 let second = (pair + 1).min(count - 1);
                 // SAFETY: the caller's; a span is a tile.
                 unsafe {
-                    let input = product.input.span::<1>(block, 0, product.first + row + start);
-                    for band in 0..bands {
-                        let [left, right] = &mut found.0[band];
-                        let span = band * (BAND / SPAN);
-                        self.tiles.int8(MacroTile {
-                            input: input.values[0].add(span * SPAN).cast(),
-                            input_stride: BLOCK,
-                            input_step: SPAN,
-                            panels: [[weights[pair].add(span * TILE), weights[second].add(span * TILE)]; 2],
-                            runs: 1,
-                            steps: (spans - span).min(BAND / SPAN),
-                            sums: [left.as_mut_ptr().cast(), right.as_mut_ptr().cast()],
-                            sums_stride: ROW,
-                            two: here > ROWS,
-                            add: false,
-                        });
-                    }
+                    let input = product.input.block::<1>(block, product.first + row + start);
+                    let [left, right] = &mut found.0;
+                    self.tiles.int8(MacroTile {
+                        input: input.values[0].cast(),
+                        input_stride: BLOCK,
+                        input_step: SPAN,
+                        panels: [[weights[pair], weights[second]]; 2],
+                        runs: 1,
+                        steps: product.spans(block),
+                        sums: [left.as_mut_ptr().cast(), right.as_mut_ptr().cast()],
+                        sums_stride: ROW,
+                        two: here > ROWS,
+                        add: false,
+                    });
                     for i in pair..=second {
-                        let found = found.0.as_ptr().cast::<i32>().add((i - pair) * 2 * ROWS * PANEL);
+                        let found = found.0[i - pair].as_ptr().cast();
                         let to = sums.add((i * rows + start) * PANEL);
-                        match bands {
-                            BANDS => scale::<D, BANDS>(d, here, bands, found, input.scales[0], scales[i], to),
-                            _ => scale::<D, 0>(d, here, bands, found, input.scales[0], scales[i], to),
-                        }
+                        scale(d, here, found, input.scales[0], scales[i], to);
                     }
                 }
             }
@@ -177,32 +168,24 @@ impl<T: Tiles> WithDot<'_, T> {
     }
 }
 
-/// Adds a panel's sums of `bands` bands to `rows` rows of `to`; `N` is their number where it is known, else 0.
+/// Adds a panel's sums of a block to `rows` rows of `to`.
 ///
 /// # Safety
-/// `found` has `[bands][2][32][16]` sums, `inputs` a scale for each band of each row, `to` 16 numbers for each.
+/// `found` has 16 sums of each row, `inputs` a scale for each, `to` 16 numbers.
 #[inline(always)]
-unsafe fn scale<D: Dot, const N: usize>(
+unsafe fn scale<D: Dot>(
     d: D,
     rows: usize,
-    bands: usize,
     found: *const i32,
     inputs: *const f32,
     scales: D::Totals,
     to: *mut f32,
 ) {
-    let bands = if N > 0 { N } else { bands };
-    let mut r = 0;
-    while r < rows {
+    for r in 0..rows {
         // SAFETY: the caller's.
         unsafe {
-            let mut totals = d.totals();
-            for band in 0..bands {
-                let found = d.load(found.add((band * 4 * ROWS + r) * PANEL));
-                totals = d.scaled(totals, found, *inputs.add(r * BANDS + band));
-            }
-            d.add_to(totals, scales, to.add(r * PANEL));
+            let total = d.scaled(d.totals(), d.load(found.add(r * PANEL)), *inputs.add(r));
+            d.add_to(total, scales, to.add(r * PANEL));
         }
-        r += 1;
     }
 }
