@@ -25,8 +25,9 @@ def setting(name):
 
 
 def contestants(cell, there, earlier, near=OF_ITS_TOOL):
-    """(tool, variant) that run, and {name: why} of the rest. `earlier` has results of an earlier look at this cell,
-    or of this run at a shorter one; `near` is how far a setting may be behind its tool's best."""
+    """(tool, variant) that run, {name: why} of the rest, and those of the rest that may run in the place of one that fails,
+    the fastest first. `earlier` has results of an earlier look at this cell, or of this run at a shorter one; `near` is how
+    far a setting may be behind its tool's best."""
     chosen, reasons = [], {}
     for tool in there:
         variants = tool.variants(cell)
@@ -37,21 +38,24 @@ def contestants(cell, there, earlier, near=OF_ITS_TOOL):
             reasons[tool.name] = f"no model or mode of about the same bits ({cell.quant})"
         chosen += [(tool, variant) for variant in variants]
     if not earlier:
-        return chosen, reasons
+        return chosen, reasons, []
     seen = {}
     for name, result in earlier["results"].items():
         # Of several numbers of threads the first is that of the run.
         seen.setdefault(setting(name), result["median"])
     lower = earlier.get("unit", cell.unit) != "tokens/s"
-    kept = []
+    kept, slower = [], []
     for tool, variant in chosen:
         own = {setting(title(tool, one)) for other, one in chosen if other is tool} & set(seen)
         name = setting(title(tool, variant))
         if own and (name not in seen or behind(lower, seen[name], [seen[one] for one in own]) > near):
             reasons[title(tool, variant)] = "another setting of it was faster in an earlier look"
+            if name in seen:
+                slower.append((seen[name], tool, variant))
         else:
             kept.append((tool, variant))
-    return kept, reasons
+    slower.sort(key=lambda one: one[0] if lower else -one[0])
+    return kept, reasons, [(tool, variant) for _, tool, variant in slower]
 
 
 def behind(lower_is_better, figure, others):
@@ -61,18 +65,20 @@ def behind(lower_is_better, figure, others):
 
 
 def measure(cell, there, rounds, earlier=None, near=OF_ITS_TOOL, wrong=(), tries=TRIES):
-    """All in turns, `rounds` times; one that fails is out, with the reason. `wrong` names contestants whose
-    output was found wrong: their speed means nothing."""
+    """All in turns, `rounds` times; one that fails is out, with the reason, and the next of its tool's settings takes its
+    place where none is left. `wrong` names contestants whose output was found wrong: their speed means nothing."""
     rounds = min(rounds, cell.rounds or rounds)
-    running, reasons = contestants(cell, there, earlier, near)
-    for tool, variant in list(running):
+    running, reasons, spare = contestants(cell, there, earlier, near)
+    for tool, variant in [*running, *spare]:
         base = " ".join(filter(None, [variant.quant, variant.note]))
         if f"{tool.name} {base}" in wrong or f"{tool.name} server {base}" in wrong:
             reasons[title(tool, variant)] = "its output is wrong: see `outputs`"
-            running.remove((tool, variant))
+            (running if (tool, variant) in running else spare).remove((tool, variant))
     results = {}
     for number in range(rounds):
-        for tool, variant in list(running):
+        turns = list(running)
+        while turns:
+            tool, variant = turns.pop(0)
             name = title(tool, variant)
             load = os.getloadavg()[0]
             try:
@@ -81,6 +87,12 @@ def measure(cell, there, rounds, earlier=None, near=OF_ITS_TOOL, wrong=(), tries
                 reasons[name] = str(reason)
                 running.remove((tool, variant))
                 results.pop(name, None)
+                other = next((one for one in spare if one[0] is tool), None)
+                if number == 0 and other and not any(one is tool for one, _ in running):
+                    spare.remove(other)
+                    reasons.pop(title(*other), None)
+                    running.append(other)
+                    turns.append(other)
                 continue
             result = results.setdefault(name, {"command": without_places(measured.command), "values": [],
                                                "load": [], "others": [], "seconds": [], "limits": []})
@@ -140,7 +152,7 @@ def seconds(cell, there, rounds, earlier):
     if not earlier:
         return None
     rounds = min(rounds, cell.rounds or rounds)
-    kept, _ = contestants(cell, there, earlier)
+    kept, _, _ = contestants(cell, there, earlier)
     names = {title(tool, variant) for tool, variant in kept}
     results = {name: result for name, result in earlier["results"].items() if name in names}
     rivals = [result["median"] for name, result in results.items() if name != "aurore"]
