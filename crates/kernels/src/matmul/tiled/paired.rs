@@ -20,6 +20,9 @@ const COLUMNS: usize = ROW / 2;
 pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
+/// The same where all rows are one macro-tile: the time goes into reading weights then, and memory is read fastest
+/// straight on.
+const PANELS_OF_FEW: usize = 2;
 /// Tiles along K at a time: two panels' tiles stay in the first-level cache while rows pass by.
 const STEPS: usize = 8;
 
@@ -82,8 +85,14 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
             let rows = ROW_BLOCK.min(all_rows - row);
             // A tile writes 16 rows, however few are left.
             let size = rows.next_multiple_of(ROWS) * PANEL;
-            for first in panels.clone().step_by(PANELS) {
-                let last = panels.end.min(first + PANELS);
+            let few = rows <= 2 * ROWS;
+            let (together, at_once) = if few {
+                (PANELS_OF_FEW, steps)
+            } else {
+                (PANELS, STEPS)
+            };
+            for first in panels.clone().step_by(together) {
+                let last = panels.end.min(first + together);
                 // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels;
                 // `room` is written before it is read.
                 unsafe {
@@ -93,8 +102,8 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
                         room.write_bytes(0, (PANELS + 1) * size);
                         piece.read_all(first..last, row, rows, room, size);
                     }
-                    for step in (0..steps).step_by(STEPS) {
-                        let count = STEPS.min(steps - step);
+                    for step in (0..steps).step_by(at_once.max(1)) {
+                        let count = at_once.min(steps - step);
                         for panel in (first..last).step_by(2) {
                             let sums = room.add((panel - first) * size);
                             let panels = (last - panel).min(2);
