@@ -129,7 +129,7 @@ def chart(receipts):
         'font-size="13" role="img" aria-label="Speed of Aurore over the best rival">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         '<text x="12" y="22" font-size="15" font-weight="bold" fill="#1a1a1a">Aurore over the best rival, '
-        "same machine, same run (1 = as good)</text>",
+        "in turns on the same machine (1 = as good)</text>",
     ]
     for index, (name, ratio, best) in enumerate(bars):
         top = 38 + index * step
