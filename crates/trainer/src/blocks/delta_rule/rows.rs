@@ -8,6 +8,17 @@ use crate::ops::vectorised;
 const ROWS: usize = 4;
 const WIDTH: usize = 32;
 
+/// The first numbers of what is left of a row, zeros behind the last.
+#[inline(always)]
+fn some(row: &[f32]) -> [f32; WIDTH] {
+    if let Some(whole) = row.first_chunk() {
+        return *whole;
+    }
+    let mut part = [0.0; WIDTH];
+    part[..row.len()].copy_from_slice(row);
+    part
+}
+
 vectorised! {
     /// G, Γ and w, and D with zeros above the diagonal.
     fn gates(decays: &'a [f32], gates: &'a mut [f32], square: &'a mut [f32]) {
@@ -70,16 +81,11 @@ vectorised! {
             for start in (0..width).step_by(WIDTH) {
                 let columns = WIDTH.min(width - start);
                 let mut sums = [[0.0f32; WIDTH]; ROWS];
-                for (row, sums) in sums.iter_mut().enumerate().take(count) {
-                    sums[..columns].copy_from_slice(&own[row * width + start..][..columns]);
+                for (own, sums) in own.chunks_exact(width).zip(&mut sums) {
+                    *sums = some(&own[start..]);
                 }
                 for (column, earlier) in before.chunks_exact(width).enumerate() {
-                    let mut x = [0.0f32; WIDTH];
-                    if let Some(whole) = earlier[start..].first_chunk() {
-                        x = *whole;
-                    } else {
-                        x[..columns].copy_from_slice(&earlier[start..]);
-                    }
+                    let x = some(&earlier[start..]);
                     for (row, sums) in sums.iter_mut().enumerate() {
                         // What is not there is not read below.
                         let a = system[(first + row).min(tokens - 1) * tokens + column];
@@ -110,17 +116,12 @@ vectorised! {
             for start in (0..width).step_by(WIDTH) {
                 let columns = WIDTH.min(width - start);
                 let mut sums = [[0.0f32; WIDTH]; ROWS];
-                for (row, sums) in sums.iter_mut().enumerate().take(count) {
-                    sums[..columns].copy_from_slice(&own[row * width + start..][..columns]);
+                for (own, sums) in own.chunks_exact(width).zip(&mut sums) {
+                    *sums = some(&own[start..]);
                 }
                 let later = after.chunks_exact(width).zip(system[(first + count) * tokens..].chunks_exact(tokens));
                 for (later, line) in later {
-                    let mut x = [0.0f32; WIDTH];
-                    if let Some(whole) = later[start..].first_chunk() {
-                        x = *whole;
-                    } else {
-                        x[..columns].copy_from_slice(&later[start..]);
-                    }
+                    let x = some(&later[start..]);
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let a = line[(first + row).min(tokens - 1)];
                         for lane in 0..WIDTH {
