@@ -69,6 +69,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     const STREAMS: usize;
     /// Rows, at most 4, that are multiplied with several panels at once: as many as there are registers for.
     const FEW_ROWS: usize = 1;
+    /// Whether so few rows of one panel ask for what follows it in memory (`ahead.rs`).
+    const ASKS_AHEAD: bool = false;
 
     /// `Σ_k values[o][k] · x[r][k]` for `P` panels. `values`: `[steps][16][4]`
     unsafe fn q8<const R: usize, const P: usize>(
@@ -112,7 +114,7 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn ask<T>(self, _at: *const T) {}
 
-    /// The same for what is read after the whole product: it need not come nearer than to the second-level cache.
+    /// The same for what is read later: it need not come nearer than to the second-level cache.
     #[inline(always)]
     fn ask_later<T>(self, _at: *const T) {}
 

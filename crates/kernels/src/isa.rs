@@ -5,6 +5,7 @@
 
 use std::sync::OnceLock;
 
+use crate::ahead::one_stream;
 #[cfg(target_arch = "aarch64")]
 use crate::arch::neon::{Neon, NeonDot};
 use crate::arch::portable::Portable;
@@ -28,6 +29,7 @@ pub struct Isa {
     products: Products,
     pairs: Option<PairSet>,
     tiles: Option<TileSet>,
+    one_stream: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -130,6 +132,7 @@ impl Isa {
     /// All that this processor has, the fastest first; `portable` is always the last.
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
+        let one_stream = one_stream();
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = Avx2::new() {
             if let Some(avx512) = Avx512::new() {
@@ -139,6 +142,7 @@ impl Isa {
                     products: Products::Avx2(avx2),
                     pairs: None,
                     tiles: None,
+                    one_stream,
                 };
                 if let Some(vnni) = Vnni512::new() {
                     let isa = Self {
@@ -168,6 +172,7 @@ impl Isa {
                 products: Products::Avx2(avx2),
                 pairs: None,
                 tiles: None,
+                one_stream,
             };
             all.extend(AvxVnni::new().map(|vnni| Self {
                 name: "avxvnni",
@@ -183,6 +188,7 @@ impl Isa {
             products: NeonDot::new().map_or(Products::Portable(Portable), Products::Neon),
             pairs: None,
             tiles: None,
+            one_stream,
         });
         all.push(Self {
             name: "portable",
@@ -190,6 +196,7 @@ impl Isa {
             products: Products::Portable(Portable),
             pairs: None,
             tiles: None,
+            one_stream,
         });
         all
     }
@@ -208,6 +215,7 @@ impl Isa {
             products: Products::Portable(Portable),
             pairs: Some(PairSet::Emulated(EmulatedPairs)),
             tiles: Some(TileSet::Emulated(Emulated)),
+            one_stream: false,
         }
     }
 
@@ -223,6 +231,20 @@ impl Isa {
     /// `amx`, `avx512bf16`, `avx512vnni`, `avx512`, `avxvnni`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         self.name
+    }
+
+    /// Whether few rows read weights in one stream rather than in several.
+    pub(crate) fn reads_one_stream(self) -> bool {
+        self.one_stream
+    }
+
+    /// The same arithmetic, with memory read in the other way.
+    #[cfg(test)]
+    pub(crate) fn with_other_streams(self) -> Self {
+        Self {
+            one_stream: !self.one_stream,
+            ..self
+        }
     }
 
     /// Whether products of many rows are made on tiles.

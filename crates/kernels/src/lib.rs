@@ -11,6 +11,7 @@
 //!
 //! This crate knows no network and no file.
 
+mod ahead;
 mod arch;
 mod attention;
 mod cpu;

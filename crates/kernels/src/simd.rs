@@ -64,6 +64,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn prefetch<T>(self, _at: *const T) {}
 
+    /// The same, into the second-level cache.
+    #[inline(always)]
+    fn prefetch_later<T>(self, _at: *const T) {}
+
     /// Runs a part of an algorithm as a function of its own, so that it is compiled once however
     /// many callers it has. Sets that are not part of the target switch themselves on again in it.
     #[inline(never)]

@@ -13,6 +13,9 @@ pub(crate) const ROW: usize = 64;
 /// Bytes of a tile.
 pub(crate) const TILE: usize = ROWS * ROW;
 
+/// Most rows of a macro-tile.
+pub(crate) const MACRO_ROWS: usize = 2 * ROWS;
+
 /// Operands of a macro-tile: one or two tiles of rows times two panels, `steps` tiles along K.
 #[derive(Clone, Copy)]
 pub(crate) struct MacroTile {
@@ -37,10 +40,48 @@ pub(crate) struct MacroTile {
     pub(crate) add: bool,
 }
 
+/// Operands of a strip: a tile of rows times one panel, which is read straight on from memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Strip {
+    /// First byte of the rows' first tile.
+    pub(crate) input: *const u8,
+    /// Bytes from row to row.
+    pub(crate) input_stride: usize,
+    /// Bytes from a tile to the next one along K.
+    pub(crate) input_step: usize,
+    /// `steps` tiles of B, one behind the other.
+    pub(crate) panel: *const u8,
+    /// What lies behind them in memory is read next, and asked for.
+    pub(crate) ask: bool,
+    pub(crate) steps: usize,
+    /// 16 rows of 64 bytes, one behind the other.
+    pub(crate) sums: *mut u8,
+    /// The sums start from what is there rather than from zero.
+    pub(crate) add: bool,
+}
+
+impl Strip {
+    /// Plain Rust takes it for a macro-tile whose second panel's sums go nowhere.
+    fn doubled(self, nowhere: &mut [u8; TILE]) -> MacroTile {
+        MacroTile {
+            input: self.input,
+            input_stride: self.input_stride,
+            input_step: self.input_step,
+            panels: [[self.panel; 2]; 2],
+            runs: 1,
+            steps: self.steps,
+            sums: [self.sums, nowhere.as_mut_ptr()],
+            sums_stride: ROW,
+            two: false,
+            add: self.add,
+        }
+    }
+}
+
 /// Tiles that this thread may use.
 ///
 /// # Safety
-/// The operands must be valid for 16 or 32 rows, `steps` tiles and two panels.
+/// The operands must be valid for 16 or 32 rows, `steps` tiles and one or two panels.
 pub(crate) trait Tiles: Copy {
     /// `sums (+)= input · panels`, i8 by i8 into i32.
     unsafe fn int8(self, operands: MacroTile);
@@ -48,6 +89,12 @@ pub(crate) trait Tiles: Copy {
     /// `sums (+)= input · panels`, bf16 by bf16 into f32: of a tile, first the products at even and those at odd
     /// columns each in a chain of their own, then both together to the sum. Denormal numbers are zero.
     unsafe fn bf16(self, operands: MacroTile);
+
+    /// As [`int8`](Self::int8).
+    unsafe fn int8_strip(self, operands: Strip);
+
+    /// As [`bf16`](Self::bf16).
+    unsafe fn bf16_strip(self, operands: Strip);
 }
 
 /// An algorithm on tiles.
@@ -129,6 +176,16 @@ impl Tiles for Emulated {
         // SAFETY: the caller's.
         unsafe { Self::each(operands, product) }
     }
+
+    unsafe fn int8_strip(self, operands: Strip) {
+        // SAFETY: the caller's, and there is room for the second panel's sums.
+        unsafe { self.int8(operands.doubled(&mut [0; TILE])) }
+    }
+
+    unsafe fn bf16_strip(self, operands: Strip) {
+        // SAFETY: as above.
+        unsafe { self.bf16(operands.doubled(&mut [0; TILE])) }
+    }
 }
 
 /// Tiles that compute nothing.
@@ -141,4 +198,8 @@ impl Tiles for Wrong {
     unsafe fn int8(self, _: MacroTile) {}
 
     unsafe fn bf16(self, _: MacroTile) {}
+
+    unsafe fn int8_strip(self, _: Strip) {}
+
+    unsafe fn bf16_strip(self, _: Strip) {}
 }

@@ -10,7 +10,8 @@ use std::arch::x86_64::__cpuid_count;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use crate::tiles::{MacroTile, ROW, ROWS, Tiles};
+use crate::ahead::AHEAD_OF_TILES;
+use crate::tiles::{MacroTile, ROW, ROWS, Strip, TILE, Tiles};
 
 /// A processor with AMX int8 and bf16 whose system lets this process use it.
 #[derive(Clone, Copy)]
@@ -198,6 +199,77 @@ macro_rules! one_by_two {
     };
 }
 
+/// A strip in one block: tmm0 are the sums, tmm4 the rows, tmm6 the panel. `$start` makes or reads the sums, `$ask`
+/// asks for what follows.
+macro_rules! strip {
+    ($operands:expr, $product:literal, $start:literal, $($ask:literal)*) => {
+        asm!(
+            $start,
+            "2:",
+            "tileloadd tmm4, [{input} + {input_stride}]",
+            "tileloadd tmm6, [{panel} + {row}]",
+            $($ask,)*
+            concat!($product, " tmm0, tmm4, tmm6"),
+            "add {input}, {input_step}",
+            "add {panel}, {tile}",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{sums} + {row}], tmm0",
+            "/* {ahead} */",
+            input = inout(reg) $operands.input => _,
+            input_stride = in(reg) $operands.input_stride,
+            input_step = in(reg) $operands.input_step,
+            panel = inout(reg) $operands.panel => _,
+            steps = inout(reg) $operands.steps => _,
+            sums = in(reg) $operands.sums,
+            row = in(reg) ROW,
+            tile = const TILE,
+            ahead = const AHEAD_OF_TILES,
+            out("tmm0") _, out("tmm4") _, out("tmm6") _,
+            options(nostack),
+        )
+    };
+}
+
+/// The same, asking for the panel's lines in the time of the products.
+macro_rules! asking_strip {
+    ($operands:expr, $product:literal, $start:literal) => {
+        strip!(
+            $operands,
+            $product,
+            $start,
+                "prefetcht1 [{panel} + {ahead} + 0]"
+                "prefetcht1 [{panel} + {ahead} + 64]"
+                "prefetcht1 [{panel} + {ahead} + 128]"
+                "prefetcht1 [{panel} + {ahead} + 192]"
+                "prefetcht1 [{panel} + {ahead} + 256]"
+                "prefetcht1 [{panel} + {ahead} + 320]"
+                "prefetcht1 [{panel} + {ahead} + 384]"
+                "prefetcht1 [{panel} + {ahead} + 448]"
+                "prefetcht1 [{panel} + {ahead} + 512]"
+                "prefetcht1 [{panel} + {ahead} + 576]"
+                "prefetcht1 [{panel} + {ahead} + 640]"
+                "prefetcht1 [{panel} + {ahead} + 704]"
+                "prefetcht1 [{panel} + {ahead} + 768]"
+                "prefetcht1 [{panel} + {ahead} + 832]"
+                "prefetcht1 [{panel} + {ahead} + 896]"
+                "prefetcht1 [{panel} + {ahead} + 960]"
+        )
+    };
+}
+
+/// A strip with the given product, of all four ways to begin and go on.
+macro_rules! any_strip {
+    ($operands:expr, $product:literal) => {
+        match ($operands.add, $operands.ask) {
+            (false, false) => strip!($operands, $product, "tilezero tmm0",),
+            (true, false) => strip!($operands, $product, "tileloadd tmm0, [{sums} + {row}]",),
+            (false, true) => asking_strip!($operands, $product, "tilezero tmm0"),
+            (true, true) => asking_strip!($operands, $product, "tileloadd tmm0, [{sums} + {row}]"),
+        }
+    };
+}
+
 /// A macro-tile with the given product, of all four ways to begin.
 macro_rules! macro_tile {
     ($operands:expr, $product:literal) => {{
@@ -254,5 +326,23 @@ impl Tiles for Ready<'_> {
         }
         // SAFETY: as above.
         unsafe { macro_tile!(operands, "tdpbf16ps") }
+    }
+
+    #[inline]
+    unsafe fn int8_strip(self, operands: Strip) {
+        if operands.steps == 0 {
+            return;
+        }
+        // SAFETY: as above; asking for a line is allowed wherever it is.
+        unsafe { any_strip!(operands, "tdpbssd") }
+    }
+
+    #[inline]
+    unsafe fn bf16_strip(self, operands: Strip) {
+        if operands.steps == 0 {
+            return;
+        }
+        // SAFETY: as above.
+        unsafe { any_strip!(operands, "tdpbf16ps") }
     }
 }

@@ -3,9 +3,13 @@
 
 use super::{Attention, KvFormat};
 use crate::Cpu;
+use crate::ahead::AHEAD;
 use crate::dense::{From, PANEL, Sums};
 use crate::pairs::{PairKernel, Pairs};
+use crate::simd::Simd;
 
+/// Rows that take their time from reading panels.
+const FEW: usize = 4;
 /// Widest head, in pairs, that is rounded on the stack.
 pub(super) const MOST: usize = 128;
 
@@ -55,6 +59,8 @@ pub(super) struct PairProduct {
     pub(super) panel_stride: usize,
     pub(super) from: From,
     pub(super) sums: Sums,
+    /// Whether few rows read the panels in one stream rather than in several.
+    pub(super) one_stream: bool,
 }
 
 impl PairKernel for PairProduct {
@@ -65,7 +71,8 @@ impl PairKernel for PairProduct {
         unsafe {
             while panel < self.panels {
                 panel += match self.panels - panel {
-                    4.. if self.rows <= 4 => self.all_rows::<D, 4>(d, panel),
+                    1.. if self.one_stream && self.rows <= FEW => self.all_rows::<D, 1>(d, panel),
+                    4.. if self.rows <= FEW => self.all_rows::<D, 4>(d, panel),
                     2.. => self.all_rows::<D, 2>(d, panel),
                     _ => self.all_rows::<D, 1>(d, panel),
                 };
@@ -134,6 +141,10 @@ impl PairProduct {
                 }
             }
             for pair in 0..self.pairs {
+                if P == 1 && R <= FEW {
+                    let next = right[0].add(pair * PANEL).wrapping_byte_add(AHEAD);
+                    d.vectors().prefetch_later(next);
+                }
                 let mut weights = [d.weights(right[0].add(pair * PANEL)); P];
                 for p in 1..P {
                     weights[p] = d.weights(right[p].add(pair * PANEL));

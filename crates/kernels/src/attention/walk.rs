@@ -86,7 +86,7 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
             // SAFETY: queries and out have `rows` rows, at most TILE; the page has these panels.
             unsafe {
                 match self.pairs {
-                    Some(isa) => isa.run_pairs(self.pair_scores(page, keys, queries, scores)),
+                    Some(isa) => isa.run_pairs(self.pair_scores(isa, page, keys, queries, scores)),
                     None => self.score(s, page, keys, scores),
                 }
                 for row in 0..self.rows {
@@ -115,7 +115,7 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
                             to: weights.cast(),
                             count: self.rows * PAGE,
                         });
-                        isa.run_pairs(self.pair_values(page, keys, weights, from));
+                        isa.run_pairs(self.pair_values(isa, page, keys, weights, from));
                     }
                     None => self.add_values(s, page, keys, scores, from),
                 }
@@ -148,6 +148,7 @@ impl<P> Walk<'_, P> {
     #[inline(always)]
     fn pair_scores(
         &self,
+        isa: Isa,
         page: HeadPage,
         keys: usize,
         queries: *const [u16; 2],
@@ -168,12 +169,20 @@ impl<P> Walk<'_, P> {
                 row_stride: PAGE,
                 panel_stride: PANEL,
             },
+            one_stream: isa.reads_one_stream(),
         }
     }
 
     /// As [`add_values`](Self::add_values), of rounded weights.
     #[inline(always)]
-    fn pair_values(&self, page: HeadPage, keys: usize, weights: *const [u16; 2], from: From) -> PairProduct {
+    fn pair_values(
+        &self,
+        isa: Isa,
+        page: HeadPage,
+        keys: usize,
+        weights: *const [u16; 2],
+        from: From,
+    ) -> PairProduct {
         let padded = self.attention.padded();
         PairProduct {
             rows: self.rows,
@@ -189,6 +198,7 @@ impl<P> Walk<'_, P> {
                 row_stride: padded,
                 panel_stride: PANEL,
             },
+            one_stream: isa.reads_one_stream(),
         }
     }
 

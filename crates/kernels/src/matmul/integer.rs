@@ -48,6 +48,8 @@ pub(super) struct Integer<'a> {
     pub(super) weights: Weights<'a>,
     /// What is read after the product.
     pub(super) later: &'a Later,
+    /// Whether few rows read the weights in one stream rather than in several.
+    pub(super) one_stream: bool,
 }
 
 /// Steps of four columns in a span.
@@ -94,6 +96,7 @@ impl DotKernel for Integer<'_> {
     fn run<D: Dot>(self, d: D) {
         let rows = self.piece.rows;
         let panels = self.piece.panels.clone();
+        let one_stream = self.one_stream && D::ASKS_AHEAD;
         // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its panels.
         unsafe {
             if rows <= D::FEW_ROWS {
@@ -101,6 +104,10 @@ impl DotKernel for Integer<'_> {
                 while panel < panels.end {
                     let left = panels.end - panel;
                     panel += match rows {
+                        1 if one_stream => self.few_rows::<D, 1, 1>(d, panel),
+                        2 if one_stream => self.few_rows::<D, 2, 1>(d, panel),
+                        3 if one_stream => self.few_rows::<D, 3, 1>(d, panel),
+                        _ if one_stream => self.few_rows::<D, 4, 1>(d, panel),
                         1 => match D::STREAMS.min(left) {
                             1 => self.few_rows::<D, 1, 1>(d, panel),
                             2 | 3 => self.few_rows::<D, 1, 2>(d, panel),
@@ -173,8 +180,7 @@ impl DotKernel for Integer<'_> {
 }
 
 impl Integer<'_> {
-    /// The piece's only `R` rows times `P` panels from `panel` on; returns P. Several streams read memory
-    /// faster than one, and their sums do not wait for one another.
+    /// The piece's only `R` rows times `P` panels from `panel` on; returns P.
     ///
     /// # Safety
     /// The panels must be the piece's, and so many its rows.

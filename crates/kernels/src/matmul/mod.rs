@@ -377,6 +377,7 @@ impl Piece {
                     piece: self,
                     input,
                     weights: buffer.as_slice(),
+                    one_stream: isa.reads_one_stream(),
                 }),
                 Some(Pairs::Tiles(input)) => isa.run_tiles(TiledPairs {
                     piece: self,
@@ -542,6 +543,7 @@ impl Piece {
             first,
             weights,
             later,
+            one_stream: isa.reads_one_stream(),
         };
         if on_tiles {
             isa.run_tiles(TiledInteger(product));

@@ -5,6 +5,7 @@
 
 use super::Piece;
 use crate::Cpu;
+use crate::ahead::AHEAD;
 use crate::matrix::PANEL;
 use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs, bf16_bits};
@@ -17,7 +18,7 @@ pub(super) const ROW_BLOCK: usize = super::float::ROW_BLOCK;
 const PAIRS: usize = 256;
 /// Rows that share a panel's weights in registers.
 const ROWS: usize = 8;
-/// Panels that one row reads at once: one panel's chain of additions would wait for itself.
+/// Panels that one row reads at once, where the processor does not read one stream faster.
 const STREAMS: usize = 4;
 
 pub(super) struct Paired<'a> {
@@ -26,6 +27,8 @@ pub(super) struct Paired<'a> {
     pub(super) input: *const [u16; 2],
     /// `[panels][pairs(k)][16][2]`
     pub(super) weights: &'a [u16],
+    /// Whether one row reads the weights in one stream rather than in several.
+    pub(super) one_stream: bool,
 }
 
 /// Pairs that a row of `k` columns has.
@@ -46,7 +49,7 @@ impl PairKernel for Paired<'_> {
             if rows == 1 {
                 let mut panel = panels.start;
                 while panel < panels.end {
-                    panel += if panels.end - panel >= STREAMS {
+                    panel += if !self.one_stream && panels.end - panel >= STREAMS {
                         self.one_row::<D, STREAMS>(d, panel)
                     } else {
                         self.one_row::<D, 1>(d, panel)
@@ -107,7 +110,11 @@ impl Paired<'_> {
             }
             for pair in 0..pairs(self.piece.k) {
                 for p in 0..P {
-                    let w = d.weights(weights[p].add(pair * PANEL));
+                    let from = weights[p].add(pair * PANEL);
+                    if P == 1 {
+                        d.vectors().prefetch_later(from.wrapping_byte_add(AHEAD));
+                    }
+                    let w = d.weights(from);
                     sums[p] = d.add(sums[p], w, self.input.add(pair));
                 }
             }

@@ -17,6 +17,7 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
+use crate::ahead::AHEAD;
 use crate::dot::{BlockRows, Dot, DotKernel};
 use crate::quant::GROUP;
 
@@ -66,9 +67,9 @@ impl Dot for Vnni512 {
     const Q4_ROWS: usize = 8;
     // Nibbles multiply as fast as bytes do, and there are half as many to read.
     const UNPACK_FROM: usize = usize::MAX;
-    // Four streams, which the processor follows by itself: asking ahead for them made it slower (Zen 4).
     const STREAMS: usize = 4;
     const FEW_ROWS: usize = 4;
+    const ASKS_AHEAD: bool = true;
 
     #[inline(always)]
     unsafe fn q8<const R: usize, const P: usize>(
@@ -94,6 +95,9 @@ impl Dot for Vnni512 {
                     let step = 2 * pair + part;
                     for p in 0..P {
                         let from = values[p].add(step * STEP);
+                        if P == 1 && R <= Self::FEW_ROWS {
+                            self.ask_later(from.wrapping_add(AHEAD));
+                        }
                         let w = _mm512_xor_si512(_mm512_loadu_si512(from.cast()), sign);
                         for r in 0..R {
                             let sum = &mut sums[p][r][part % chains];
@@ -138,6 +142,9 @@ impl Dot for Vnni512 {
                     let step = group * STEPS + 2 * pair;
                     for p in 0..P {
                         let from = nibbles[p].add(step / 2 * STEP);
+                        if P == 1 && R <= Self::FEW_ROWS {
+                            self.ask_later(from.wrapping_add(AHEAD));
+                        }
                         let bytes = _mm512_loadu_si512(from.cast());
                         let first = _mm512_and_si512(bytes, low);
                         let second = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low);
@@ -199,7 +206,9 @@ impl Dot for Vnni512 {
                 let eight = _mm512_slli_epi16::<3>(bytes);
                 for pair in 0..STEPS / 2 {
                     let step = group * STEPS + 2 * pair;
-                    let both = _mm512_loadu_si512(nibbles.add(step / 2 * STEP).cast());
+                    let from = nibbles.add(step / 2 * STEP);
+                    self.ask_later(from.wrapping_add(AHEAD));
+                    let both = _mm512_loadu_si512(from.cast());
                     let digits = [
                         _mm512_and_si512(both, low),
                         _mm512_and_si512(_mm512_srli_epi16::<4>(both), low),

@@ -10,16 +10,18 @@ use std::ops::Range;
 use super::super::integer::{Block, Integer};
 use crate::Isa;
 use crate::dot::{Dot, DotKernel};
+use crate::later::LINE;
 use crate::matrix::PANEL;
 use crate::quant::{BLOCK, SPAN};
-use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
+use crate::tiles::{MACRO_ROWS, MacroTile, ROW, ROWS, Strip, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
 pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Rows from which on tiles are used. Measured at 16, where they are faster than AVX-512 VNNI; by counting cycles
 /// for fewer: up to 16 rows cost tiles as much as one does. The results are the same bits.
 pub(super) const FROM_ROWS: usize = 5;
-/// Panels whose sums are kept together: 128 KiB.
+/// Panels whose sums are kept together: 128 KiB. Of at most a macro-tile of rows, one panel: the time goes into reading
+/// weights then, and memory is read fastest straight on.
 const PANELS: usize = 4;
 
 /// A macro-tile's sums of a block: of both panels, 32 rows.
@@ -29,6 +31,23 @@ struct Sums([[[i32; PANEL]; 2 * ROWS]; 2]);
 /// Panels' blocks in int8.
 #[repr(C, align(64))]
 struct Unpacked([[i8; BLOCK * PANEL]; PANELS]);
+
+/// Blocks that are asked for while others are multiplied.
+struct Next {
+    starts: [*const u8; PANELS],
+    count: usize,
+    /// Lines of each.
+    lines: usize,
+}
+
+impl Next {
+    #[inline(always)]
+    fn ask<D: Dot>(&self, d: D, line: usize) {
+        for start in &self.starts[..self.count] {
+            d.ask_later(start.wrapping_add(line * LINE));
+        }
+    }
+}
 
 /// Integer products on tiles.
 pub(in super::super) struct TiledInteger<'a>(pub(in super::super) Integer<'a>);
@@ -63,8 +82,9 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
         for row in (0..all_rows).step_by(ROW_BLOCK) {
             let rows = ROW_BLOCK.min(all_rows - row);
             let size = rows * PANEL;
-            for first in panels.clone().step_by(PANELS) {
-                let last = panels.end.min(first + PANELS);
+            let together = if rows <= MACRO_ROWS { 1 } else { PANELS };
+            for first in panels.clone().step_by(together) {
+                let last = panels.end.min(first + together);
                 // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its
                 // panels; `room` is written before it is read.
                 unsafe {
@@ -97,6 +117,32 @@ impl<T: Tiles> WithDot<'_, T> {
                 d.ask_later(start.wrapping_add(panel * PANEL));
             }
         }
+    }
+
+    /// What is read after a block of some panels: their next one, or the first one of the panels behind them.
+    #[inline(always)]
+    fn next(&self, panels: &Range<usize>, block: usize) -> Next {
+        let product = &self.product;
+        let (panel, block) = if block + 1 < product.input.blocks() {
+            (panels.start, block + 1)
+        } else {
+            (panels.end, 0)
+        };
+        let count = panels.len().min(product.piece.panels.end.saturating_sub(panel));
+        let mut next = Next {
+            starts: [std::ptr::null(); PANELS],
+            count,
+            lines: 0,
+        };
+        for i in 0..count {
+            let bytes = product.input.width(block) * PANEL;
+            (next.starts[i], next.lines) = match product.block(panel + i, block) {
+                Block::Q8 { values } => (values.cast(), bytes / LINE),
+                Block::Q4 { nibbles, .. } => (nibbles, bytes / 2 / LINE),
+                Block::Unpacked { bytes, .. } => (bytes, 0),
+            };
+        }
+        next
     }
 
     /// Adds rows `row..row + rows` times a block of up to [`PANELS`] panels to `sums`, `[panels][rows][16]`.
@@ -136,8 +182,36 @@ impl<T: Tiles> WithDot<'_, T> {
             // SAFETY: the caller's.
             scales[i] = unsafe { d.scales(product.scales(panel, block)) };
         }
-        for start in (0..rows).step_by(2 * ROWS) {
-            let here = (rows - start).min(2 * ROWS);
+        if rows <= MACRO_ROWS {
+            let from_memory = matches!(product.block(panels.start, block), Block::Q8 { .. });
+            for start in (0..rows).step_by(ROWS) {
+                // SAFETY: the caller's; a span is a tile.
+                unsafe {
+                    let input = product.input.block::<1>(block, product.first + row + start);
+                    let found = found.0[0].as_mut_ptr();
+                    self.tiles.int8_strip(Strip {
+                        input: input.values[0].cast(),
+                        input_stride: BLOCK,
+                        input_step: SPAN,
+                        panel: weights[0],
+                        ask: from_memory && start == 0,
+                        steps: product.spans(block),
+                        sums: found.cast(),
+                        add: false,
+                    });
+                    let (here, to) = ((rows - start).min(ROWS), sums.add(start * PANEL));
+                    scale(d, here, found.cast(), input.scales[0], scales[0], to);
+                }
+            }
+            return;
+        }
+        let next = self.next(&panels, block);
+        let share = next.lines.div_ceil(rows.div_ceil(MACRO_ROWS));
+        for (group, start) in (0..rows).step_by(MACRO_ROWS).enumerate() {
+            let here = (rows - start).min(MACRO_ROWS);
+            for line in group * share..(group + 1) * share {
+                next.ask(d, line);
+            }
             for pair in (0..count).step_by(2) {
                 // A panel without a neighbour is multiplied twice.
                 let second = (pair + 1).min(count - 1);

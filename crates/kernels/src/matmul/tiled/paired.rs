@@ -11,7 +11,7 @@ use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs};
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
-use crate::tiles::{MacroTile, ROW, ROWS, TileKernel, Tiles};
+use crate::tiles::{MACRO_ROWS, MacroTile, ROW, ROWS, Strip, TileKernel, Tiles};
 use crate::{Cpu, Isa};
 
 /// Columns that a tile multiplies.
@@ -21,7 +21,7 @@ pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Panels whose sums are kept together: 128 KiB.
 const PANELS: usize = 4;
 /// The same where all rows are one macro-tile: the time goes into reading weights then, and memory is read fastest
-/// straight on.
+/// straight on. Of a tile of rows, one panel.
 const PANELS_OF_FEW: usize = 2;
 /// Tiles along K at a time: two panels' tiles stay in the first-level cache while rows pass by.
 const STEPS: usize = 8;
@@ -75,7 +75,7 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let (all_rows, panels) = (self.product.piece.rows, self.product.piece.panels.clone());
         let steps = self.product.piece.k.div_ceil(COLUMNS);
         // `[panels][rows][16]`, without zeroing what few rows do not use.
@@ -85,8 +85,9 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
             let rows = ROW_BLOCK.min(all_rows - row);
             // A tile writes 16 rows, however few are left.
             let size = rows.next_multiple_of(ROWS) * PANEL;
-            let few = rows <= 2 * ROWS;
-            let (together, at_once) = if few {
+            let (together, at_once) = if rows <= ROWS {
+                (1, steps)
+            } else if rows <= MACRO_ROWS {
                 (PANELS_OF_FEW, steps)
             } else {
                 (PANELS, STEPS)
@@ -107,7 +108,7 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
                         for panel in (first..last).step_by(2) {
                             let sums = room.add((panel - first) * size);
                             let panels = (last - panel).min(2);
-                            self.two_panels(panel, panels, step, count, row, rows, sums);
+                            self.two_panels(s, panel, panels, step, count, row, rows, sums);
                         }
                     }
                     piece.write_all(first..last, row, rows, room, size);
@@ -127,8 +128,9 @@ impl<T: Tiles> WithVectors<'_, T> {
     /// # Safety
     /// The rows, tiles and panels must be the piece's; there is room for two panels' sums, whole tiles of them.
     #[inline(always)]
-    unsafe fn two_panels(
+    unsafe fn two_panels<S: Simd>(
         &self,
+        s: S,
         panel: usize,
         panels: usize,
         step: usize,
@@ -148,7 +150,7 @@ impl<T: Tiles> WithVectors<'_, T> {
         unsafe {
             let from = |panel: usize, step: usize| {
                 let start = (panel * pairs + step * ROWS) * PANEL * 2;
-                weights.as_ptr().add(start).cast::<u8>()
+                weights.as_ptr().wrapping_add(start).cast::<u8>()
             };
             let second = panel + panels - 1;
             let whole = count.min(pairs / ROWS - step.min(pairs / ROWS));
@@ -169,8 +171,35 @@ impl<T: Tiles> WithVectors<'_, T> {
                 two: rows - start > ROWS,
                 add: step > 0 || piece.accumulate,
             };
-            for start in (0..rows).step_by(2 * ROWS) {
-                self.tiles.bf16(tile(start));
+            if rows <= ROWS && panels == 1 {
+                let tile = tile(0);
+                self.tiles.bf16_strip(Strip {
+                    input: tile.input,
+                    input_stride: tile.input_stride,
+                    input_step: tile.input_step,
+                    panel: tile.panels[0][0],
+                    ask: true,
+                    steps: whole,
+                    sums: tile.sums[0],
+                    add: tile.add,
+                });
+            } else {
+                // What these panels have next, a share of it beside each macro-tile.
+                let next = [panel, second].map(|panel| from(panel, step + count));
+                let groups = rows.div_ceil(MACRO_ROWS);
+                let share = if groups > 1 {
+                    (whole * ROWS).div_ceil(groups)
+                } else {
+                    0
+                };
+                for (group, start) in (0..rows).step_by(MACRO_ROWS).enumerate() {
+                    for line in group * share..(group + 1) * share {
+                        for next in next {
+                            s.prefetch_later(next.wrapping_add(line * ROW));
+                        }
+                    }
+                    self.tiles.bf16(tile(start));
+                }
             }
             if whole < count {
                 let mut last = [const { LastTile([[0; ROW]; ROWS]) }; 2];
