@@ -60,6 +60,24 @@ pub(crate) struct Strip {
     pub(crate) add: bool,
 }
 
+/// Operands of a row's strips: one row times some panels, which are read straight on from memory. All sums start from
+/// what is there.
+#[derive(Clone, Copy)]
+pub(crate) struct RowStrips {
+    /// The row's first tile.
+    pub(crate) input: *const u8,
+    /// Bytes from a tile to the next one along K.
+    pub(crate) input_step: usize,
+    /// The first panel's `steps` tiles of B, one behind the other.
+    pub(crate) panels: *const u8,
+    pub(crate) steps: usize,
+    /// Bytes from a panel's last tile to the next panel's first.
+    pub(crate) gap: usize,
+    pub(crate) count: usize,
+    /// `[count]` of 64 bytes.
+    pub(crate) sums: *mut u8,
+}
+
 impl Strip {
     /// Plain Rust takes it for a macro-tile whose second panel's sums go nowhere.
     fn doubled(self, nowhere: &mut [u8; TILE]) -> MacroTile {
@@ -95,6 +113,9 @@ pub(crate) trait Tiles: Copy {
 
     /// As [`bf16`](Self::bf16).
     unsafe fn bf16_strip(self, operands: Strip);
+
+    /// As [`bf16`](Self::bf16), of one row.
+    unsafe fn bf16_row(self, operands: RowStrips);
 }
 
 /// An algorithm on tiles.
@@ -186,6 +207,31 @@ impl Tiles for Emulated {
         // SAFETY: as above.
         unsafe { self.bf16(operands.doubled(&mut [0; TILE])) }
     }
+
+    unsafe fn bf16_row(self, operands: RowStrips) {
+        let mut sums = [0; TILE];
+        for panel in 0..operands.count {
+            // SAFETY: the caller's; of a tile of rows that are all the same one, the first is it.
+            unsafe {
+                let to = operands.sums.add(panel * ROW);
+                to.copy_to_nonoverlapping(sums.as_mut_ptr(), ROW);
+                let strip = Strip {
+                    input: operands.input,
+                    input_stride: 0,
+                    input_step: operands.input_step,
+                    panel: operands
+                        .panels
+                        .add(panel * (operands.steps * TILE + operands.gap)),
+                    ask: false,
+                    steps: operands.steps,
+                    sums: sums.as_mut_ptr(),
+                    add: true,
+                };
+                self.bf16_strip(strip);
+                sums.as_ptr().copy_to_nonoverlapping(to, ROW);
+            }
+        }
+    }
 }
 
 /// Tiles that compute nothing.
@@ -202,4 +248,6 @@ impl Tiles for Wrong {
     unsafe fn int8_strip(self, _: Strip) {}
 
     unsafe fn bf16_strip(self, _: Strip) {}
+
+    unsafe fn bf16_row(self, _: RowStrips) {}
 }

@@ -408,6 +408,25 @@ fn inputs_round_to_the_nearest_bf16() {
     }
 }
 
+/// On vectors alone, on tiles in company.
+#[test]
+fn a_row_alone_gets_the_bits_of_tiles_also_where_numbers_are_denormal() {
+    let Some(amx) = Isa::named("amx") else { return };
+    let cpu = Cpu::new(Some(amx), 1);
+    for (size, k) in [(1.0, 1024), (1.0, 70), (1e-19, 256), (3e-20, 131), (1e-38, 64)] {
+        let scaled = |seed, count| -> Vec<f32> { noise(seed, count).iter().map(|x| x * size).collect() };
+        let (n, rows) = (48, 17);
+        let matrix = Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(&bytes(&scaled(33, n * k)))]);
+        let input = scaled(34, rows * k);
+        let together = multiply(&cpu, &matrix, &input);
+        for row in 0..rows {
+            let alone = multiply(&cpu, &matrix, &input[row * k..][..k]);
+            let what = format!("row {row} of {size}, {k} columns");
+            assert_same(&alone, &together[row * n..][..n], &what);
+        }
+    }
+}
+
 #[test]
 fn tiles_of_the_processor_are_the_emulated_ones_to_the_bit() {
     let Some(amx) = Isa::named("amx") else { return };

@@ -11,7 +11,7 @@ use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs};
 use crate::pool::Share;
 use crate::simd::{Kernel, Simd};
-use crate::tiles::{MACRO_ROWS, MacroTile, ROW, ROWS, Strip, TileKernel, Tiles};
+use crate::tiles::{MACRO_ROWS, MacroTile, ROW, ROWS, RowStrips, Strip, TILE, TileKernel, Tiles};
 use crate::{Cpu, Isa};
 
 /// Columns that a tile multiplies.
@@ -81,6 +81,10 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
         // `[panels][rows][16]`, without zeroing what few rows do not use.
         let mut room = MaybeUninit::<Room>::uninit();
         let room = room.as_mut_ptr().cast::<f32>();
+        if all_rows == 1 {
+            // SAFETY: as below.
+            return unsafe { self.one_row(room) };
+        }
         for row in (0..all_rows).step_by(ROW_BLOCK) {
             let rows = ROW_BLOCK.min(all_rows - row);
             // A tile writes 16 rows, however few are left.
@@ -123,6 +127,58 @@ impl<T: Tiles> Kernel for WithVectors<'_, T> {
 struct Room([f32; (PANELS + 1) * ROW_BLOCK * PANEL]);
 
 impl<T: Tiles> WithVectors<'_, T> {
+    /// The only row times all panels.
+    ///
+    /// # Safety
+    /// The row and the panels must be the piece's; there is room for [`Room`].
+    unsafe fn one_row(&self, room: *mut f32) {
+        let TiledPairs {
+            piece,
+            input,
+            weights,
+        } = &self.product;
+        let pairs = piece.k.div_ceil(2);
+        let (whole, left) = (pairs / ROWS, pairs % ROWS);
+        let input_step = input.count * ROW;
+        // SAFETY: the caller's. A tile that is not whole is copied, with zeros behind.
+        unsafe {
+            let input = input.start.add(input.first * ROW);
+            for first in piece.panels.clone().step_by(ROW_BLOCK) {
+                let last = piece.panels.end.min(first + ROW_BLOCK);
+                if piece.accumulate {
+                    // With what the last panel has beyond the columns.
+                    room.write_bytes(0, (last - first) * PANEL);
+                }
+                piece.read_all(first..last, 0, 1, room, PANEL);
+                let panel = |panel: usize| weights.as_ptr().add(panel * pairs * PANEL * 2).cast::<u8>();
+                let strips = RowStrips {
+                    input,
+                    input_step,
+                    panels: panel(first),
+                    steps: whole,
+                    gap: left * ROW,
+                    count: last - first,
+                    sums: room.cast(),
+                };
+                self.tiles.bf16_row(strips);
+                for number in if left > 0 { first..last } else { 0..0 } {
+                    let mut tile = LastTile([[0; ROW]; ROWS]);
+                    let from = panel(number).add(whole * TILE);
+                    from.copy_to_nonoverlapping(tile.0.as_mut_ptr().cast(), left * ROW);
+                    self.tiles.bf16_row(RowStrips {
+                        input: input.add(whole * input_step),
+                        panels: tile.0.as_ptr().cast(),
+                        steps: 1,
+                        count: 1,
+                        sums: room.add((number - first) * PANEL).cast(),
+                        ..strips
+                    });
+                }
+                piece.write_all(first..last, 0, 1, room, PANEL);
+            }
+        }
+    }
+
     /// Adds rows `row..row + rows` times `count` tiles of one or two panels to `sums`, `[panels][rows][16]`.
     ///
     /// # Safety
@@ -173,7 +229,7 @@ impl<T: Tiles> WithVectors<'_, T> {
             };
             if rows <= ROWS && panels == 1 {
                 let tile = tile(0);
-                self.tiles.bf16_strip(Strip {
+                let strip = Strip {
                     input: tile.input,
                     input_stride: tile.input_stride,
                     input_step: tile.input_step,
@@ -182,7 +238,8 @@ impl<T: Tiles> WithVectors<'_, T> {
                     steps: whole,
                     sums: tile.sums[0],
                     add: tile.add,
-                });
+                };
+                self.tiles.bf16_strip(strip);
             } else {
                 // What these panels have next, a share of it beside each macro-tile.
                 let next = [panel, second].map(|panel| from(panel, step + count));
@@ -208,7 +265,7 @@ impl<T: Tiles> WithVectors<'_, T> {
                     let to = last.0.as_mut_ptr().cast::<u8>();
                     from(panel, step + whole).copy_to_nonoverlapping(to, left * ROW);
                 }
-                for start in (0..rows).step_by(2 * ROWS) {
+                for start in (0..rows).step_by(MACRO_ROWS) {
                     let tile = tile(start);
                     self.tiles.bf16(MacroTile {
                         input: tile.input.add(whole * tile.input_step),
