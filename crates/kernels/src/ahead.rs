@@ -8,6 +8,7 @@
 /// Bytes from what vectors read to what is asked for.
 pub(crate) const AHEAD: usize = 5 * 1024;
 /// The same for tiles, which read a kilobyte at a time.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const AHEAD_OF_TILES: usize = 3 * 1024;
 
 /// Whether this processor reads one stream that is asked for faster than several that are not.

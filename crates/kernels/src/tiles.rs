@@ -52,6 +52,10 @@ pub(crate) struct Strip {
     /// `steps` tiles of B, one behind the other.
     pub(crate) panel: *const u8,
     /// What lies behind them in memory is read next, and asked for.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only a processor's own tiles ask")
+    )]
     pub(crate) ask: bool,
     pub(crate) steps: usize,
     /// 16 rows of 64 bytes, one behind the other.
