@@ -200,7 +200,7 @@ macro_rules! one_by_two {
 }
 
 /// A strip in one block: tmm0 are the sums, tmm4 the rows, tmm6 the panel. `$start` makes or reads the sums, `$ask`
-/// asks for what follows.
+/// asks for what follows; without it the distance stands in a comment, because every operand must be named.
 macro_rules! strip {
     ($operands:expr, $product:literal, $start:literal, $($ask:literal)*) => {
         asm!(
