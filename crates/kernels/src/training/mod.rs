@@ -4,6 +4,7 @@
 //! operands are rounded and sums are f32 ([`Precision::Bf16`]); the f32 form is the reference, and what processors
 //! without pair products compute. Matrix tiles multiply bf16 where the processor has them. Always a sum has a fixed order.
 
+mod convolution;
 mod exact;
 mod frozen;
 mod left;

@@ -271,3 +271,42 @@ fn operands_that_are_too_small_are_refused() {
         false,
     );
 }
+
+#[test]
+fn a_convolution_and_its_gradients_are_those_written_out() {
+    let silu = |x: f64| x / (1.0 + (-x).exp());
+    for isa in Isa::available().into_iter().chain([Isa::wide()]) {
+        for (tokens, channels) in [(1, 1), (2, 16), (3, 17), (4, 33), (9, 48), (30, 5)] {
+            let u = numbers(tokens * channels, 1);
+            let taps = numbers(4 * channels, 2);
+            let dout = numbers(tokens * channels, 3);
+            let at = |t: usize, c: usize| f64::from(u[t * channels + c]);
+            let tap = |i: usize, c: usize| f64::from(taps[i * channels + c]);
+            // Of token t, the taps i from the first that reads a token.
+            let reads = |t: usize| (3 - t.min(3))..4;
+            let sum = |t: usize, c: usize| reads(t).map(|i| tap(i, c) * at(t + i - 3, c)).sum::<f64>();
+            let products = Products::new(isa, Precision::Exact);
+            let mut out = vec![0.0; u.len()];
+            products.convolve(&u, &taps, &mut out);
+            let (mut slopes, mut dtaps) = (dout.clone(), vec![1.0; taps.len()]);
+            products.convolve_back(&u, &taps, &mut slopes, &mut dtaps);
+            let (mut du, mut dw) = (vec![0.0; u.len()], vec![1.0; taps.len()]);
+            for t in 0..tokens {
+                for c in 0..channels {
+                    let x = sum(t, c);
+                    let near = f64::from(out[t * channels + c]) - silu(x);
+                    assert!(near.abs() < 1e-5, "{isa:?}: {tokens}×{channels} at {t}, {c}");
+                    let slope = (silu(x + 1e-5) - silu(x - 1e-5)) / 2e-5 * f64::from(dout[t * channels + c]);
+                    for i in reads(t) {
+                        du[(t + i - 3) * channels + c] += slope * tap(i, c);
+                        dw[i * channels + c] += slope * at(t + i - 3, c);
+                    }
+                }
+            }
+            for (found, expected) in slopes.iter().zip(&du).chain(dtaps.iter().zip(&dw)) {
+                let near = (f64::from(*found) - expected).abs() < 1e-4;
+                assert!(near, "{isa:?}: {tokens}×{channels}: {found}, not {expected}");
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::Buffer;
 use crate::blocks::convolution::Convolution;
 use crate::blocks::delta_rule::{self, Operands, Shape, Slopes};
 use crate::blocks::gated_norm::{self, GatedNorm};
-use crate::ops::functions::{dot, exp, sigmoid};
+use crate::ops::functions::{PARTS, dot, exp, sigmoid, softplus, total};
 use crate::ops::vectorised;
 use crate::parameters::ParameterId;
 use crate::pass::Pass;
@@ -286,11 +286,17 @@ vectorised! {
     ) {
         let heads = a_log.len();
         let tokens = a.len() / heads;
-        for token in 0..tokens {
-            for head in 0..heads {
-                let x = a[token * heads + head] + dt_bias[head];
-                decays[head * tokens + token] = -a_log[head].exp() * aurore_kernels::softplus(x);
-                betas[head * tokens + token] = sigmoid(b[token * heads + head]);
+        for head in 0..heads {
+            let (rate, bias) = (exp(a_log[head]), dt_bias[head]);
+            let own = head * tokens..(head + 1) * tokens;
+            let (decays, betas) = (&mut decays[own.clone()], &mut betas[own]);
+            for (token, (decay, beta)) in decays.iter_mut().zip(&mut *betas).enumerate() {
+                *decay = a[token * heads + head] + bias;
+                *beta = b[token * heads + head];
+            }
+            for (decay, beta) in decays.iter_mut().zip(betas) {
+                *decay = -rate * softplus(*decay);
+                *beta = sigmoid(*beta);
             }
         }
     }
@@ -309,14 +315,31 @@ vectorised! {
         let heads = a_log.len();
         let tokens = a.len() / heads;
         for head in 0..heads {
-            let rate = exp(a_log[head]);
-            for token in 0..tokens {
-                let (own, other) = (token * heads + head, head * tokens + token);
-                let slope = -rate * sigmoid(a[own] + dt_bias[head]) * ddecays[other];
-                da[own] = slope;
-                ddt_bias[head] += slope;
-                da_log[head] += ddecays[other] * decays[other];
-                db[own] = dbetas[other] * betas[other] * (1.0 - betas[other]);
+            let (rate, bias) = (exp(a_log[head]), dt_bias[head]);
+            let own = head * tokens..(head + 1) * tokens;
+            let (decays, betas, ddecays, dbetas) =
+                (&decays[own.clone()], &betas[own.clone()], &ddecays[own.clone()], &dbetas[own]);
+            da_log[head] += dot(ddecays, decays);
+            // Tokens of a head side by side, then to where they belong.
+            let mut parts = [[0.0f32; PARTS]; 2];
+            for first in (0..tokens).step_by(PARTS) {
+                let count = PARTS.min(tokens - first);
+                let [slopes, of_betas] = &mut parts;
+                for (i, slope) in slopes[..count].iter_mut().enumerate() {
+                    *slope = a[(first + i) * heads + head] + bias;
+                }
+                for (slope, ddecay) in slopes[..count].iter_mut().zip(&ddecays[first..]) {
+                    *slope = -rate * sigmoid(*slope) * ddecay;
+                }
+                let given = dbetas[first..].iter().zip(&betas[first..]);
+                for (of_beta, (dbeta, beta)) in of_betas[..count].iter_mut().zip(given) {
+                    *of_beta = dbeta * beta * (1.0 - beta);
+                }
+                ddt_bias[head] += total(&slopes[..count]);
+                for i in 0..count {
+                    da[(first + i) * heads + head] = slopes[i];
+                    db[(first + i) * heads + head] = of_betas[i];
+                }
             }
         }
     }
