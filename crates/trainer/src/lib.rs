@@ -32,7 +32,7 @@ mod weights;
 
 pub use blocks::balance::Balance;
 pub use buffers::{Buffer, Buffers};
-pub use data::{DataError, Draw, Episodes, Sample, Samples, Synthetic};
+pub use data::{DataError, Draw, Episodes, Move, Sample, Samples, Synthetic};
 pub use frozen::Frozen;
 pub use initial::initialise;
 pub use lora::{LoraSettings, Projections};

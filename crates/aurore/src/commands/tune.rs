@@ -109,6 +109,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         evaluate_samples: 256,
         questions: args.questions,
         digits: DIGITS.to_vec(),
+        shift: 0,
     };
     let lessons = Lessons::open(&data, &start, &config, "--data")?;
     let settings = settings(&args, data, &start, lessons.count());

@@ -36,7 +36,7 @@ fn prepare(program: &Program) {
 fn settings(program: &Program, more: &str, samples: usize) {
     let text = format!(
         "output = 'run'\nstart = 'nano'\nthreads = 2\ngrounding = 0.3\n{more}\n[data]\ntrain = ['episodes']\nevaluate = ['episodes']\n\
-         digits = [4.0, 3.0, 0.5]\n[batch]\nsamples = {samples}\n[steps]\ntotal = {STEPS}\n[optimiser]\nrate = 3e-4\n[keep]\nevery = 1\nevaluate_every = 2\n"
+         digits = [4.0, 3.0, 0.5]\nshift = 2\n[batch]\nsamples = {samples}\n[steps]\ntotal = {STEPS}\n[optimiser]\nrate = 3e-4\n[keep]\nevery = 1\nevaluate_every = 2\n"
     );
     program.file("train.toml", text);
 }
@@ -84,6 +84,24 @@ fn a_run_that_is_killed_goes_on_as_if_it_had_not_been() {
         "4",
     ]);
     assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn what_is_moved_is_seen_elsewhere() {
+    let program = Program::new();
+    prepare(&program);
+    let text = std::fs::read_to_string(program.home().join("train.toml")).unwrap();
+    let first = |shift: &str, output: &str| {
+        let text = text.replace("shift = 2", shift).replace("'run'", output);
+        program.file("train.toml", text.replace(&format!("total = {STEPS}"), "total = 1"));
+        let said = program.run(&["train", "train.toml", "--json"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let step = said.json_lines().into_iter().find(|line| line["kind"] == "step");
+        step.unwrap()["loss"].as_f64()
+    };
+    let still = first("", "'still'");
+    assert_eq!(first("shift = 0", "'zero'"), still);
+    assert_ne!(first("shift = 9", "'moved'"), still);
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurore_chat::computer_use::{self, TOOL};
-use aurore_chat::{Chat, Content, Memory, Message, PromptOptions, Role, ToolCall, image, step};
+use aurore_chat::{Chat, Content, DecodedImage, Memory, Message, PromptOptions, Role, ToolCall, image, step};
 use aurore_model::ImagePatches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::looks::{self, Cells};
+use super::moved::{Move, OnGrid};
 use super::{DataError, Sample, Samples};
 use crate::stream::Look;
 
@@ -73,6 +74,16 @@ struct Question {
     answer: String,
     /// The file of an earlier picture that is shown with it.
     before: Option<String>,
+}
+
+impl Step {
+    fn move_points(&mut self, by: OnGrid) {
+        by.action(&mut self.action);
+        for question in &mut self.questions {
+            question.ask = by.text(&question.ask);
+            question.answer = by.text(&question.answer);
+        }
+    }
 }
 
 impl Episodes {
@@ -179,7 +190,7 @@ impl Episodes {
         self.parse(place, &text)
     }
 
-    fn picture(&self, place: &Place, name: &str) -> Result<aurore_chat::DecodedImage, DataError> {
+    fn picture(&self, place: &Place, name: &str) -> Result<DecodedImage, DataError> {
         let error = |message: String| DataError::Picture {
             file: self.name(place),
             line: place.line as usize,
@@ -205,7 +216,13 @@ impl Episodes {
     }
 
     /// The step as one turn of each side, and a turn of each for every question.
-    fn messages(&self, place: &Place, step: Step) -> Result<Vec<Message>, DataError> {
+    fn messages(
+        &self,
+        place: &Place,
+        step: Step,
+        frame: DecodedImage,
+        by: Move,
+    ) -> Result<Vec<Message>, DataError> {
         fn borrowed(texts: &[String]) -> Vec<&str> {
             texts.iter().map(String::as_str).collect()
         }
@@ -213,14 +230,13 @@ impl Episodes {
             Memory::Intents => step::intents_text(&step.goal, &borrowed(&step.did)),
             Memory::Frame | Memory::Conversation => step::frame_text(&step.goal, &borrowed(&step.done)),
         };
-        let picture = self.picture(place, &step.frame)?;
         let call = ToolCall {
             name: TOOL.to_owned(),
             arguments: step.action,
         };
         let mut messages = vec![
             Message {
-                content: vec![Content::Image(picture), Content::Text(text)],
+                content: vec![Content::Image(by.picture(frame)), Content::Text(text)],
                 ..Message::text(Role::User, "")
             },
             Message::assistant(
@@ -232,7 +248,7 @@ impl Episodes {
         for question in step.questions {
             let mut content = vec![Content::Text(question.ask)];
             if let Some(before) = question.before {
-                content.insert(0, Content::Image(self.picture(place, &before)?));
+                content.insert(0, Content::Image(by.picture(self.picture(place, &before)?)));
             }
             messages.push(Message {
                 content,
@@ -341,9 +357,13 @@ impl Samples for Episodes {
         self.steps.len()
     }
 
-    fn read(&self, index: usize) -> Result<Sample, DataError> {
+    fn read(&self, index: usize, by: Move) -> Result<Sample, DataError> {
         let place = &self.steps[index];
-        let step = self.line(place)?;
+        let mut step = self.line(place)?;
+        let frame = self.picture(place, &step.frame)?;
+        if by != Move::default() {
+            step.move_points(by.on_grid(&frame));
+        }
         let error = |message: String| DataError::Text {
             file: self.name(place),
             line: place.line as usize,
@@ -361,7 +381,7 @@ impl Samples for Episodes {
             .collect();
         let prompt = self
             .chat
-            .prompt(&self.messages(place, step)?, &tools, &options)
+            .prompt(&self.messages(place, step, frame, by)?, &tools, &options)
             .map_err(|source| error(source.to_string()))?;
         let answers = self.answers(&prompt.ids).map_err(error)?;
         let weights = self.weights(&prompt.ids, &answers);

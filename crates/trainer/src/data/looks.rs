@@ -5,10 +5,8 @@
 
 use std::ops::Range;
 
+use super::points::{GRID, points};
 use crate::stream::Look;
-
-/// Points are on a grid of so many steps over the picture.
-const GRID: u32 = 1000;
 
 /// The picture's tokens: the place of the first, and how many rows and columns of them there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +51,7 @@ pub(super) fn of_answer(
     let text: Vec<u8> = tokens.concat();
     let named = points(&text);
     // Up to which byte the answer is about which point.
-    let mut parts: Vec<(usize, [u32; 2])> = named.iter().map(|(end, point)| (*end, *point)).collect();
+    let mut parts: Vec<(usize, [u32; 2])> = named.iter().map(|(place, point)| (place.end, *point)).collect();
     if parts.is_empty() {
         parts = lines(&text, asked.unwrap_or_default());
     } else if asked.is_none()
@@ -75,27 +73,6 @@ pub(super) fn of_answer(
         begin += token.len();
     }
     looks
-}
-
-/// Points `[x, y]` in a text, each with the byte where it ends.
-fn points(text: &[u8]) -> Vec<(usize, [u32; 2])> {
-    let mut found = Vec::new();
-    for (begin, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b'[') {
-        let rest = &text[begin + 1..];
-        let Some(length) = rest.iter().take(12).position(|byte| *byte == b']') else {
-            continue;
-        };
-        let numbers = std::str::from_utf8(&rest[..length])
-            .ok()
-            .and_then(|text| text.split_once(", "));
-        let number = |text: &str| text.parse().ok().filter(|number| *number <= GRID);
-        if let Some((x, y)) = numbers
-            && let (Some(x), Some(y)) = (number(x), number(y))
-        {
-            found.push((begin + 1 + length + 1, [x, y]));
-        }
-    }
-    found
 }
 
 /// The ends of an answer's lines, each with its point of the question; nothing if they are not as many.

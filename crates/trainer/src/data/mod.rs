@@ -3,6 +3,8 @@
 mod draw;
 mod episodes;
 mod looks;
+mod moved;
+mod points;
 mod synthetic;
 
 use aurore_model::ImagePatches;
@@ -11,6 +13,7 @@ use crate::stream::Look;
 
 pub use draw::Draw;
 pub use episodes::Episodes;
+pub use moved::Move;
 pub use synthetic::Synthetic;
 
 /// One document.
@@ -33,11 +36,11 @@ pub trait Samples: Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Reads one.
+    /// Reads one, with its pictures moved and all points in its texts with them.
     ///
     /// # Errors
     /// When its file is not what it should be; the error names the place.
-    fn read(&self, index: usize) -> Result<Sample, DataError>;
+    fn read(&self, index: usize, by: Move) -> Result<Sample, DataError>;
 }
 
 /// Data that cannot be used.

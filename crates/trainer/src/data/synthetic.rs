@@ -3,7 +3,7 @@
 use aurore_checkpoint::Config;
 use aurore_model::ImagePatches;
 
-use super::{DataError, Sample, Samples};
+use super::{DataError, Move, Sample, Samples};
 use crate::numbers::Numbers;
 
 /// Random pictures, each before random text of which the last part is to be said.
@@ -41,7 +41,7 @@ impl Samples for Synthetic {
         self.count
     }
 
-    fn read(&self, index: usize) -> Result<Sample, DataError> {
+    fn read(&self, index: usize, _: Move) -> Result<Sample, DataError> {
         let mut numbers = Numbers::new(7, index as u64);
         let word = |numbers: &mut Numbers| loop {
             let id = numbers.below(self.vocabulary) as u32;

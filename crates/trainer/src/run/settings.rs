@@ -100,6 +100,10 @@ pub struct DataSettings {
     /// What the digits of a coordinate count in the loss, the first one first.
     #[serde(default)]
     pub digits: Vec<f32>,
+    /// Pictures are moved by at most so many pixels each way, another way each time that a sample is drawn, and all
+    /// points in its texts with them. Evaluations see them where they are.
+    #[serde(default)]
+    pub shift: u16,
 }
 
 /// Sizes of a step.

@@ -9,8 +9,9 @@ use aurore_kernels::{Cpu, Precision, Products};
 use super::batch::pack;
 use super::settings::{Settings, Width};
 use super::{Evaluation, TrainError};
-use crate::data::{DataError, Draw, Sample, Samples};
+use crate::data::{DataError, Draw, Move, Sample, Samples};
 use crate::network::{Losses, Network, Options};
+use crate::numbers::Numbers;
 use crate::ops::vectorised;
 use crate::optimiser::{Optimiser, length};
 use crate::parameters::{Gradients, Parameters};
@@ -210,26 +211,44 @@ impl Trainer {
         self.kept
     }
 
-    /// Reads the samples of the next step.
+    /// Reads the samples of the next step, each moved as its place in the run says.
     ///
     /// # Errors
     /// When one cannot be read.
     pub fn draw(&self, samples: &dyn Samples, draw: &mut Draw) -> Result<Vec<Sample>, DataError> {
         let places = self.seen..self.seen + self.settings.batch.samples as u64;
-        let chosen: Vec<usize> = places.filter_map(|place| draw.at(place)).collect();
-        self.read(samples, &chosen)
+        let chosen: Vec<(usize, Move)> = places
+            .filter_map(|place| Some((draw.at(place)?, self.aside(place))))
+            .collect();
+        self.read_moved(samples, &chosen)
     }
 
-    /// Reads samples, on all threads.
+    /// How the sample at a place of the run is moved: a function of the seed.
+    fn aside(&self, place: u64) -> Move {
+        let most = i32::from(self.settings.data.shift);
+        let mut numbers = Numbers::new(self.settings.seed, place.wrapping_add(1 << 42));
+        let mut pixels = || numbers.below(2 * most as usize + 1) as i32 - most;
+        Move {
+            right: pixels(),
+            down: pixels(),
+        }
+    }
+
+    /// Reads samples as they are, on all threads.
     ///
     /// # Errors
     /// The first that cannot be read.
     pub fn read(&self, samples: &dyn Samples, chosen: &[usize]) -> Result<Vec<Sample>, DataError> {
-        let mut read: Vec<(usize, Option<Result<Sample, DataError>>)> =
-            chosen.iter().map(|index| (*index, None)).collect();
+        let chosen: Vec<(usize, Move)> = chosen.iter().map(|index| (*index, Move::default())).collect();
+        self.read_moved(samples, &chosen)
+    }
+
+    fn read_moved(&self, samples: &dyn Samples, chosen: &[(usize, Move)]) -> Result<Vec<Sample>, DataError> {
+        type Read = Option<Result<Sample, DataError>>;
+        let mut read: Vec<((usize, Move), Read)> = chosen.iter().map(|chosen| (*chosen, None)).collect();
         self.cpu.pool.pieces(&mut read, 1, |_, read| {
-            for (index, sample) in read {
-                *sample = Some(samples.read(*index));
+            for ((index, by), sample) in read {
+                *sample = Some(samples.read(*index, *by));
             }
         });
         read.into_iter().filter_map(|(_, sample)| sample).collect()
