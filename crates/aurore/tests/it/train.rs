@@ -93,7 +93,10 @@ fn what_is_moved_is_seen_elsewhere() {
     let text = std::fs::read_to_string(program.home().join("train.toml")).unwrap();
     let first = |shift: &str, output: &str| {
         let text = text.replace("shift = 2", shift).replace("'run'", output);
-        program.file("train.toml", text.replace(&format!("total = {STEPS}"), "total = 1"));
+        program.file(
+            "train.toml",
+            text.replace(&format!("total = {STEPS}"), "total = 1"),
+        );
         let said = program.run(&["train", "train.toml", "--json"]);
         assert_eq!(said.code, 0, "{}", said.err);
         let step = said.json_lines().into_iter().find(|line| line["kind"] == "step");

@@ -8,6 +8,8 @@ use crate::dense::{From, PANEL, Sums};
 use crate::pairs::{PairKernel, Pairs};
 use crate::simd::Simd;
 
+/// Bytes of a panel's pairs: a cache line.
+const LINE: usize = 4 * PANEL;
 /// Rows that take their time from reading panels.
 const FEW: usize = 4;
 /// Widest head, in pairs, that is rounded on the stack.
@@ -61,6 +63,8 @@ pub(super) struct PairProduct {
     pub(super) sums: Sums,
     /// Whether few rows read the panels in one stream rather than in several.
     pub(super) one_stream: bool,
+    /// What will be read after the last panel: one stream asks for it.
+    pub(super) next: *const [u16; 2],
 }
 
 impl PairKernel for PairProduct {
@@ -140,10 +144,15 @@ impl PairProduct {
                     }
                 }
             }
+            // From this pair on, what is asked for lies behind the last panel.
+            let left_over = (self.panels - panel) * self.panel_stride;
+            let cut = left_over.saturating_sub(AHEAD / LINE);
+            let behind = self.next.wrapping_byte_add(AHEAD).wrapping_sub(left_over * PANEL);
             for pair in 0..self.pairs {
                 if P == 1 && R <= FEW {
-                    let next = right[0].add(pair * PANEL).wrapping_byte_add(AHEAD);
-                    d.vectors().prefetch_later(next);
+                    let ahead = right[0].wrapping_byte_add(AHEAD);
+                    let from = if pair < cut { ahead } else { behind };
+                    d.vectors().prefetch_later(from.wrapping_add(pair * PANEL));
                 }
                 let mut weights = [d.weights(right[0].add(pair * PANEL)); P];
                 for p in 1..P {

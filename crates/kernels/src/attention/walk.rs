@@ -57,9 +57,12 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let padded = self.attention.padded();
-        // Of a page that is not full, what is behind its last keys is rounded too, and then not read.
-        let mut scores = [0.0; TILE * PAGE];
-        let scores = scores.as_mut_ptr();
+        // Of a page that is not full, what is behind its last keys is rounded too, and then not read: so all of it is
+        // something, but of these rows alone, because a step has few.
+        let mut scores = MaybeUninit::<[f32; TILE * PAGE]>::uninit();
+        let scores = scores.as_mut_ptr().cast::<f32>();
+        // SAFETY: at most TILE rows.
+        unsafe { scores.write_bytes(0, self.rows.min(TILE) * PAGE) };
         let mut greatest = [f32::NEG_INFINITY; TILE];
         let mut shrink = [0.0; TILE];
         let mut sums = [0.0; TILE * MAX_LANES];
@@ -115,7 +118,8 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
                             to: weights.cast(),
                             count: self.rows * PAGE,
                         });
-                        isa.run_pairs(self.pair_values(isa, page, keys, weights, from));
+                        let next = self.keys_behind(number).unwrap_or(page).parts::<u16>().0;
+                        isa.run_pairs(self.pair_values(isa, page, keys, weights, from, next.cast()));
                     }
                     None => self.add_values(s, page, keys, scores, from),
                 }
@@ -140,6 +144,16 @@ impl<'p, P: Fn(usize) -> &'p [f32]> Kernel for Walk<'_, P> {
                 }
             }
         }
+    }
+}
+
+impl<'p, P: Fn(usize) -> &'p [f32]> Walk<'_, P> {
+    /// The page behind page `number`, if it is walked too.
+    #[inline(always)]
+    fn keys_behind(&self, number: usize) -> Option<HeadPage> {
+        let behind = number + 1;
+        let there = self.pages.contains(&behind);
+        there.then(|| HeadPage::new(self.attention, (self.page)(behind), self.head))
     }
 }
 
@@ -170,6 +184,7 @@ impl<P> Walk<'_, P> {
                 panel_stride: PANEL,
             },
             one_stream: isa.reads_one_stream(),
+            next: page.parts::<u16>().1.cast(),
         }
     }
 
@@ -182,6 +197,7 @@ impl<P> Walk<'_, P> {
         keys: usize,
         weights: *const [u16; 2],
         from: From,
+        next: *const [u16; 2],
     ) -> PairProduct {
         let padded = self.attention.padded();
         PairProduct {
@@ -199,6 +215,7 @@ impl<P> Walk<'_, P> {
                 panel_stride: PANEL,
             },
             one_stream: isa.reads_one_stream(),
+            next,
         }
     }
 
