@@ -332,8 +332,9 @@ impl Model {
             std::mem::take(&mut scratch.spans),
         );
         let rows = batch::start(batch, &mut cursors);
+        let most = batch::pass_tokens(&self.config.text);
         loop {
-            let adapter = batch::next_pass(batch, &cursors, &mut spans);
+            let adapter = batch::next_pass(batch, &cursors, most, &mut spans);
             if spans.is_empty() {
                 break;
             }

@@ -8,7 +8,7 @@ use aurore_checkpoint::packed::EntryKind;
 use aurore_checkpoint::{Checkpoint, Config, Ffn, Part, Role, layout};
 use aurore_kernels::{Attention, Delta, Format, KvFormat, Layout};
 
-use crate::batch::PASS;
+use crate::batch::pass_tokens;
 use crate::buffers::Inputs;
 use crate::sequence::{attention, delta};
 use crate::{Formats, Precision, buffers, format_named};
@@ -124,7 +124,8 @@ impl MemoryPlan {
         };
         let linear = |elements: usize| (text.linear_layers() * elements) as u64 * FLOAT;
         let per_full = (attention(text, kv).page_len() / Attention::PAGE) as u64 * FLOAT;
-        let buffers = |steps| buffers::bytes(config, kv, PASS, steps, inputs);
+        let pass = pass_tokens(text);
+        let buffers = |steps| buffers::bytes(config, kv, pass, steps, inputs);
         Self {
             weights,
             by_format,
@@ -136,7 +137,7 @@ impl MemoryPlan {
             chunk: linear(delta(text).chunk_len()),
             kv_per_token: text.full_layers() as u64 * per_full,
             activations: buffers(1),
-            activations_per_sequence: (buffers(1 + PASS) - buffers(1)) / PASS as u64,
+            activations_per_sequence: (buffers(1 + pass) - buffers(1)) / pass as u64,
         }
     }
 

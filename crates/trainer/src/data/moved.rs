@@ -1,5 +1,6 @@
 //! Samples a few pixels aside: what is learnt of a screen is then not where everything stood to the pixel.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use aurore_chat::DecodedImage;
@@ -63,7 +64,7 @@ impl OnGrid {
         for (place, [x, y]) in points(text.as_bytes()) {
             out.push_str(&text[done..place.start]);
             let [x, y] = [(0, x), (1, y)].map(|(axis, at)| self.moved(axis, f64::from(at)));
-            out.push_str(&format!("[{x}, {y}]"));
+            let _ = write!(out, "[{x}, {y}]");
             done = place.end;
         }
         out.push_str(&text[done..]);

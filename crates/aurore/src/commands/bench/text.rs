@@ -59,10 +59,22 @@ impl Bench<'_> {
                     .context("a sequence that cannot be repeated")?
             }
         };
-        let mut first = base.fork();
-        self.feed(&mut first, depth - whole, Want::None)?;
+        // Of no tokens, nothing is kept: what is measured then has a sequence of its own and no other.
+        let first = if depth == 0 {
+            None
+        } else {
+            let mut first = base.fork();
+            self.feed(&mut first, depth - whole, Want::None)?;
+            Some(first)
+        };
+        let base = first.is_some().then_some(base);
+        let begin = || {
+            first
+                .as_ref()
+                .map_or_else(|| self.model.new_sequence(), Sequence::fork)
+        };
         for &tokens in self.args.prompt.iter().filter(|tokens| **tokens > 0) {
-            self.prefill(&first, tokens, depth)?;
+            self.prefill(&begin, tokens, depth)?;
             if self.global.is_interrupted() {
                 return Ok(());
             }
@@ -72,10 +84,11 @@ impl Bench<'_> {
         }
         let mut one = None;
         for &batch in &self.args.batch {
-            let mut sequences = vec![first.fork()];
+            let mut sequences = vec![begin()];
             // Keys and values of its own for each: shared ones would be read from memory once for all.
             for _ in 1..batch {
-                let mut sequence = base.repeated(whole).unwrap_or_else(|| self.model.new_sequence());
+                let again = base.as_ref().and_then(|base| base.repeated(whole));
+                let mut sequence = again.unwrap_or_else(|| self.model.new_sequence());
                 self.feed(&mut sequence, depth - whole, Want::None)?;
                 sequences.push(sequence);
             }
@@ -93,7 +106,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn prefill(&self, base: &Sequence, tokens: usize, depth: usize) -> anyhow::Result<()> {
+    fn prefill(&self, begin: &dyn Fn() -> Sequence, tokens: usize, depth: usize) -> anyhow::Result<()> {
         let mut result = Measured {
             kind: "prefill",
             tokens,
@@ -110,7 +123,7 @@ impl Bench<'_> {
                 "prefill {tokens} at {depth}, {number} of {}",
                 self.args.repeat
             ));
-            let mut sequence = base.fork();
+            let mut sequence = begin();
             let started = Instant::now();
             let logits = self.feed(&mut sequence, tokens, Want::Last)?;
             // The first run warms up.
