@@ -275,8 +275,8 @@ pub(crate) fn start(batch: &[Segment<'_>], cursors: &mut Vec<Cursor>) -> usize {
     kept
 }
 
-/// The spans of the next pass, of at most `most` tokens of each kind; none when all is done. Given tokens come first. All are those of sequences under one
-/// adapter, or under none, which is given back: others have passes of their own.
+/// The spans of the next pass, of at most `most` tokens of each kind; none when all is done. Given tokens come first. All
+/// are those of sequences under one adapter, or under none, which is given back: others have passes of their own.
 pub(crate) fn next_pass(
     batch: &[Segment<'_>],
     cursors: &[Cursor],
