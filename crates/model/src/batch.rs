@@ -14,8 +14,8 @@ use crate::{LoadedAdapter, ModelError, Sequence, TokenId};
 
 /// Given tokens that go through the layers together.
 ///
-/// More than these would leave the caches: 256 are 2 % faster than 512 in 8 and in 4 bits and take half the memory. Sparse
-/// experts see a part of the tokens each, and are read for few of them if a pass is short: 512 are a fifth faster there.
+/// More would be no faster, and the buffers between layers grow with them. Sparse experts see a part of the tokens each,
+/// and are read for few of them if a pass is short.
 pub(crate) fn pass_tokens(config: &TextConfig) -> usize {
     match config.ffn {
         Ffn::Dense { .. } => 256,
