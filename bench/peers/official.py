@@ -8,9 +8,13 @@ from process import Beside, NotRun, run
 from variant import GENERATE, Measured, Variant
 
 # What its libraries call an instruction set that they are not to go beyond.
+VARIABLES = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
 LIMITS = {
-    "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
-    "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "MKL_ENABLE_INSTRUCTIONS": "AVX512"},
+    "avx512bf16": ("AVX512_CORE_BF16", "AVX512", "avx512"),
+    "avx512vnni": ("AVX512_CORE_VNNI", "AVX512", "avx512"),
+    "avx512": ("AVX512_CORE", "AVX512", "avx512"),
+    "avxvnni": ("AVX2_VNNI", "AVX2", "avx2"),
+    "avx2": ("AVX2", "AVX2", "avx2"),
 }
 
 
@@ -20,7 +24,7 @@ class Transformers:
     def __init__(self, python, models, threads, isa=None, limit=1800):
         self.python, self.threads, self.limit = python, threads, limit
         self.models = models
-        self.environment = os.environ | LIMITS.get(isa, {})
+        self.environment = os.environ | dict(zip(VARIABLES, LIMITS.get(isa, ()), strict=False))
 
     def version(self):
         code = "import torch, transformers as t; print(t.__version__, 'torch', torch.__version__)"
