@@ -69,6 +69,20 @@ pub(crate) struct Loader<'a> {
 const DAMPING: f64 = 0.01;
 
 impl Loader<'_> {
+    /// What `part` loads for each number below `count`, by all threads: checksums, copies, and the system's search for
+    /// huge pages take longer than reading memory. Of several errors the first part's.
+    pub(crate) fn each<T: Send>(
+        &self,
+        count: usize,
+        part: impl Fn(usize) -> Result<T, ModelError> + Sync,
+    ) -> Result<Vec<T>, ModelError> {
+        let mut parts: Vec<Option<Result<T, ModelError>>> = (0..count).map(|_| None).collect();
+        self.cpu.pool.pieces(&mut parts, 1, |number, place| {
+            place.iter_mut().for_each(|place| *place = Some(part(number)));
+        });
+        parts.into_iter().flatten().collect()
+    }
+
     /// A matrix of the network.
     pub(crate) fn matrix(&self, spec: &MatrixSpec) -> Result<Matrix, ModelError> {
         let mut matrix = match self.weights.packed(&spec.key)? {

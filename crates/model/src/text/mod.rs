@@ -4,6 +4,8 @@ mod attention;
 mod deltanet;
 mod ffn;
 
+use std::sync::OnceLock;
+
 use aurore_checkpoint::{Config, LayerType, TextConfig, matrices};
 use aurore_kernels::{Cpu, KvFormat, Matrix};
 
@@ -48,9 +50,16 @@ impl TextModel {
     pub(crate) fn load(loader: &Loader<'_>, config: &Config, kv: KvFormat) -> Result<Self, ModelError> {
         let text = &config.text;
         let hidden = text.hidden_size;
-        let layers = text.layer_types.iter().enumerate();
         // The largest first: while a matrix is copied it is in memory twice.
-        let head = loader.matrix(&matrices::head(config))?;
+        let head = OnceLock::new();
+        let load_head = || loader.matrix(&matrices::head(config));
+        let layers = loader.each(1 + text.layer_types.len(), |number| {
+            let Some(index) = number.checked_sub(1) else {
+                head.get_or_init(load_head);
+                return Ok(None);
+            };
+            Layer::load(loader, text, kv, index, text.layer_types[index]).map(Some)
+        })?;
         Ok(Self {
             hidden,
             eps: text.rms_norm_eps,
@@ -58,11 +67,9 @@ impl TextModel {
             embedding: matrices::embedding(config)
                 .map(|spec| loader.matrix(&spec))
                 .transpose()?,
-            layers: layers
-                .map(|(index, kind)| Layer::load(loader, text, kv, index, *kind))
-                .collect::<Result<_, _>>()?,
+            layers: layers.into_iter().flatten().collect(),
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
-            head,
+            head: head.into_inner().unwrap_or_else(load_head)?,
         })
     }
 

@@ -49,7 +49,7 @@ impl Tower {
             })
         };
         let [first, second] = vision_merger(config);
-        let blocks: Vec<Block> = (0..config.depth).map(block).collect::<Result<_, ModelError>>()?;
+        let blocks = loader.each(config.depth, block)?;
         // Keys and values are rounded where that is how products are fastest, and weights are not exact either.
         let rounded = loader.cpu.in_pairs()
             && blocks
