@@ -41,8 +41,9 @@ def parse():
     add("--ik-llama-server", default=shutil.which("ik-llama-server"))
     add("--server-for-all", action="store_true", help="ask the servers for every cell (where there is no llama-bench)")
     add("--transformers", help="Python with torch and transformers")
-    add("--isa", choices=LIMITS, help="instruction set that Aurore and transformers are limited to; give --llama-bench a build that "
-                      "is limited too. Takes only the cells of arithmetic unless --cells names others")
+    add("--isa", choices=LIMITS,
+        help="instruction set that Aurore and transformers are limited to; give --llama-bench a build that is limited too. "
+             "Takes only the cells of arithmetic unless --cells names others")
     add("--limited", action="append", default=[], metavar="TOOL",
         help="with --isa: this tool's build is limited too; the others are compared as they are, and the table says so")
     add("--threads", type=int, default=os.cpu_count())
