@@ -78,7 +78,9 @@ impl Loader<'_> {
     ) -> Result<Vec<T>, ModelError> {
         let mut parts: Vec<Option<Result<T, ModelError>>> = (0..count).map(|_| None).collect();
         self.cpu.pool.pieces(&mut parts, 1, |number, place| {
-            place.iter_mut().for_each(|place| *place = Some(part(number)));
+            for place in place {
+                *place = Some(part(number));
+            }
         });
         parts.into_iter().flatten().collect()
     }
