@@ -69,8 +69,8 @@ pub(crate) struct Loader<'a> {
 const DAMPING: f64 = 0.01;
 
 impl Loader<'_> {
-    /// What `part` loads for each number below `count`, by all threads: checksums, copies, and the system's search for
-    /// huge pages take longer than reading memory. Of several errors the first part's.
+    /// What `part` loads for each number below `count`, by all threads: checksums, copies, and new pages from the system
+    /// take longer than reading memory. Of several errors the first part's.
     pub(crate) fn each<T: Send>(
         &self,
         count: usize,
