@@ -4,6 +4,19 @@ use super::CHUNK;
 use crate::ops::functions::{dot, total};
 use crate::ops::vectorised;
 
+const LANES: usize = 16;
+
+/// At most so many numbers, zeros behind the last.
+#[inline(always)]
+fn lanes(row: &[f32]) -> [f32; LANES] {
+    if let Some(whole) = row.first_chunk() {
+        return *whole;
+    }
+    let mut part = [0.0; LANES];
+    part[..row.len()].copy_from_slice(row);
+    part
+}
+
 vectorised! {
     /// `dkeys` (of w⊙K) becomes that of K; w's own goes to dG.
     fn kept_back(
@@ -39,30 +52,33 @@ vectorised! {
         let [keys, queries, decay] = given;
         let mut columns = [0.0f32; CHUNK];
         for row in 0..tokens {
-            let line = row * tokens..row * tokens + row + 1;
-            let (keys, queries, decay) = (&keys[line.clone()], &queries[line.clone()], &decay[line.clone()]);
-            let after = row * tokens + row + 1..(row + 1) * tokens;
             let beta = betas[row];
-            let (mut own, mut dbeta) = ([0.0f32; 16], [0.0f32; 16]);
-            // The system has nothing on the diagonal.
+            // The system has nothing on the diagonal, and decay nothing behind it: what comes from there is zero.
             dsystem[row * tokens + row] = 0.0;
-            let lines = dsystem[line.clone()].chunks_mut(16).zip(dread[line].chunks_mut(16));
-            let given = keys.chunks(16).zip(queries.chunks(16)).zip(decay.chunks(16));
-            for ((lines, given), columns) in lines.zip(given).zip(columns.chunks_mut(16)) {
-                let ((dsystem, dread), ((keys, queries), decay)) = (lines, given);
-                for lane in 0..dsystem.len() {
-                    let da = -dsystem[lane] * decay[lane];
-                    let dp = dread[lane] * decay[lane];
-                    dbeta[lane] += da * keys[lane];
-                    dsystem[lane] = da * beta;
-                    dread[lane] = dp;
-                    let exponent = da * beta * keys[lane] + dp * queries[lane];
+            let (mut own, mut dbeta) = ([0.0f32; LANES], [0.0f32; LANES]);
+            for first in (0..tokens).step_by(LANES) {
+                let line = row * tokens + first..row * tokens + tokens.min(first + LANES);
+                if first > row {
+                    dsystem[line.clone()].fill(0.0);
+                    dread[line].fill(0.0);
+                    continue;
+                }
+                let (da, dp) = (&mut dsystem[line.clone()], &mut dread[line.clone()]);
+                let [keys, queries, decay] = [keys, queries, decay].map(|x| lanes(&x[line.clone()]));
+                let (mut system, mut read) = (lanes(da), lanes(dp));
+                let columns = &mut columns[first..][..LANES];
+                for lane in 0..LANES {
+                    let slope = -system[lane] * decay[lane];
+                    dbeta[lane] += slope * keys[lane];
+                    system[lane] = slope * beta;
+                    read[lane] *= decay[lane];
+                    let exponent = system[lane] * keys[lane] + read[lane] * queries[lane];
                     own[lane] += exponent;
                     columns[lane] += exponent;
                 }
+                da.copy_from_slice(&system[..da.len()]);
+                dp.copy_from_slice(&read[..dp.len()]);
             }
-            dsystem[after.clone()].fill(0.0);
-            dread[after].fill(0.0);
             dsums[row] += total(&own);
             dbetas[row] = total(&dbeta);
         }
