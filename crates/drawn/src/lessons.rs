@@ -43,6 +43,7 @@ pub(crate) fn of(dice: &mut Dice, widgets: &[Widget], size: Size) -> Vec<Lesson>
         let lesson = match dice.between(0, 3) {
             0 | 1 => point(dice, widget, widgets, size),
             2 => read(widget, widgets, size),
+            _ if widget.role == Role::Shape => count(dice, widget, widgets),
             _ => state(widget, size),
         };
         if let Some(lesson) = lesson
@@ -65,7 +66,11 @@ fn point(dice: &mut Dice, widget: &Widget, widgets: &[Widget], size: Size) -> Op
     let role = widget.role.name();
     let kin: Vec<&Widget> = widgets.iter().filter(|other| other.role == widget.role).collect();
     let number = kin.iter().position(|other| *other == widget)? + 1;
+    if kin.iter().filter(|other| other.label == widget.label).count() > 1 {
+        return None;
+    }
     let described = match widget.role {
+        Role::Shape => format!("the {}", widget.label),
         Role::Swatch => format!("the {} square", widget.label),
         _ if dice.one_in(4) && kin.len() > 1 => format!("the {} {role}", ordinal(number)),
         _ => format!("the {role} {}", widget.label),
@@ -111,7 +116,12 @@ fn read(widget: &Widget, widgets: &[Widget], size: Size) -> Option<Lesson> {
         .filter(|other| other.role == widget.role && place(other.bounds, size) == here)
         .count()
         == 1;
-    if !alone || matches!(widget.role, Role::Textbox | Role::Cell | Role::Swatch) {
+    if !alone
+        || matches!(
+            widget.role,
+            Role::Textbox | Role::Cell | Role::Swatch | Role::Shape
+        )
+    {
         return None;
     }
     let role = widget.role.name();
@@ -119,6 +129,44 @@ fn read(widget: &Widget, widgets: &[Widget], size: Size) -> Option<Lesson> {
         goal: format!("What does the {role} {here} say?"),
         thinking: format!("The {role} {here} says {}.", widget.label),
         answer: Answer::Say(widget.label.clone()),
+        target: widget.bounds,
+    })
+}
+
+/// How many shapes have the same size, colour or form as this one, or two of them.
+fn count(dice: &mut Dice, widget: &Widget, widgets: &[Widget]) -> Option<Lesson> {
+    let traits = |widget: &Widget| -> Option<[String; 3]> {
+        let (size, rest) = widget.label.split_once(' ')?;
+        let (colour, form) = rest.split_once(' ')?;
+        let form = match form.chars().next()? {
+            _ if form.len() > 1 => form,
+            '0'..='9' => "digit",
+            _ => "letter",
+        };
+        Some([size, colour, form].map(str::to_owned))
+    };
+    let own = traits(widget)?;
+    let wanted = *dice.pick(&[
+        [false, true, false],
+        [false, false, true],
+        [false, true, true],
+        [true, false, true],
+    ]);
+    let is_alike = |other: &&Widget| {
+        traits(other).is_some_and(|its| (0..3).all(|part| !wanted[part] || its[part] == own[part]))
+    };
+    let shapes = widgets.iter().filter(|other| other.role == Role::Shape);
+    let number = shapes.filter(is_alike).count();
+    let mut words: Vec<&str> = (0..2)
+        .filter(|part| wanted[*part])
+        .map(|part| own[part].as_str())
+        .collect();
+    words.push(if wanted[2] { &own[2] } else { "thing" });
+    let words = words.join(" ");
+    Some(Lesson {
+        goal: format!("How many {words}s are there?"),
+        thinking: format!("I count {number}."),
+        answer: Answer::Say(number.to_string()),
         target: widget.bounds,
     })
 }

@@ -68,6 +68,16 @@ impl Canvas {
         );
     }
 
+    /// What lies between these corners.
+    pub(crate) fn area(&mut self, corners: &[[f32; 2]], fill: &str) {
+        let corners: Vec<String> = corners.iter().map(|[x, y]| format!("{x},{y}")).collect();
+        let _ = write!(
+            self.svg,
+            "<polygon points='{}' fill='{fill}'/>",
+            corners.join(" ")
+        );
+    }
+
     /// A text whose letters stand around the height `middle`.
     pub(crate) fn text(
         &mut self,

@@ -142,3 +142,46 @@ fn sparse_screens_have_little_on_them() {
     };
     assert!(2 * count(Density::Sparse) < count(Density::Mixed));
 }
+
+#[test]
+fn shapes_are_counted_and_text_runs() {
+    let (mut numbers, mut links, mut lines) = (HashSet::new(), 0, 0);
+    for seed in 0..400 {
+        let drawing = draw(seed);
+        for lesson in &drawing.lessons {
+            let Some(asked) = lesson.goal.strip_prefix("How many ") else {
+                continue;
+            };
+            let asked = asked.strip_suffix("s are there?").unwrap();
+            let is_meant = |label: &str| {
+                asked.split(' ').all(|word| match word {
+                    "thing" => true,
+                    "digit" => label.ends_with(|last: char| last.is_ascii_digit()),
+                    "letter" => {
+                        label.rsplit_once(' ').unwrap().1.chars().all(char::is_alphabetic)
+                            && label.rsplit_once(' ').unwrap().1.len() == 1
+                    }
+                    word => label.split(' ').any(|part| part == word),
+                })
+            };
+            let shapes = drawing.widgets.iter().filter(|widget| widget.role == Role::Shape);
+            let number = shapes.filter(|widget| is_meant(&widget.label)).count();
+            assert_eq!(
+                lesson.answer,
+                Answer::Say(number.to_string()),
+                "{seed}: {}",
+                lesson.goal
+            );
+            numbers.insert(number);
+        }
+        let links_here = drawing.widgets.iter().filter(|widget| widget.role == Role::Link);
+        links += usize::from(links_here.count() > 3);
+        let is_line = |widget: &&Widget| widget.role == Role::Text && widget.label.contains(' ');
+        lines += drawing.widgets.iter().filter(is_line).count();
+    }
+    assert!(
+        numbers.contains(&1) && numbers.iter().any(|number| *number > 2),
+        "{numbers:?}"
+    );
+    assert!(links > 0 && lines > 0);
+}

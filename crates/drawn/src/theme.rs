@@ -59,6 +59,26 @@ impl Theme {
         }
     }
 
+    /// Nearly how wide a text of this size is: in running text, words stand no further apart than that.
+    pub(crate) fn set(&self, text: &str, size: f32) -> f32 {
+        let is_fixed = ["Mono", "Hack"].iter().any(|part| self.family.contains(part));
+        let wider = if self.family.starts_with("DejaVu") {
+            1.12
+        } else {
+            1.0
+        };
+        let letter = |letter: char| match letter {
+            _ if is_fixed => 0.6,
+            'i' | 'j' | 'l' | '.' | ',' | '\'' => 0.26,
+            'f' | 't' | 'r' | 'I' | ' ' | '-' => 0.32,
+            'm' | 'M' | 'W' => 0.86,
+            'w' | 'C' | 'D' | 'G' | 'H' | 'N' | 'O' | 'Q' | 'R' | 'U' => 0.74,
+            _ if letter.is_uppercase() => 0.66,
+            _ => 0.56,
+        };
+        text.chars().map(letter).sum::<f32>() * size * wider
+    }
+
     /// About how wide a text is. Fonts differ; what is drawn has room beside it.
     pub(crate) fn width(&self, text: &str) -> f32 {
         text.chars().count() as f32 * self.font * 0.62

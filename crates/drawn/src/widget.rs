@@ -29,6 +29,8 @@ pub enum Role {
     Swatch,
     /// Words that do nothing.
     Text,
+    /// A thing with a size, a colour and a form, all three in its label; a letter or digit is its own form.
+    Shape,
 }
 
 impl Role {
@@ -46,6 +48,7 @@ impl Role {
             Self::Heading => "heading",
             Self::Swatch => "square",
             Self::Text => "text",
+            Self::Shape => "shape",
         }
     }
 

@@ -202,7 +202,10 @@ mod tests {
             let x = step as f32 / 100.0;
             let exact = f64::from(x).exp().ln_1p();
             // Below -40 it is zero.
-            assert!((f64::from(softplus(x)) - exact).abs() < 1e-6 * exact + 5e-18, "at {x}");
+            assert!(
+                (f64::from(softplus(x)) - exact).abs() < 1e-6 * exact + 5e-18,
+                "at {x}"
+            );
         }
         assert!(softplus(f32::NAN).is_nan());
     }

@@ -1,68 +1,13 @@
-//! What stands where: rows of widgets from top to bottom, as long as there is room.
+//! Rows of one kind of widget each.
 
-use aurore_action::{Rect, Size};
-
-use crate::Density;
+use super::Page;
 use crate::dice::Dice;
-use crate::paint::{Anchor, Canvas};
-use crate::theme::Theme;
+use crate::paint::Anchor;
 use crate::widget::{Role, Widget};
 use crate::words::Words;
 
-/// The screen as SVG, and its widgets.
-pub(crate) fn compose(
-    dice: &mut Dice,
-    theme: &Theme,
-    words: &Words,
-    size: Size,
-    density: Density,
-) -> (String, Vec<Widget>) {
-    let margin = dice.between(2, 10) as f32;
-    let mut page = Page {
-        canvas: Canvas::new(size, theme),
-        theme,
-        words,
-        left: margin,
-        right: size.width as f32 - margin,
-        y: margin,
-        widgets: Vec::new(),
-    };
-    let rows = match (dice.between(0, 9), density) {
-        (0..=2, _) | (5..=7, Density::Sparse) => 1,
-        (3..=4, _) | (_, Density::Sparse) => 2,
-        _ => usize::MAX,
-    };
-    let end = size.height as f32 - margin;
-    if rows < 3 {
-        page.y += dice.between(0, (end * 0.7) as i32) as f32;
-    } else if dice.one_in(2) {
-        page.heading(dice);
-    }
-    let mut drawn = 0;
-    while drawn < rows && page.row(dice, end) {
-        drawn += 1;
-    }
-    // The chosen row was too high for the room that is left: something always fits at the top.
-    while page.widgets.is_empty() {
-        page.y = margin;
-        page.row(dice, end);
-    }
-    (page.canvas.finish(), page.widgets)
-}
-
-struct Page<'a> {
-    canvas: Canvas,
-    theme: &'a Theme,
-    words: &'a Words,
-    left: f32,
-    right: f32,
-    /// Where the next row begins.
-    y: f32,
-    widgets: Vec<Widget>,
-}
-
 /// Colours that have plain names.
-const SWATCHES: [(&str, &str); 10] = [
+pub(super) const SWATCHES: [(&str, &str); 10] = [
     ("red", "#e02020"),
     ("green", "#1f9d3a"),
     ("blue", "#2050e0"),
@@ -76,84 +21,7 @@ const SWATCHES: [(&str, &str); 10] = [
 ];
 
 impl Page<'_> {
-    /// One more row, if it fits above `end`.
-    fn row(&mut self, dice: &mut Dice, end: f32) -> bool {
-        let line = self.theme.font * 1.7;
-        let (kind, lines) = *dice.pick(&[
-            (0, 1.2),
-            (0, 1.2),
-            (1, 1.0),
-            (2, 2.2),
-            (2, 2.2),
-            (3, 1.0),
-            (3, 1.0),
-            (4, 1.0),
-            (5, 1.2),
-            (6, 3.0),
-            (7, 3.0),
-            (8, 1.2),
-        ]);
-        let height = line * lines;
-        if self.y + height > end {
-            return false;
-        }
-        match kind {
-            0 => self.buttons(dice, height),
-            1 => self.links(dice, height),
-            2 => self.field(dice, height),
-            3 => self.choice(dice, Role::Checkbox, height),
-            4 => self.choice(dice, Role::Radio, height),
-            5 => self.tabs(dice, height),
-            6 => self.options(dice, height),
-            7 => self.table(dice, height),
-            _ => self.swatches(dice, height),
-        }
-        self.y += height + self.theme.gap;
-        true
-    }
-
-    fn push(&mut self, role: Role, label: &str, [x, y, width, height]: [f32; 4], checked: Option<bool>) {
-        self.widgets.push(Widget {
-            role,
-            label: label.to_owned(),
-            bounds: Rect {
-                x: x.round() as i32,
-                y: y.round() as i32,
-                width: width.round() as u32,
-                height: height.round() as u32,
-            },
-            checked,
-            value: None,
-        });
-    }
-
-    /// A label that nothing of the same kind has yet.
-    fn fresh(&self, dice: &mut Dice, role: Role, list: &[String]) -> String {
-        self.fitting(dice, role, list, f32::INFINITY)
-    }
-
-    /// One that also fits into so many pixels at the usual size of letters.
-    fn fitting(&self, dice: &mut Dice, role: Role, list: &[String], room: f32) -> String {
-        let is_known = |label: &String| {
-            self.widgets
-                .iter()
-                .any(|widget| widget.role == role && widget.label == *label)
-        };
-        for _ in 0..8 {
-            let label = Words::label(dice, list);
-            if !is_known(&label) && self.theme.width(&label) <= room {
-                return label;
-            }
-        }
-        loop {
-            let label: String = Words::nonsense(dice).chars().take(3).collect();
-            if !is_known(&label) {
-                return label;
-            }
-        }
-    }
-
-    fn heading(&mut self, dice: &mut Dice) {
+    pub(super) fn heading(&mut self, dice: &mut Dice) {
         let room = (self.right - self.left) / 1.3;
         let label = self.fitting(dice, Role::Heading, &self.words.things, room);
         let size = self.theme.font * 1.3;
@@ -166,7 +34,7 @@ impl Page<'_> {
         self.y += height + self.theme.gap;
     }
 
-    fn buttons(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn buttons(&mut self, dice: &mut Dice, height: f32) {
         let mut x = self.left + dice.between(0, 12) as f32;
         for _ in 0..dice.between(1, 4) {
             let label = self.fresh(dice, Role::Button, &self.words.buttons);
@@ -190,7 +58,7 @@ impl Page<'_> {
         }
     }
 
-    fn links(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn links(&mut self, dice: &mut Dice, height: f32) {
         let mut x = self.left;
         for _ in 0..dice.between(1, 3) {
             let label = self.fresh(dice, Role::Link, &self.words.things);
@@ -215,7 +83,7 @@ impl Page<'_> {
         }
     }
 
-    fn field(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn field(&mut self, dice: &mut Dice, height: f32) {
         let label = self.fresh(dice, Role::Textbox, &self.words.fields);
         let upper = height * 0.42;
         self.canvas.text(
@@ -246,7 +114,7 @@ impl Page<'_> {
     }
 
     /// A checkbox or radio button with its label.
-    fn choice(&mut self, dice: &mut Dice, role: Role, height: f32) {
+    pub(super) fn choice(&mut self, dice: &mut Dice, role: Role, height: f32) {
         let room = self.right - self.left - 8.0 - 2.0 * self.theme.font;
         let label = self.fitting(dice, role, &self.words.things, room);
         let checked = dice.one_in(2);
@@ -284,7 +152,7 @@ impl Page<'_> {
         self.push(role, &label, place, Some(checked));
     }
 
-    fn tabs(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn tabs(&mut self, dice: &mut Dice, height: f32) {
         let chosen = dice.between(0, 2);
         let mut x = self.left;
         for index in 0..dice.between(2, 4) {
@@ -315,7 +183,7 @@ impl Page<'_> {
     }
 
     /// A list of three entries.
-    fn options(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn options(&mut self, dice: &mut Dice, height: f32) {
         let width = (self.right - self.left) * dice.between(45, 80) as f32 / 100.0;
         let each = height / 3.0;
         let chosen = dice.between(0, 4);
@@ -343,7 +211,7 @@ impl Page<'_> {
     }
 
     /// Three rows of a name and a number.
-    fn table(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn table(&mut self, dice: &mut Dice, height: f32) {
         let width = (self.right - self.left) * dice.between(60, 100) as f32 / 100.0;
         let (each, half) = (height / 3.0, width * 0.62);
         for row in 0..3u8 {
@@ -368,7 +236,7 @@ impl Page<'_> {
         }
     }
 
-    fn swatches(&mut self, dice: &mut Dice, height: f32) {
+    pub(super) fn swatches(&mut self, dice: &mut Dice, height: f32) {
         let mut x = self.left;
         for _ in 0..dice.between(2, 6) {
             let (name, colour) = *dice.pick(&SWATCHES);
