@@ -247,6 +247,12 @@ impl Isa {
         }
     }
 
+    /// The same without tiles.
+    #[cfg(test)]
+    pub(crate) fn without_tiles(self) -> Self {
+        Self { tiles: None, ..self }
+    }
+
     /// Whether products of many rows are made on tiles.
     pub(crate) fn has_tiles(self) -> bool {
         self.tiles.is_some()
@@ -255,6 +261,13 @@ impl Isa {
     /// Whether bf16 weights are multiplied by inputs rounded to bf16.
     pub(crate) fn has_pairs(self) -> bool {
         self.pairs.is_some()
+    }
+
+    /// Whether many rows multiply bf16 pairs as two additions of f32, which give the same bits (both operands of a
+    /// product have few enough digits for f32 to hold it) but for sums near the smallest numbers: Intel's processors
+    /// do pairs at less than half the rate.
+    pub(crate) fn adds_pairs_singly(self) -> bool {
+        self.one_stream && self.pairs.is_some()
     }
 
     /// Elements per vector.

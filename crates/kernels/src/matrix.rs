@@ -1,13 +1,14 @@
 //! Weight matrices in the layout that the products read.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
 
+use crate::matmul::paired::Tiny;
 use crate::memory::{self, Buffer, Plain};
 use crate::pool::Share;
 use crate::quant::{self, BLOCK, GROUP, GROUPS, Rounding, bf16_value};
-use crate::{Cpu, Moments};
+use crate::{Cpu, Isa, Moments};
 
 /// Outputs in a panel, for every instruction set.
 pub(crate) const PANEL: usize = 16;
@@ -86,6 +87,8 @@ pub struct Matrix {
     pub(crate) elements: Elements,
     /// Told of every input.
     pub(crate) watch: Option<Arc<Moments>>,
+    /// What [`has_tiny`](Self::has_tiny) found.
+    tiny: OnceLock<bool>,
 }
 
 pub(crate) enum Elements {
@@ -289,6 +292,7 @@ impl Matrix {
             columns,
             elements,
             watch: None,
+            tiny: OnceLock::new(),
         }
     }
 
@@ -322,6 +326,7 @@ impl Matrix {
             columns,
             elements,
             watch: None,
+            tiny: OnceLock::new(),
         })
     }
 
@@ -348,6 +353,7 @@ impl Matrix {
             columns,
             elements,
             watch: None,
+            tiny: OnceLock::new(),
         };
         Some(slots?.into_iter().map(matrix).collect())
     }
@@ -374,6 +380,14 @@ impl Matrix {
             Elements::Q8 { values, scales } => [values.as_bytes(), scales.as_bytes()],
             Elements::Q4 { nibbles, scales } => [nibbles.as_bytes(), scales.as_bytes()],
         }
+    }
+
+    /// Whether one of its bf16 is [`Tiny`]. They are looked through once.
+    pub(crate) fn has_tiny(&self, isa: Isa) -> bool {
+        let Elements::Bf16(elements) = &self.elements else {
+            return false;
+        };
+        *self.tiny.get_or_init(|| isa.run(Tiny(elements.as_slice())))
     }
 
     /// Lets products tell `moments` of their inputs, for calibration; they get slower.

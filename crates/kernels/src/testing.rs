@@ -10,7 +10,9 @@ pub(crate) const SIZES: [usize; 14] = [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 
 pub(crate) fn cpus() -> Vec<Cpu> {
     let mut isas = Isa::available();
     isas.push(Isa::wide());
-    isas.extend([isas[0], Isa::wide()].map(Isa::with_other_streams));
+    isas.push(Isa::wide().without_tiles());
+    let turned = [isas[0], Isa::wide(), Isa::wide().without_tiles()];
+    isas.extend(turned.map(Isa::with_other_streams));
     if let Some(name) = std::env::var_os("AURORE_ISA") {
         isas.retain(|isa| *isa.name() == *name || isa.name() == "portable");
         assert!(

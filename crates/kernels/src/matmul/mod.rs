@@ -2,14 +2,14 @@
 
 mod float;
 mod integer;
-mod paired;
+pub(crate) mod paired;
 mod tiled;
 
 use std::ops::Range;
 
 use self::float::Float;
 use self::integer::{Integer, Weights};
-use self::paired::Paired;
+use self::paired::{Paired, RoundedRows, SINGLY_FROM, TinyStarts};
 use self::tiled::{PairRows, TiledInteger, TiledPairs};
 use crate::later::Later;
 use crate::matrix::{Elements, Format, Matrix, PANEL};
@@ -120,7 +120,7 @@ impl Cpu {
             rounded: quantised(matrix).then(|| (workspace.quantise(self, input, k, true), 0)),
             paired: self
                 .paired(matrix)
-                .then(|| self.round_pairs(input, k, &mut pairs)),
+                .then(|| self.round_pairs(std::slice::from_ref(matrix), input, k, &mut pairs)),
             later: &self.later,
         };
         let per_task = panels.len().div_ceil(self.pool.threads() * 8).max(4);
@@ -239,7 +239,7 @@ impl Cpu {
             _ => input,
         };
         let mut pairs = std::mem::take(&mut workspace.pairs);
-        let paired = paired.then(|| self.round_pairs(input, k, &mut pairs));
+        let paired = paired.then(|| self.round_pairs(matrices, input, k, &mut pairs));
         // Rows of an index are in the groups' order only where they were gathered for floating point,
         // which is what calibration runs on.
         if float || index.is_none() {
@@ -303,11 +303,11 @@ impl Cpu {
     }
 
     /// Rounds `[rows, k]` to bf16 as the products of pairs want it.
-    fn round_pairs(&self, input: &[f32], k: usize, to: &mut Lines) -> Pairs {
+    fn round_pairs(&self, matrices: &[Matrix], input: &[f32], k: usize, to: &mut Lines) -> Pairs {
         if self.isa.has_tiles() {
             Pairs::Tiles(self.round_for_tiles(input, k, to))
         } else {
-            Pairs::Rows(self.round_rows(input, k, to))
+            Pairs::Rows(self.round_rows(matrices, input, k, to))
         }
     }
 }
@@ -315,8 +315,7 @@ impl Cpu {
 /// Rows rounded to bf16.
 #[derive(Clone, Copy)]
 enum Pairs {
-    /// `[rows, pairs]`
-    Rows(*const [u16; 2]),
+    Rows(RoundedRows),
     Tiles(PairRows),
 }
 
@@ -327,7 +326,7 @@ impl Pairs {
     /// From row `row` on.
     fn from(self, row: usize, k: usize) -> Self {
         match self {
-            Self::Rows(start) => Self::Rows(start.wrapping_add(row * paired::pairs(k))),
+            Self::Rows(rows) => Self::Rows(rows.from(row, k)),
             Self::Tiles(rows) => Self::Tiles(rows.from(row)),
         }
     }
@@ -373,12 +372,21 @@ impl Piece {
         let input = inputs.float;
         match (&matrix.elements, inputs.rounded) {
             (Elements::Bf16(buffer), _) => match inputs.paired {
-                Some(Pairs::Rows(input)) => isa.run_pairs(Paired {
-                    piece: self,
-                    input,
-                    weights: buffer.as_slice(),
-                    one_stream: isa.reads_one_stream(),
-                }),
+                // SAFETY: the caller's.
+                Some(Pairs::Rows(rows)) => match unsafe { self.singles(isa, rows) } {
+                    Some(input) => isa.run(Float {
+                        piece: self,
+                        input,
+                        weights: buffer.as_slice(),
+                        turned: true,
+                    }),
+                    None => isa.run_pairs(Paired {
+                        piece: self,
+                        input: rows.pairs,
+                        weights: buffer.as_slice(),
+                        one_stream: isa.reads_one_stream(),
+                    }),
+                },
                 Some(Pairs::Tiles(input)) => isa.run_tiles(TiledPairs {
                     piece: self,
                     input,
@@ -388,12 +396,14 @@ impl Piece {
                     piece: self,
                     input,
                     weights: buffer.as_slice(),
+                    turned: false,
                 }),
             },
             (Elements::F32(buffer), _) => isa.run(Float {
                 piece: self,
                 input,
                 weights: buffer.as_slice(),
+                turned: false,
             }),
             (Elements::Q8 { values, scales }, Some((input, first))) => {
                 let weights = Weights::Q8 {
@@ -412,6 +422,25 @@ impl Piece {
             // `multiply` rounds the input for every quantised matrix.
             (Elements::Q8 { .. } | Elements::Q4 { .. }, None) => {}
         }
+    }
+
+    /// The rows for columns that are added one by one, where that is faster and gives the bits of pairs.
+    ///
+    /// # Safety
+    /// As for [`compute`](Self::compute).
+    unsafe fn singles(&self, isa: Isa, rows: RoundedRows) -> Option<*const f32> {
+        let singles = rows.singles.filter(|_| self.rows >= SINGLY_FROM)?;
+        let width = self.n.min(self.panels.end * PANEL) - self.panels.start * PANEL;
+        let starts = |row: usize| {
+            // SAFETY: the caller's.
+            let there = unsafe { self.out.add(row * self.n + self.panels.start * PANEL) };
+            // SAFETY: as above; nobody writes there meanwhile.
+            unsafe { std::slice::from_raw_parts(there, width) }
+        };
+        // SAFETY: as above.
+        let serve = unsafe { singles.serve(self.rows) }
+            && !(self.accumulate && (0..self.rows).any(|row| isa.run(TinyStarts(starts(row)))));
+        serve.then_some(singles.start)
     }
 
     /// What a panel's sums start from.

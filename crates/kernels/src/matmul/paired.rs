@@ -6,7 +6,7 @@
 use super::Piece;
 use crate::Cpu;
 use crate::ahead::AHEAD;
-use crate::matrix::PANEL;
+use crate::matrix::{Matrix, PANEL};
 use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs, bf16_bits};
 use crate::pool::Share;
@@ -18,6 +18,8 @@ pub(super) const ROW_BLOCK: usize = super::float::ROW_BLOCK;
 const PAIRS: usize = 256;
 /// Rows that share a panel's weights in registers.
 const ROWS: usize = 8;
+/// Rows from which on columns are added one by one, where that is faster than in pairs.
+pub(super) const SINGLY_FROM: usize = 24;
 /// Panels that one row reads at once, where the processor does not read one stream faster.
 const STREAMS: usize = 4;
 
@@ -188,12 +190,25 @@ unsafe fn tile<D: Pairs, const R: usize>(
 }
 
 impl Cpu {
-    /// Rounds to bf16, to nearest even, an odd last column paired with zero. `input`: `[rows, k]`; returns
-    /// `[rows, pairs(k)]`
-    pub(super) fn round_rows(&self, input: &[f32], k: usize, to: &mut Lines) -> *const [u16; 2] {
+    /// Rounds to bf16, to nearest even, an odd last column paired with zero, for products with these matrices. `input`:
+    /// `[rows, k]`
+    pub(super) fn round_rows(
+        &self,
+        matrices: &[Matrix],
+        input: &[f32],
+        k: usize,
+        to: &mut Lines,
+    ) -> RoundedRows {
         let (rows, width) = (input.len() / k.max(1), pairs(k));
-        to.grow(rows * width * size_of::<[u16; 2]>());
-        let out = Share(to.start_mut::<[u16; 2]>());
+        let singly = rows >= SINGLY_FROM
+            && self.isa.adds_pairs_singly()
+            && matrices.iter().all(|matrix| !matrix.has_tiny(self.isa));
+        let size = (rows * width * size_of::<[u16; 2]>()).next_multiple_of(64);
+        to.grow(if singly { 3 * size + rows } else { size });
+        let start = to.start_mut::<f32>();
+        let out = Share(start.cast::<[u16; 2]>());
+        let singles = Share(start.wrapping_byte_add(size).cast::<[f32; 2]>());
+        let tiny = Share(start.wrapping_byte_add(3 * size).cast::<bool>());
         let round = |row: usize| {
             // SAFETY: each row has its own place.
             let out = unsafe { std::slice::from_raw_parts_mut(out.get().add(row * width), width) };
@@ -201,13 +216,121 @@ impl Cpu {
                 input: &input[row * k..][..k],
                 out,
             });
+            if singly {
+                // SAFETY: as above.
+                unsafe {
+                    let to = std::slice::from_raw_parts_mut(singles.get().add(row * width), width);
+                    self.isa.run(Widen { pairs: out, to });
+                    tiny.get().add(row).write(self.isa.run(Tiny(out.as_flattened())));
+                }
+            }
         };
         if rows * k * 2 < self.share_from {
             (0..rows).for_each(round);
         } else {
             self.pool.run(rows, round);
         }
-        to.start()
+        RoundedRows {
+            pairs: to.start(),
+            singles: singly.then(|| Singles {
+                start: singles.get().cast_const().cast(),
+                tiny: tiny.get().cast_const(),
+            }),
+        }
+    }
+}
+
+/// Rows rounded to bf16.
+#[derive(Clone, Copy)]
+pub(super) struct RoundedRows {
+    /// `[rows, pairs(k)]`
+    pub(super) pairs: *const [u16; 2],
+    /// The same for columns that are added one by one.
+    pub(super) singles: Option<Singles>,
+}
+
+/// Rows as f32, the second column of a pair before the first: so products of pairs add them.
+#[derive(Clone, Copy)]
+pub(super) struct Singles {
+    /// `[rows, 2 · pairs(k)]`
+    pub(super) start: *const f32,
+    /// Rows that have [`Tiny`] numbers.
+    tiny: *const bool,
+}
+
+impl Singles {
+    /// Whether so many rows may be taken: they have no tiny number.
+    ///
+    /// # Safety
+    /// There must be so many.
+    pub(super) unsafe fn serve(self, rows: usize) -> bool {
+        // SAFETY: the caller's.
+        (0..rows).all(|row| unsafe { !*self.tiny.add(row) })
+    }
+}
+
+impl RoundedRows {
+    /// From row `row` on.
+    pub(super) fn from(self, row: usize, k: usize) -> Self {
+        Self {
+            pairs: self.pairs.wrapping_add(row * pairs(k)),
+            singles: self.singles.map(|Singles { start, tiny }| Singles {
+                start: start.wrapping_add(row * 2 * pairs(k)),
+                tiny: tiny.wrapping_add(row),
+            }),
+        }
+    }
+}
+
+/// Pairs as f32, each turned.
+struct Widen<'a> {
+    pairs: &'a [[u16; 2]],
+    to: &'a mut [[f32; 2]],
+}
+
+impl Kernel for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (to, [first, second]) in self.to.iter_mut().zip(self.pairs) {
+            to[0] = f32::from_bits(u32::from(*second) << 16);
+            to[1] = f32::from_bits(u32::from(*first) << 16);
+        }
+    }
+}
+
+/// Whether one of these bf16 is nearer to zero than 2⁻⁵⁵ without being zero.
+///
+/// A product of two that are not is a multiple of 2⁻¹²⁴, and so is every sum of such products until it is rounded: no
+/// denormal number comes up, which products of pairs take for zero and additions do not.
+pub(crate) struct Tiny<'a>(pub(crate) &'a [u16]);
+
+impl Kernel for Tiny<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> bool {
+        const LEAST: u16 = (127 - 55) << 7;
+        self.0.chunks(1024).any(|part| {
+            let is_tiny = |bits: &u16| u16::from((bits & 0x7fff).wrapping_sub(1) < LEAST - 1);
+            part.iter().map(is_tiny).fold(0, |any, one| any | one) != 0
+        })
+    }
+}
+
+/// Whether one of these sums is nearer to zero than 2⁻¹⁰⁰ without being zero: what it becomes may be denormal, as
+/// [`Tiny`] says.
+pub(super) struct TinyStarts<'a>(pub(super) &'a [f32]);
+
+impl Kernel for TinyStarts<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> bool {
+        const LEAST: u32 = (127 - 100) << 23;
+        let is_tiny = |x: &f32| u32::from((x.to_bits() & (u32::MAX >> 1)).wrapping_sub(1) < LEAST - 1);
+        self.0.iter().map(is_tiny).fold(0, |any, one| any | one) != 0
     }
 }
 

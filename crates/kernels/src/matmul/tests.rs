@@ -398,7 +398,7 @@ fn inputs_round_to_the_nearest_bf16() {
     input.extend([0x7fc0_0000, 0x7f80_0001, 0xffff_ffff].map(f32::from_bits));
     for cpu in cpus() {
         let mut pairs = Lines::default();
-        cpu.round_pairs(&input, input.len(), &mut pairs);
+        cpu.round_pairs(&[], &input, input.len(), &mut pairs);
         // A row alone lies in one piece on tiles as well.
         // SAFETY: so much was written, and more is there.
         let found = unsafe { std::slice::from_raw_parts(pairs.start::<u16>(), input.len() + 1) };
@@ -410,19 +410,68 @@ fn inputs_round_to_the_nearest_bf16() {
 
 /// On vectors alone, on tiles in company.
 #[test]
-fn a_row_alone_gets_the_bits_of_tiles_also_where_numbers_are_denormal() {
-    let Some(amx) = Isa::named("amx") else { return };
-    let cpu = Cpu::new(Some(amx), 1);
-    for (size, k) in [(1.0, 1024), (1.0, 70), (1e-19, 256), (3e-20, 131), (1e-38, 64)] {
-        let scaled = |seed, count| -> Vec<f32> { noise(seed, count).iter().map(|x| x * size).collect() };
-        let (n, rows) = (48, 17);
-        let matrix = Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(&bytes(&scaled(33, n * k)))]);
-        let input = scaled(34, rows * k);
-        let together = multiply(&cpu, &matrix, &input);
-        for row in 0..rows {
-            let alone = multiply(&cpu, &matrix, &input[row * k..][..k]);
-            let what = format!("row {row} of {size}, {k} columns");
-            assert_same(&alone, &together[row * n..][..n], &what);
+fn a_row_alone_gets_the_bits_of_many_also_where_numbers_are_denormal() {
+    let isas = ["amx", "avx512bf16"].into_iter().filter_map(Isa::named);
+    for (size, k) in [
+        (1.0, 1024),
+        (1.0, 70),
+        (1e-19, 256),
+        (3e-20, 131),
+        (1e-38, 64),
+        (3e-17, 96),
+    ] {
+        for isa in isas.clone() {
+            let cpu = Cpu::new(Some(isa), 1);
+            let scaled = |seed, count| -> Vec<f32> { noise(seed, count).iter().map(|x| x * size).collect() };
+            let (n, rows) = (48, 27);
+            let matrix = Matrix::pack(&cpu, k, Format::Bf16, &[Source::F32(&bytes(&scaled(33, n * k)))]);
+            let mut input = scaled(34, rows * k);
+            let before = multiply(&cpu, &matrix, &input);
+            // One row of other numbers changes no other row's way.
+            input[5 * k..6 * k].fill(1e-30);
+            let together = multiply(&cpu, &matrix, &input);
+            for row in 0..rows {
+                let alone = multiply(&cpu, &matrix, &input[row * k..][..k]);
+                let what = format!("{isa:?}: row {row} of {size}, {k} columns");
+                assert_same(&alone, &together[row * n..][..n], &what);
+                if row != 5 {
+                    assert_same(&alone, &before[row * n..][..n], &what);
+                }
+            }
+            let start: Vec<f32> = noise(35, rows * n).iter().map(|x| x * 1e-38).collect();
+            let mut together = start.clone();
+            cpu.matmul_add(&matrix, &input, &mut together);
+            for row in 0..rows {
+                let mut alone = start[row * n..][..n].to_vec();
+                cpu.matmul_add(&matrix, &input[row * k..][..k], &mut alone);
+                assert_same(&alone, &together[row * n..][..n], "added to what is denormal");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_tiny_is_found() {
+    for isa in Isa::available() {
+        let bits = |x: f32| bf16::from_f32(x).to_bits();
+        let mut all = vec![
+            bits(0.0),
+            bits(-0.0),
+            bits(1.0),
+            bits(f32::INFINITY),
+            bits(2.0_f32.powi(-55)),
+        ];
+        all.resize(3000, bits(-3.0));
+        assert!(!isa.run(super::paired::Tiny(&all)), "{isa:?}");
+        for (at, x) in [
+            (0, 1e-39),
+            (1500, -1e-39),
+            (2999, 2.0_f32.powi(-56)),
+            (4, -1.9 * 2.0_f32.powi(-56)),
+        ] {
+            let mut all = all.clone();
+            all[at] = bits(x);
+            assert!(isa.run(super::paired::Tiny(&all)), "{isa:?}: {x}");
         }
     }
 }
