@@ -361,6 +361,7 @@ impl Matrix {
     /// The bytes of a matrix that [`slots`](Self::slots) made: elements, scales, and what fills up the last
     /// page of 4,096. It begins at such a page. Any bytes are some matrix.
     pub fn slot(&mut self) -> Option<&mut [u8]> {
+        self.tiny = OnceLock::new();
         // SAFETY: both buffers of the slot are borrowed with this matrix.
         unsafe {
             match &mut self.elements {

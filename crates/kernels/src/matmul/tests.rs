@@ -451,6 +451,24 @@ fn a_row_alone_gets_the_bits_of_many_also_where_numbers_are_denormal() {
 }
 
 #[test]
+fn a_slot_with_other_bytes_is_looked_through_again() {
+    let isa = Isa::best();
+    let mut slots = Matrix::slots(Format::Bf16, 16, 64, 1).unwrap();
+    let mut has_tiny = |bits: u16| {
+        let matrix = &mut slots[0];
+        let bytes: Vec<u8> = std::iter::repeat_n(bits.to_le_bytes(), 16 * 64)
+            .flatten()
+            .collect();
+        matrix.slot().unwrap()[..bytes.len()].copy_from_slice(&bytes);
+        matrix.has_tiny(isa)
+    };
+    assert_eq!(
+        [0x3f80, 0x0001, 0x0000, 0x2000].map(&mut has_tiny),
+        [false, true, false, true]
+    );
+}
+
+#[test]
 fn what_is_tiny_is_found() {
     for isa in Isa::available() {
         let bits = |x: f32| bf16::from_f32(x).to_bits();
