@@ -3,7 +3,7 @@
 use super::Page;
 use crate::dice::Dice;
 use crate::paint::Anchor;
-use crate::widget::Role;
+use crate::widget::{Role, Widget};
 
 impl Page<'_> {
     /// A window with a title, a line of text and a button or two.
@@ -79,10 +79,9 @@ impl Page<'_> {
             self.canvas
                 .line(&[[x - half, y - turn], [x + half, y + turn]], ink, 1.3);
         }
-        let known =
-            |role: Role| move |widget: &crate::widget::Widget| widget.role == role && widget.label == LABEL;
         // A second one could not be told from the first.
-        if !self.widgets.iter().any(known(Role::Button)) {
+        let is_known = |widget: &Widget| widget.role == Role::Button && widget.label == LABEL;
+        if !self.widgets.iter().any(is_known) {
             let place = [x - side / 2.0, y - side / 2.0, side, side];
             self.push(Role::Button, LABEL, place, None);
         }

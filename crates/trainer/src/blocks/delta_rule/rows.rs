@@ -10,11 +10,11 @@ const WIDTH: usize = 32;
 
 /// The first numbers of what is left of a row, zeros behind the last.
 #[inline(always)]
-fn some(row: &[f32]) -> [f32; WIDTH] {
+pub(super) fn some<const N: usize>(row: &[f32]) -> [f32; N] {
     if let Some(whole) = row.first_chunk() {
         return *whole;
     }
-    let mut part = [0.0; WIDTH];
+    let mut part = [0.0; N];
     part[..row.len()].copy_from_slice(row);
     part
 }
@@ -85,7 +85,7 @@ vectorised! {
                     *sums = some(&own[start..]);
                 }
                 for (column, earlier) in before.chunks_exact(width).enumerate() {
-                    let x = some(&earlier[start..]);
+                    let x: [f32; WIDTH] = some(&earlier[start..]);
                     for (row, sums) in sums.iter_mut().enumerate() {
                         // What is not there is not read below.
                         let a = system[(first + row).min(tokens - 1) * tokens + column];
@@ -121,7 +121,7 @@ vectorised! {
                 }
                 let later = after.chunks_exact(width).zip(system[(first + count) * tokens..].chunks_exact(tokens));
                 for (later, line) in later {
-                    let x = some(&later[start..]);
+                    let x: [f32; WIDTH] = some(&later[start..]);
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let a = line[(first + row).min(tokens - 1)];
                         for lane in 0..WIDTH {

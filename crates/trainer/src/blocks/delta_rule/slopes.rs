@@ -1,21 +1,12 @@
 //! What a chunk's squares and rows give to β and to the sums of log decays.
 
 use super::CHUNK;
+use super::rows::some;
 use crate::ops::functions::{dot, total};
 use crate::ops::vectorised;
 
+/// Columns that are taken at once.
 const LANES: usize = 16;
-
-/// At most so many numbers, zeros behind the last.
-#[inline(always)]
-fn lanes(row: &[f32]) -> [f32; LANES] {
-    if let Some(whole) = row.first_chunk() {
-        return *whole;
-    }
-    let mut part = [0.0; LANES];
-    part[..row.len()].copy_from_slice(row);
-    part
-}
 
 vectorised! {
     /// `dkeys` (of w⊙K) becomes that of K; w's own goes to dG.
@@ -64,8 +55,9 @@ vectorised! {
                     continue;
                 }
                 let (da, dp) = (&mut dsystem[line.clone()], &mut dread[line.clone()]);
-                let [keys, queries, decay] = [keys, queries, decay].map(|x| lanes(&x[line.clone()]));
-                let (mut system, mut read) = (lanes(da), lanes(dp));
+                let (keys, queries) = (some::<LANES>(&keys[line.clone()]), some::<LANES>(&queries[line.clone()]));
+                let decay: [f32; LANES] = some(&decay[line.clone()]);
+                let (mut system, mut read) = (some::<LANES>(da), some::<LANES>(dp));
                 let columns = &mut columns[first..][..LANES];
                 for lane in 0..LANES {
                     let slope = -system[lane] * decay[lane];
