@@ -1,6 +1,7 @@
 //! Matrix products `out = input · Wᵀ`, for one matrix or for groups of rows with a matrix each.
 
 mod float;
+mod inputs;
 mod integer;
 pub(crate) mod paired;
 mod tiled;
@@ -8,12 +9,12 @@ mod tiled;
 use std::ops::Range;
 
 use self::float::Float;
+use self::inputs::{Inputs, Pairs, quantised};
 use self::integer::{Integer, Weights};
 use self::paired::{Paired, RoundedRows, SINGLY_FROM, TinyStarts};
-use self::tiled::{PairRows, TiledInteger, TiledPairs};
+use self::tiled::{TiledInteger, TiledPairs};
 use crate::later::Later;
-use crate::matrix::{Elements, Format, Matrix, PANEL};
-use crate::memory::Lines;
+use crate::matrix::{Elements, Matrix, PANEL};
 use crate::pool::Share;
 use crate::quant::Rows;
 use crate::{Cpu, Isa};
@@ -295,63 +296,6 @@ impl Cpu {
         self.give_activations(workspace);
     }
 }
-
-impl Cpu {
-    /// Whether the product rounds its input to bf16.
-    fn paired(&self, matrix: &Matrix) -> bool {
-        matrix.format() == Format::Bf16 && self.in_pairs()
-    }
-
-    /// Rounds `[rows, k]` to bf16 as the products of pairs want it.
-    fn round_pairs(&self, matrices: &[Matrix], input: &[f32], k: usize, to: &mut Lines) -> Pairs {
-        if self.isa.has_tiles() {
-            Pairs::Tiles(self.round_for_tiles(input, k, to))
-        } else {
-            Pairs::Rows(self.round_rows(matrices, input, k, to))
-        }
-    }
-}
-
-/// Rows rounded to bf16.
-#[derive(Clone, Copy)]
-enum Pairs {
-    Rows(RoundedRows),
-    Tiles(PairRows),
-}
-
-// SAFETY: a view of numbers that nobody changes while it lives.
-unsafe impl Sync for Pairs {}
-
-impl Pairs {
-    /// From row `row` on.
-    fn from(self, row: usize, k: usize) -> Self {
-        match self {
-            Self::Rows(rows) => Self::Rows(rows.from(row, k)),
-            Self::Tiles(rows) => Self::Tiles(rows.from(row)),
-        }
-    }
-}
-
-/// Whether the product rounds its input to 8 bits.
-fn quantised(matrix: &Matrix) -> bool {
-    matches!(matrix.format(), Format::Q8 | Format::Q4)
-}
-
-/// A row's numbers as the kernels of a product want them.
-#[derive(Clone, Copy)]
-struct Inputs<'a> {
-    /// `[rows, k]`, from the piece's first row on.
-    float: *const f32,
-    /// Rounded for q8 and q4, and the piece's first row there.
-    rounded: Option<(Rows, usize)>,
-    /// Rounded to bf16, from the piece's first row on.
-    paired: Option<Pairs>,
-    /// What is read after the product.
-    later: &'a Later,
-}
-
-// SAFETY: a view of numbers that nobody changes while it lives.
-unsafe impl Sync for Inputs<'_> {}
 
 /// Some rows times some panels of a matrix.
 #[derive(Clone)]
