@@ -32,6 +32,8 @@ pub(crate) trait Pairs: Copy + Send + Sync + 'static {
     unsafe fn round(self, from: *const f32, to: *mut u16);
     /// Rounds a vector to the nearest bf16; denormal ones may become zero.
     unsafe fn put(self, to: *mut u16, v: <Self::Vectors as Simd>::V);
+    /// Rounds two vectors to the nearest bf16, one behind the other; denormal ones may become zero.
+    unsafe fn put_two(self, to: *mut u16, v: [<Self::Vectors as Simd>::V; 2]);
     /// `2^x` for x up to 126 within 2⁻¹⁷ of itself: more than a bf16 holds. 0 below -126; NaN stays NaN.
     fn exp2(self, x: <Self::Vectors as Simd>::V) -> <Self::Vectors as Simd>::V;
     /// What rounding takes from 16 f32: `to[i] = from[i] - bf16(from[i])`.
@@ -96,6 +98,15 @@ impl Pairs for EmulatedPairs {
     unsafe fn put(self, to: *mut u16, v: [f32; PANEL]) {
         // SAFETY: the caller's.
         unsafe { self.round(v.as_ptr(), to) }
+    }
+
+    #[inline(always)]
+    unsafe fn put_two(self, to: *mut u16, [v, w]: [[f32; PANEL]; 2]) {
+        // SAFETY: the caller's.
+        unsafe {
+            self.put(to, v);
+            self.put(to.add(PANEL), w);
+        }
     }
 
     #[inline(always)]

@@ -17,8 +17,8 @@ use crate::{Cpu, Isa};
 
 /// Query rows taken at once: keys and values come from the second-level cache or beyond once for all of them.
 pub(super) const TILE: usize = 256;
-/// Rows of these whose scores stay in the first-level cache.
-const PART: usize = 64;
+/// Rows of these whose scores are weighed together.
+const PART: usize = 128;
 /// Keys whose scores are taken together.
 const KEYS: usize = 2 * PAGE;
 /// Numbers that a tile multiplies.
@@ -31,6 +31,8 @@ const STRIDE: usize = TILE + 4;
 const PART_STRIDE: usize = PART + 4;
 /// Scores from row to row, for the same reason.
 const SCORES: usize = KEYS + PANEL;
+/// Bytes that a cache holds together.
+const LINE: usize = 64;
 
 impl Attention {
     /// Whether given tokens attend on tiles: a matter of the processor, the model and the format alone.
@@ -106,10 +108,11 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> PairKernel for WithPairs<'_, P, T>
             self.round_queries(d, &room);
             for first in (0..self.walk.end).step_by(KEYS) {
                 let keys = (self.walk.end - first).min(KEYS).next_multiple_of(COLUMNS);
+                let next = self.next(first + KEYS);
                 for row in (0..self.walk.rows).step_by(PART) {
                     let rows = row..self.walk.rows.min(row + PART);
                     self.score(&room, rows.clone(), first, keys);
-                    self.weigh(d, &room, rows.clone(), first, keys);
+                    self.weigh(d, &room, rows.clone(), first, keys, next);
                     self.add_values(d, &room, rows, first, keys);
                 }
             }
@@ -192,9 +195,18 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
         }
     }
 
-    /// The scores become weights, rounded; `shrink` is what the sums before them are worth.
+    /// The scores become weights, rounded; `shrink` is what the sums before them are worth. Meanwhile the `next` pages are
+    /// asked for.
     #[inline(always)]
-    unsafe fn weigh<D: Pairs>(&self, d: D, room: &Places, rows: Range<usize>, first: usize, keys: usize) {
+    unsafe fn weigh<D: Pairs>(
+        &self,
+        d: D,
+        room: &Places,
+        rows: Range<usize>,
+        first: usize,
+        keys: usize,
+        next: [*const u8; 2],
+    ) {
         let s = d.vectors();
         let to_base_2 = s.splat(std::f32::consts::LOG2_E);
         // SAFETY: the room has these rows and keys.
@@ -227,11 +239,14 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
                 let offset = s.splat(*room.greatest.add(row) * -std::f32::consts::LOG2_E);
                 let totals = room.totals.add(row * PANEL);
                 let mut total = s.mul(s.load(totals), s.splat(*room.shrink.add(row)));
-                for key in (0..keys).step_by(PANEL) {
-                    let weight = d.exp2(s.mul_add(s.load(scores.add(key)), to_base_2, offset));
-                    total = s.add(total, weight);
-                    let at = (key / COLUMNS * PART_STRIDE + part_row) * COLUMNS + key % COLUMNS;
-                    d.put(room.weights.add(at), weight);
+                self.ask(d, next, row);
+                let mut to = room.weights.add(part_row * COLUMNS);
+                for key in (0..keys).step_by(COLUMNS) {
+                    let weight = |key: usize| d.exp2(s.mul_add(s.load(scores.add(key)), to_base_2, offset));
+                    let both = [weight(key), weight(key + PANEL)];
+                    total = s.add(total, s.add(both[0], both[1]));
+                    d.put_two(to, both);
+                    to = to.add(PART_STRIDE * COLUMNS);
                 }
                 s.store(totals, total);
             }
@@ -311,6 +326,26 @@ impl<'p, P: Fn(usize) -> &'p [f32], T: Tiles> WithPairs<'_, P, T> {
                     let sums = s.load(room.sums.add((column / PANEL * STRIDE + row) * PANEL));
                     s.store(self.walk.out.add(row * padded + column), s.mul(sums, scale));
                 }
+            }
+        }
+    }
+
+    /// Where the pages of the next keys begin.
+    #[inline(always)]
+    fn next(&self, first: usize) -> [*const u8; 2] {
+        let page = |key: usize| self.page(key.min(self.walk.end - 1)).parts::<u8>().0;
+        [page(first), page(first + PAGE)]
+    }
+
+    /// Asks for a row's share of the next keys and values: several heads' lie between one page's and the next's, so
+    /// the processor does not ask by itself.
+    #[inline(always)]
+    fn ask<D: Pairs>(&self, d: D, next: [*const u8; 2], row: usize) {
+        let bytes = 2 * PAGE * self.walk.attention.padded() * size_of::<u16>();
+        let share = (bytes / self.walk.rows).next_multiple_of(LINE);
+        for page in next {
+            for at in (row * share..bytes.min((row + 1) * share)).step_by(LINE) {
+                d.vectors().prefetch_later(page.wrapping_add(at));
             }
         }
     }
