@@ -8,14 +8,13 @@ use aurore_agent::{
     RunOptions, SecondOpinion, StepOutcome, StepReport,
 };
 use aurore_chat::AgentSettings;
-use aurore_drawn::Widget;
 use aurore_policy::{Decision, Rules};
 use aurore_screen::browser::Browser;
 use serde::Serialize;
 
 use crate::browser::BrowserChoice;
 use crate::folders;
-use crate::tasks::{Looks, Site, Task};
+use crate::tasks::{Looks, Seen, Site, Task};
 
 /// A browser and what stands around it. Used for many goals, one after the other.
 pub struct Worksite {
@@ -154,7 +153,7 @@ impl Worksite {
     }
 
     /// What stood on the page at each decision of the last run's expert.
-    pub fn take_looks(&self) -> Vec<Vec<Widget>> {
+    pub fn take_looks(&self) -> Vec<Seen> {
         self.looks.as_ref().map_or_else(Vec::new, Looks::take)
     }
 

@@ -13,6 +13,7 @@ mod layout;
 mod lessons;
 mod paint;
 mod questions;
+mod read;
 mod theme;
 mod widget;
 mod words;
@@ -24,6 +25,7 @@ pub use changes::changes;
 pub use fonts::Fonts;
 pub use lessons::{Answer, Lesson};
 pub use questions::{Question, questions};
+pub use read::Word;
 pub use widget::{Role, Widget};
 pub use words::LANGUAGES;
 
@@ -52,6 +54,8 @@ pub struct Drawing {
     pub rgb: Vec<u8>,
     /// What stands on it, from top to bottom and left to right.
     pub widgets: Vec<Widget>,
+    /// Its words, as they are read.
+    pub words: Vec<Word>,
     /// The language of its texts: an ISO 639-1 code.
     pub language: &'static str,
     /// What can be asked about it.
@@ -66,6 +70,8 @@ pub enum Density {
     /// Half of the screens are sparse, the others full.
     #[default]
     Mixed,
+    /// As much as there is room for.
+    Full,
 }
 
 impl Drawing {
@@ -81,16 +87,18 @@ impl Drawing {
             return Err(DrawnError::Size(size));
         }
         let mut dice = dice::Dice::new(seed);
-        let words = words::choose(&mut dice);
+        let vocabulary = words::choose(&mut dice);
         let theme = theme::Theme::choose(&mut dice, fonts, size);
-        let (svg, widgets) = layout::compose(&mut dice, &theme, words, size, density);
-        let rgb = paint::paint(&svg, size, fonts).map_err(|message| DrawnError::Picture { seed, message })?;
+        let (svg, widgets) = layout::compose(&mut dice, &theme, vocabulary, size, density);
+        let (rgb, words) =
+            paint::paint(&svg, size, fonts).map_err(|message| DrawnError::Picture { seed, message })?;
         let lessons = lessons::of(&mut dice, &widgets, size);
         Ok(Self {
             size,
             rgb,
             widgets,
-            language: words.language,
+            words,
+            language: vocabulary.language,
             lessons,
         })
     }

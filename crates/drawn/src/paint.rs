@@ -7,6 +7,7 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
 use crate::Fonts;
+use crate::read::{Word, words};
 use crate::theme::Theme;
 
 /// Shapes in the order in which they are drawn, as SVG.
@@ -111,8 +112,8 @@ fn escape(text: &str) -> String {
         .replace('\'', "&apos;")
 }
 
-/// The picture of an SVG. `[height, width, 3]`
-pub(crate) fn paint(svg: &str, size: Size, fonts: &Fonts) -> Result<Vec<u8>, String> {
+/// The picture of an SVG, `[height, width, 3]`, and the words on it.
+pub(crate) fn paint(svg: &str, size: Size, fonts: &Fonts) -> Result<(Vec<u8>, Vec<Word>), String> {
     let options = Options {
         fontdb: fonts.database.clone(),
         ..Options::default()
@@ -121,9 +122,10 @@ pub(crate) fn paint(svg: &str, size: Size, fonts: &Fonts) -> Result<Vec<u8>, Str
     let mut pixels = Pixmap::new(size.width, size.height).ok_or("it has no pixels")?;
     resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
     // The page is opaque, so nothing is left of what is behind it.
-    Ok(pixels
+    let rgb = pixels
         .data()
         .chunks_exact(4)
         .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
-        .collect())
+        .collect();
+    Ok((rgb, words(&tree, size)))
 }

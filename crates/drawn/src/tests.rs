@@ -185,3 +185,35 @@ fn shapes_are_counted_and_text_runs() {
     );
     assert!(links > 0 && lines > 0);
 }
+
+#[test]
+fn words_are_where_their_letters_are_drawn() {
+    let fonts = Fonts::bundled();
+    let (mut found, mut spaced) = (0, 0);
+    for seed in 0..40 {
+        let drawing = Drawing::new(seed, SMALL, Density::Full, &fonts).unwrap();
+        for word in &drawing.words {
+            let [left, top, width, height] = word.bounds;
+            // Letters leave more than one colour in their box.
+            let row = (top + height / 2.0) as usize;
+            let pixels = (left as usize..(left + width) as usize).filter_map(|x| {
+                let at = 3 * (row * SMALL.width as usize + x);
+                drawing.rgb.get(at..at + 3)
+            });
+            let colours: HashSet<&[u8]> = pixels.collect();
+            assert!(colours.len() > 1 || width < 4.0, "{seed}: {word:?}");
+            spaced += usize::from(word.text.starts_with(' '));
+        }
+        let whole: String = drawing.words.iter().map(|word| word.text.as_str()).collect();
+        for widget in drawing
+            .widgets
+            .iter()
+            // What closes a dialog is drawn, not written.
+            .filter(|widget| widget.role == Role::Button && widget.label != "×")
+        {
+            assert!(whole.contains(&widget.label), "{seed}: {widget:?} in {whole}");
+            found += 1;
+        }
+    }
+    assert!(found > 20 && spaced > 20, "{found} {spaced}");
+}

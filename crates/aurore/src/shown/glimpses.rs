@@ -8,7 +8,7 @@ use aurore_agent::{Happening, Hub};
 use aurore_drawn::Widget;
 use aurore_screen::browser::Told;
 
-use crate::tasks::widgets;
+use crate::tasks;
 
 /// What stood in one frame.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Glimpses {
             let Some(told) = &seen.told else { continue };
             let glimpse = Glimpse {
                 title: look.title.clone(),
-                widgets: widgets(told.answer(), &told.covered(), look.size),
+                widgets: tasks::seen(told.answer(), &told.covered(), look.size).widgets,
             };
             seen.frames.insert(look.frame.clone(), glimpse);
         }

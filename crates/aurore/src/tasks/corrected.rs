@@ -3,10 +3,9 @@
 
 use aurore_action::{Action, Frame, Point};
 use aurore_agent::{Brain, BrainError, Decision, Observation};
-use aurore_drawn::Widget;
 use aurore_policy::Principal;
 
-use super::{Looks, TaskExpert};
+use super::{Looks, Seen, TaskExpert};
 
 /// Pixels between two points that are the same to an expert's memory.
 const NEAR: i32 = 12;
@@ -22,7 +21,7 @@ pub struct Label {
     /// The expert's decision.
     pub decision: Decision,
     /// What can be read in the frame.
-    pub widgets: Vec<Widget>,
+    pub seen: Seen,
 }
 
 /// The model's decisions, with the expert's beside them.
@@ -56,7 +55,7 @@ impl Brain for Corrected<'_> {
         let known = |label: &Label| label.frame.id == observation.frame.id;
         // An expert that can only wait is where nobody should be.
         let is_waiting = matches!(advice.decision.action, Action::Wait { .. });
-        let widgets = self.looks.take().pop().unwrap_or_default();
+        let seen = self.looks.take().pop().unwrap_or_default();
         if !is_waiting && !self.labels.last().is_some_and(known) {
             let carried_out = || {
                 observation
@@ -72,7 +71,7 @@ impl Brain for Corrected<'_> {
                     .collect(),
                 did: carried_out().map(|decision| decision.intent.clone()).collect(),
                 decision: advice.decision.clone(),
-                widgets,
+                seen,
             });
         }
         let own = self.model.decide(observation);

@@ -3,16 +3,25 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aurore_action::{Rect, Size};
-use aurore_drawn::{Role, Widget};
+use aurore_drawn::{Role, Widget, Word};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// A script that says what can be read in the window; it changes nothing.
 pub const SEEN: &str = include_str!("experts/seen.js");
 
+/// What could be seen on a page.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Short texts and controls.
+    pub widgets: Vec<Widget>,
+    /// All words.
+    pub words: Vec<Word>,
+}
+
 /// What was seen at each decision, oldest first. Shared with whoever decides.
 #[derive(Debug, Clone, Default)]
-pub struct Looks(Arc<Mutex<Vec<Vec<Widget>>>>);
+pub struct Looks(Arc<Mutex<Vec<Seen>>>);
 
 /// What the page's side says.
 #[derive(Debug, Deserialize)]
@@ -20,6 +29,15 @@ struct Said {
     /// The window's width, CSS pixels.
     width: f64,
     items: Vec<Item>,
+    #[serde(default)]
+    words: Vec<Spelt>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Spelt {
+    text: String,
+    #[serde(rename = "box")]
+    bounds: [f64; 4],
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,31 +54,27 @@ impl Looks {
     /// Adds what a page said of itself with [`SEEN`], at a look whose frame has this size. A page that said nothing showed
     /// nothing.
     pub fn push(&self, answer: Option<Value>, size: Size) {
-        let widgets = widgets(answer, &[], size);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(widgets);
+        let seen = seen(answer, &[], size);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     }
 
     /// Takes all out.
-    pub fn take(&self) -> Vec<Vec<Widget>> {
+    pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// What a page said of itself with [`SEEN`], at a look whose frame has this size and hides these boxes (left, top, width,
 /// height in CSS pixels). What is hidden was not seen.
-pub fn widgets(answer: Option<Value>, covered: &[[f64; 4]], size: Size) -> Vec<Widget> {
+pub fn seen(answer: Option<Value>, covered: &[[f64; 4]], size: Size) -> Seen {
     let said = answer.and_then(|answer| serde_json::from_value::<Said>(answer).ok());
-    said.map_or_else(Vec::new, |said| said.widgets(covered, size))
+    said.map_or_else(Seen::default, |said| said.seen(covered, size))
 }
 
 impl Said {
-    fn widgets(self, covered: &[[f64; 4]], size: Size) -> Vec<Widget> {
+    fn seen(self, covered: &[[f64; 4]], size: Size) -> Seen {
         let scale = f64::from(size.width) / self.width.max(1.0);
-        let is_open = |item: &Item| {
-            let [left, top, right, bottom] = item.bounds;
+        let is_open = |[left, top, right, bottom]: [f64; 4]| {
             !covered.iter().any(|[x, y, width, height]| {
                 left < x + width && *x < right && top < y + height && *y < bottom
             })
@@ -81,7 +95,20 @@ impl Said {
                 value: item.value,
             }
         };
-        self.items.into_iter().filter(is_open).map(widget).collect()
+        let tenths = |css: f64| (css * scale * 10.0).round() / 10.0;
+        let word = |word: Spelt| {
+            let [left, top, right, bottom] = word.bounds;
+            Word {
+                text: word.text,
+                bounds: [left, top, right - left, bottom - top].map(tenths),
+            }
+        };
+        let items = self.items.into_iter().filter(|item| is_open(item.bounds));
+        let words = self.words.into_iter().filter(|word| is_open(word.bounds));
+        Seen {
+            widgets: items.map(widget).collect(),
+            words: words.map(word).collect(),
+        }
     }
 }
 
@@ -105,7 +132,7 @@ mod tests {
         looks.push(None, size);
         let taken = looks.take();
         assert_eq!(
-            taken[0][0].bounds,
+            taken[0].widgets[0].bounds,
             Rect {
                 x: 20,
                 y: 40,
@@ -113,14 +140,19 @@ mod tests {
                 height: 21
             }
         );
-        assert!(taken[1].is_empty());
+        assert!(taken[1].widgets.is_empty());
         assert!(looks.take().is_empty());
         let said = json!({"width": 160, "items": [
             {"box": [10, 20, 40, 30], "role": "textbox", "label": "", "value": "secret"},
             {"box": [10, 40, 40, 50], "role": "button", "label": "OK"},
-        ]});
-        let open = widgets(Some(said), &[[10.0, 20.0, 30.0, 10.0]], size);
-        assert_eq!(open.len(), 1);
-        assert_eq!(open[0].label, "OK");
+        ], "words": [{"text": "secret", "box": [12, 22, 30, 28]}, {"text": "OK", "box": [20, 41.04, 30, 49]}]});
+        let open = seen(Some(said), &[[10.0, 20.0, 30.0, 10.0]], size);
+        assert_eq!(open.widgets.len(), 1);
+        assert_eq!(open.widgets[0].label, "OK");
+        let word = Word {
+            text: "OK".to_owned(),
+            bounds: [40.0, 82.1, 20.0, 15.9],
+        };
+        assert_eq!(open.words, [word]);
     }
 }

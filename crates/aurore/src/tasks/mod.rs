@@ -15,7 +15,7 @@ use aurore_screen::browser::Browser;
 
 pub use corrected::{Corrected, Label};
 pub use experts::{TaskExpert, told_no};
-pub use looks::{Looks, SEEN, widgets};
+pub use looks::{Looks, SEEN, Seen, seen};
 pub use miniwob::MiniWob;
 pub use own::OwnPage;
 pub use site::Site;

@@ -9,11 +9,11 @@ use aurore_action::{Action, Size};
 use aurore_agent::{DecisionRecord, Event, Journal, RunId, StepOutcome};
 use aurore_apps::Goal;
 use aurore_chat::computer_use;
-use aurore_drawn::{Question, Widget, changes, questions};
+use aurore_drawn::{Question, changes, questions};
 use aurore_policy::Decision;
 use serde_json::{Map, Value, json};
 
-use crate::tasks::Label;
+use crate::tasks::{Label, Seen};
 
 /// The version of the format. It grows with every change that a reader has to know.
 const VERSION: u32 = 1;
@@ -86,22 +86,22 @@ impl<'a> Episode<'a> {
     ///
     /// # Errors
     /// When the journal cannot be read or the files not be written.
-    pub fn write(&self, journal: &Journal, run: &RunId, looks: &[Vec<Widget>]) -> anyhow::Result<usize> {
+    pub fn write(&self, journal: &Journal, run: &RunId, looks: &[Seen]) -> anyhow::Result<usize> {
         let mut steps = self.steps(journal, run)?;
         // A run that was begun anew has more looks than steps: which belongs to which is not known then.
         if steps.len() == looks.len() {
             let frames: Vec<Value> = steps.iter().map(|step| step["frame"].clone()).collect();
             let ends = steps.last().is_some_and(is_end);
             let seed = self.about["seed"].as_u64().unwrap_or_default();
-            for (number, (step, widgets)) in steps.iter_mut().zip(looks).enumerate() {
+            for (number, (step, seen)) in steps.iter_mut().zip(looks).enumerate() {
                 let side = |index: usize| step["size"][index].as_u64().unwrap_or(0) as u32;
                 let size = Size {
                     width: side(0),
                     height: side(1),
                 };
-                let mut asked = questions(seed.wrapping_add((number as u64) << 32), widgets, size);
+                let mut asked = questions(seed.wrapping_add((number as u64) << 32), &seen.widgets, size);
                 if number > 0
-                    && let Some(question) = changes(&looks[number - 1], widgets, size)
+                    && let Some(question) = changes(&looks[number - 1].widgets, &seen.widgets, size)
                 {
                     asked.push(Question {
                         before: frames[number - 1].as_str().map(str::to_owned),
@@ -114,6 +114,7 @@ impl<'a> Episode<'a> {
                     asked.push(Question::new("Is the goal met?", answer));
                 }
                 step.insert("questions".to_owned(), json!(asked));
+                step.insert("words".to_owned(), json!(seen.words));
             }
         }
         self.write_steps(&steps)
@@ -165,7 +166,7 @@ impl<'a> Episode<'a> {
             // Not the questions of the expert's own episode of this seed.
             let asked = questions(
                 seed.wrapping_add((number as u64 + 64) << 32),
-                &label.widgets,
+                &label.seen.widgets,
                 size,
             );
             let step = json!({
@@ -183,6 +184,7 @@ impl<'a> Episode<'a> {
                 "point": decision.action.point().map(|point| json!([point.x, point.y])),
                 "carried_out": false,
                 "questions": asked,
+                "words": label.seen.words,
             });
             steps.extend(step.as_object().cloned());
         }

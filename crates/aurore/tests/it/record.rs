@@ -128,7 +128,24 @@ fn drawn_screens_are_recorded_with_questions_that_stand_alone() {
         for words in ["goal", "thinking", "intent", "expect"] {
             assert!(!step[words].as_str().unwrap().is_empty(), "{words}: {step}");
         }
+        for word in step["words"].as_array().unwrap() {
+            let side = |index: usize| word["box"][index].as_f64().unwrap();
+            assert!(side(0) >= 0.0 && side(0) + side(2) <= 160.0, "{word}");
+            assert!(side(1) >= 0.0 && side(1) + side(3) <= 210.0, "{word}");
+        }
     }
+    // What a lesson says of a screen stands among its words.
+    let said = steps
+        .iter()
+        .find(|step| step["goal"].as_str().unwrap().starts_with("What does"))
+        .unwrap();
+    let words: String = said["words"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word["text"].as_str().unwrap())
+        .collect();
+    assert!(words.contains(said["action"]["text"].as_str().unwrap()), "{said}");
     let again = program.run(&["record", "drawn", "--out", "drawn", "--seeds", "5..25", "--json"]);
     assert_eq!(again.json_lines()[0]["steps"], 0);
 }

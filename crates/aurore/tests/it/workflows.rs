@@ -234,6 +234,17 @@ fn a_recorded_episode_is_whole_and_is_not_recorded_twice() {
         "This was before. Which texts and ticks have changed?",
     )
     .unwrap();
+    // What was typed can be read there, in its field.
+    let text = steps[typed]["action"]["text"].as_str().unwrap();
+    let words = steps[typed + 1]["words"].as_array().unwrap();
+    let spelt: Vec<&str> = words
+        .iter()
+        .map(|word| word["text"].as_str().unwrap().trim())
+        .collect();
+    assert!(
+        text.split(' ').all(|word| spelt.contains(&word)),
+        "{text}: {spelt:?}"
+    );
     let line = format!("New: {} [", steps[typed]["action"]["text"].as_str().unwrap());
     assert!(changed["answer"].as_str().unwrap().contains(&line), "{changed}");
 

@@ -35,6 +35,7 @@ pub(crate) fn compose(
         widgets: Vec::new(),
     };
     let rows = match (dice.between(0, 9), density) {
+        (_, Density::Full) => usize::MAX,
         (0..=2, _) | (5..=7, Density::Sparse) => 1,
         (3..=4, _) | (_, Density::Sparse) => 2,
         _ => usize::MAX,

@@ -28,6 +28,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Option<Recorde
     });
     let density = if args.sparse {
         Density::Sparse
+    } else if args.full {
+        Density::Full
     } else {
         Density::Mixed
     };
@@ -100,6 +102,7 @@ fn step(
         "point": action.point().map(|point| json!([point.x, point.y])),
         "target": {"box": [target.x, target.y, target.width, target.height]},
         "questions": asked,
+        "words": drawing.words,
     });
     step.as_object().cloned()
 }

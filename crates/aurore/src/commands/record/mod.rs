@@ -25,7 +25,7 @@ pub struct Args {
     what: What,
     /// Show it yourself: this page, a whole address or a file of HTML, is operated by hand through a page of this machine,
     /// once for each seed. `{seed}` in the address stands for the seed.
-    #[arg(long = "browser", value_name = "ADDRESS", conflicts_with_all = ["what", "suite", "family", "tasks", "corrections_of", "sparse", "language"])]
+    #[arg(long = "browser", value_name = "ADDRESS", conflicts_with_all = ["what", "suite", "family", "tasks", "corrections_of", "sparse", "full", "language"])]
     address: Option<String>,
     /// Shown by hand: what is to be reached, in your words; `{seed}` in it stands for the seed. Given several times, each
     /// is for one episode, and the last one for all that follow. What the page itself names as its goal if absent.
@@ -66,6 +66,9 @@ pub struct Args {
     /// Drawn screens: little on each, for a beginning.
     #[arg(long)]
     sparse: bool,
+    /// Drawn screens: as much on each as there is room for.
+    #[arg(long, conflicts_with = "sparse")]
+    full: bool,
     /// Seeds: `A..B` without B, or `A..=B` with it. Those from 2000000 on are kept for measuring.
     #[arg(long, value_name = "A..B", default_value = "0..10")]
     seeds: Seeds,
