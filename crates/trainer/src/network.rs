@@ -14,7 +14,7 @@ use crate::blocks::rms_norm::{self, RmsNorm};
 use crate::blocks::rotary::Angles;
 use crate::blocks::softmax_attention::Looks;
 use crate::blocks::swiglu::{self, SwiGlu};
-use crate::blocks::vision::Tower;
+use crate::blocks::vision::{self, Tower};
 use crate::pass::Pass;
 use crate::stream::Stream;
 use crate::weights::Weights;
@@ -53,6 +53,14 @@ enum FeedForward {
     Moe(Box<Moe>),
 }
 
+/// Pictures that went through the tower, with what is kept for the way back.
+struct Seen<'a> {
+    tower: &'a Tower,
+    places: vision::Places,
+    features: Buffer,
+    saved: vision::Saved,
+}
+
 /// How a pass learns.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -67,6 +75,10 @@ pub struct Options {
     /// What a target of weight 1 counts that is read off after the first attention layer already, at rows that are taught
     /// where to look.
     pub early_scale: f32,
+    /// What a reading of weight 1 counts that is read off what enters the first layer ([`Stream::readings`]).
+    pub reading_scale: f32,
+    /// The vision tower alone learns, from its readings: what comes after it is not run.
+    pub tower_alone: bool,
     /// Keep only what enters each layer, and compute the layer again on the way back.
     pub recompute: bool,
 }
@@ -90,6 +102,8 @@ pub struct Losses {
     pub looks: usize,
     /// Sum of weighted cross-entropies of what is read off early.
     pub early: f64,
+    /// Sum of weighted cross-entropies of what pictures' tokens are read as.
+    pub reading: f64,
 }
 
 struct SavedLayer {
@@ -172,10 +186,32 @@ impl Network {
         let seen = seen.map(|tower| {
             let places = tower.places(stream.images());
             let (features, saved) = tower.forward(pass, stream.images(), &places, self.tower_learns);
-            (tower, places, features, saved)
+            Seen {
+                tower,
+                places,
+                features,
+                saved,
+            }
         });
-        let features = seen.as_ref().map_or(&[][..], |(_, _, features, _)| features);
+        let features = seen.as_ref().map_or(&[][..], |seen| &seen.features);
         let mut x = self.embedding.forward(pass, stream.ids(), features);
+        let mut reading = None;
+        if options.reading_scale > 0.0 && !stream.readings().is_empty() {
+            let mut dx = pass.zeros(x.len());
+            let learn = Some((&mut *dx, options.reading_scale));
+            let judged = self.head.judge(pass, &x, stream.readings(), learn);
+            reading = Some((dx, judged.loss));
+        }
+        if options.tower_alone {
+            let Some((slope, loss)) = reading else {
+                return Losses::default();
+            };
+            self.learn_to_see(pass, stream, seen, &slope);
+            return Losses {
+                reading: loss,
+                ..Losses::default()
+            };
+        }
         let mut kept = Vec::with_capacity(self.layers.len());
         let mut usages = Vec::new();
         let (mut missed, mut looks) = (0.0, 0);
@@ -227,15 +263,10 @@ impl Network {
                 &mut dx,
             );
         }
-        match seen.filter(|_| self.tower_learns) {
-            Some((tower, places, features, saved)) => {
-                let mut dfeatures = pass.take(features.len());
-                drop(features);
-                self.embedding.backward(pass, stream.ids(), &dx, &mut dfeatures);
-                tower.backward(pass, stream.images(), &places, saved, &dfeatures);
-            }
-            None => self.embedding.backward(pass, stream.ids(), &dx, &mut []),
+        if let Some((slope, _)) = &reading {
+            crate::ops::rows::add(pass.isa(), &mut dx, slope);
         }
+        self.learn_to_see(pass, stream, seen, &dx);
         Losses {
             weighted: judged.loss,
             plain: judged.plain,
@@ -245,6 +276,21 @@ impl Network {
             missed,
             looks,
             early: early.map_or(0.0, |(_, _, loss)| loss),
+            reading: reading.map_or(0.0, |(_, loss)| loss),
+        }
+    }
+
+    /// The way back through what makes rows of tokens and pictures; `dx` is of what enters the first layer.
+    fn learn_to_see(&self, pass: &mut Pass<'_>, stream: &Stream, seen: Option<Seen<'_>>, dx: &[f32]) {
+        match seen.filter(|_| self.tower_learns) {
+            Some(seen) => {
+                let mut dfeatures = pass.take(seen.features.len());
+                drop(seen.features);
+                self.embedding.backward(pass, stream.ids(), dx, &mut dfeatures);
+                seen.tower
+                    .backward(pass, stream.images(), &seen.places, seen.saved, &dfeatures);
+            }
+            None => self.embedding.backward(pass, stream.ids(), dx, &mut []),
         }
     }
 

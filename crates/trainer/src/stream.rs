@@ -36,9 +36,11 @@ pub struct Stream {
     targets: Vec<Target>,
     /// In the order of their rows.
     looks: Vec<Look>,
-    /// Per document: its name for messages, and where its pictures, targets and looks begin.
+    /// What rows are to say before the first layer.
+    readings: Vec<Target>,
+    /// Per document: its name for messages, and where its pictures, targets, looks and readings begin.
     names: Vec<String>,
-    starts: Vec<[usize; 3]>,
+    starts: Vec<[usize; 4]>,
 }
 
 /// A document that does not fit the network.
@@ -72,6 +74,20 @@ pub enum StreamError {
         row: usize,
         /// What it should look at.
         at: usize,
+    },
+    /// A reading of a row that is not there, or of no token.
+    #[error(
+        "row {row} cannot be read as token {id}: the document has {rows} rows, the vocabulary {vocabulary} tokens"
+    )]
+    Reading {
+        /// The row.
+        row: usize,
+        /// The token.
+        id: u32,
+        /// Rows of the document.
+        rows: usize,
+        /// Rows of the embedding.
+        vocabulary: usize,
     },
     /// Pictures and placeholders differ.
     #[error("{placeholders} image tokens in the text, but pictures for {features}")]
@@ -125,8 +141,7 @@ impl Stream {
             return Err(StreamError::Target { place });
         }
         self.names.push(name.to_owned());
-        self.starts
-            .push([self.images.len(), self.targets.len(), self.looks.len()]);
+        self.starts.push(self.ends());
         let start = self.ids.len();
         for (place, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             self.targets.push(Target {
@@ -168,6 +183,39 @@ impl Stream {
         Ok(())
     }
 
+    /// Teaches rows of the last document, counted from its first token, what they should say before the first layer.
+    ///
+    /// # Errors
+    /// When a row is not in the document, or a token not in the vocabulary.
+    pub fn read(&mut self, config: &Config, readings: &[Target]) -> Result<(), StreamError> {
+        let document = self.documents.last().cloned().unwrap_or(0..0);
+        for reading in readings {
+            if reading.row >= document.len() || reading.id as usize >= config.text.vocab_size {
+                return Err(StreamError::Reading {
+                    row: reading.row,
+                    id: reading.id,
+                    rows: document.len(),
+                    vocabulary: config.text.vocab_size,
+                });
+            }
+            self.readings.push(Target {
+                row: document.start + reading.row,
+                ..*reading
+            });
+        }
+        Ok(())
+    }
+
+    /// Where the next document's parts begin.
+    fn ends(&self) -> [usize; 4] {
+        [
+            self.images.len(),
+            self.targets.len(),
+            self.looks.len(),
+            self.readings.len(),
+        ]
+    }
+
     /// The tokens of all documents.
     pub fn ids(&self) -> &[u32] {
         &self.ids
@@ -198,6 +246,16 @@ impl Stream {
         &self.looks
     }
 
+    /// What rows are to say before the first layer.
+    pub fn readings(&self) -> &[Target] {
+        &self.readings
+    }
+
+    /// Sum of the weights of [`readings`](Self::readings).
+    pub(crate) fn reading_weight(&self) -> f64 {
+        self.readings.iter().map(|target| f64::from(target.weight)).sum()
+    }
+
     /// Sum of the weights of [`looking`](Self::looking).
     pub(crate) fn looking_weight(&self) -> f64 {
         self.looking().iter().map(|target| f64::from(target.weight)).sum()
@@ -218,9 +276,9 @@ impl Stream {
     /// One of the documents by itself.
     pub(crate) fn alone(&self, number: usize) -> Self {
         let document = self.documents[number].clone();
-        let [image, target, look] = self.starts[number];
-        let ends = [self.images.len(), self.targets.len(), self.looks.len()];
-        let [image_end, target_end, look_end] = self.starts.get(number + 1).copied().unwrap_or(ends);
+        let [image, target, look, reading] = self.starts[number];
+        let ends = self.starts.get(number + 1).copied();
+        let [image_end, target_end, look_end, reading_end] = ends.unwrap_or_else(|| self.ends());
         let moved = |target: &Target| Target {
             row: target.row - document.start,
             ..*target
@@ -235,8 +293,9 @@ impl Stream {
             images: self.images[image..image_end].to_vec(),
             targets: self.targets[target..target_end].iter().map(moved).collect(),
             looks: self.looks[look..look_end].iter().map(looked).collect(),
+            readings: self.readings[reading..reading_end].iter().map(moved).collect(),
             names: vec![self.names[number].clone()],
-            starts: vec![[0, 0, 0]],
+            starts: vec![[0; 4]],
             documents: std::iter::once(0..document.len()).collect(),
         }
     }

@@ -173,6 +173,8 @@ fn settings(args: &Args, data: DataSettings, start: &Checkpoint, samples: usize)
         },
         grounding: args.grounding,
         early: 0.0,
+        reading: 0.0,
+        tower_alone: false,
         keep: KeepSettings {
             every,
             evaluate_every: every,

@@ -22,6 +22,7 @@ fn prepare(program: &Program) {
             "goal": "Click on the red box.", "frame": name, "thinking": "The red box is at the left, so I click it.",
             "intent": "Click the red box.", "expect": "The red box is chosen.", "seed": number,
             "action": {"action": "left_click", "coordinate": [100 + number, 500]},
+            "words": [{"text": "One", "box": [12.5, 4, 20, 9]}, {"text": " two", "box": [36, 4, 18.2, 9]}],
             "questions": [
                 {"ask": "Where are One?", "answer": "One [250, 900]"},
                 {"ask": "This was before. Which texts and ticks have changed?", "answer": "Nothing.", "before": name},
@@ -35,7 +36,7 @@ fn prepare(program: &Program) {
 
 fn settings(program: &Program, more: &str, samples: usize) {
     let text = format!(
-        "output = 'run'\nstart = 'nano'\nthreads = 2\ngrounding = 0.3\n{more}\n[data]\ntrain = ['episodes']\nevaluate = ['episodes']\n\
+        "output = 'run'\nstart = 'nano'\nthreads = 2\ngrounding = 0.3\nreading = 0.3\n{more}\n[data]\ntrain = ['episodes']\nevaluate = ['episodes']\n\
          digits = [4.0, 3.0, 0.5]\nshift = 2\n[batch]\nsamples = {samples}\n[steps]\ntotal = {STEPS}\n[optimiser]\nrate = 3e-4\n[keep]\nevery = 1\nevaluate_every = 2\n"
     );
     program.file("train.toml", text);
@@ -58,6 +59,10 @@ fn a_run_that_is_killed_goes_on_as_if_it_had_not_been() {
     assert!(
         steps[STEPS - 1]["missed"].as_f64() < steps[0]["missed"].as_f64(),
         "where to look, too"
+    );
+    assert!(
+        steps[STEPS - 1]["reading"].as_f64() < steps[0]["reading"].as_f64(),
+        "and to read"
     );
     assert!(lines.iter().any(|line| line["kind"] == "evaluation"));
     let report = std::fs::read_to_string(whole.home().join("run/report.html")).unwrap();
@@ -114,7 +119,7 @@ fn mistakes_are_told_with_their_place() {
     let train = || program.run(&["train", "train.toml"]);
     refused(&program.run(&["train", "none.toml"]), &["none.toml"]);
     settings(&program, "warmup = 3", 5);
-    refused(&train(), &["train.toml", "line 5", "warmup"]);
+    refused(&train(), &["train.toml", "line 6", "warmup"]);
     // All samples in the first step.
     settings(&program, "", 5);
 

@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurore_chat::computer_use::{self, TOOL};
-use aurore_chat::{Chat, Content, DecodedImage, Memory, Message, PromptOptions, Role, ToolCall, image, step};
+use aurore_chat::{
+    Chat, ChatError, Content, DecodedImage, Memory, Message, PromptOptions, Role, ToolCall, image, step,
+};
 use aurore_model::ImagePatches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::looks::{self, Cells};
 use super::moved::{Move, OnGrid};
+use super::readings::{self, Word};
 use super::{DataError, Sample, Samples};
 use crate::stream::Look;
 
@@ -66,6 +69,9 @@ struct Step {
     /// What else is asked about the picture, in turns of their own after the step.
     #[serde(default)]
     questions: Vec<Question>,
+    /// What can be read on the picture.
+    #[serde(default)]
+    words: Vec<Word>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -299,25 +305,20 @@ impl Episodes {
         weights
     }
 
+    /// The first picture's tokens.
+    fn cells(&self, ids: &[u32], images: &[ImagePatches]) -> Option<Cells> {
+        let image_token = self.chat.tokenizer().control("<|image_pad|>")?;
+        let [_, rows, columns] = images.first()?.grid;
+        Cells::find(ids, image_token, [rows, columns])
+    }
+
     /// Where the answers' rows are taught to look: the first is the step, the others answer `asked`.
-    fn looks(
-        &self,
-        ids: &[u32],
-        images: &[ImagePatches],
-        answers: &[Range<usize>],
-        asked: &[String],
-    ) -> Vec<Look> {
-        let image_token = self.chat.tokenizer().control("<|image_pad|>");
-        let shape = images.first().map(|image| [image.grid[1], image.grid[2]]);
-        let cells = image_token.zip(shape);
-        let Some(cells) = cells.and_then(|(token, shape)| Cells::find(ids, token, shape)) else {
-            return Vec::new();
-        };
+    fn looks(&self, ids: &[u32], cells: &Cells, answers: &[Range<usize>], asked: &[String]) -> Vec<Look> {
         let questions = std::iter::once(None).chain(asked.iter().map(|ask| Some(ask.as_str())));
         let mut looks = Vec::new();
         for (answer, asked) in answers.iter().zip(questions) {
             let tokens: Vec<&[u8]> = ids[answer.clone()].iter().map(|id| self.bytes(*id)).collect();
-            looks.extend(looks::of_answer(&tokens, answer, asked, &cells));
+            looks.extend(looks::of_answer(&tokens, answer, asked, cells));
         }
         looks
     }
@@ -379,13 +380,26 @@ impl Samples for Episodes {
             .iter()
             .map(|question| question.ask.clone())
             .collect();
+        let size = [frame.width, frame.height];
+        let words = std::mem::take(&mut step.words);
         let prompt = self
             .chat
             .prompt(&self.messages(place, step, frame, by)?, &tools, &options)
             .map_err(|source| error(source.to_string()))?;
         let answers = self.answers(&prompt.ids).map_err(error)?;
         let weights = self.weights(&prompt.ids, &answers);
-        let looks = self.looks(&prompt.ids, &prompt.images, &answers, &asked);
+        let cells = self.cells(&prompt.ids, &prompt.images);
+        let mut looks = Vec::new();
+        let mut readings = Vec::new();
+        if let Some(cells) = &cells {
+            looks = self.looks(&prompt.ids, cells, &answers, &asked);
+            let encode = |text: &str| {
+                let ids = self.chat.tokenizer().encode(text)?;
+                Ok(ids.into_iter().map(|id| (id, self.bytes(id).len())).collect())
+            };
+            readings = readings::of_words(&words, by, size, cells, encode)
+                .map_err(|source: ChatError| error(source.to_string()))?;
+        }
         let ids = prompt.ids[..weights.len()].to_vec();
         Ok(Sample {
             name: format!("{}, line {}", self.name(place), place.line),
@@ -393,6 +407,7 @@ impl Samples for Episodes {
             images: prompt.images,
             weights,
             looks,
+            readings,
         })
     }
 }

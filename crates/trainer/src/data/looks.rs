@@ -34,6 +34,17 @@ impl Cells {
         })
     }
 
+    /// The token that shows a place of a picture of `size` pixels; none beyond its edges.
+    pub(super) fn showing(&self, at: [f32; 2], size: [u32; 2]) -> Option<usize> {
+        let place = |at: f32, size: u32, cells: u32| {
+            let inside = at >= 0.0 && at < size as f32;
+            inside.then(|| ((at * cells as f32 / size as f32) as u32).min(cells - 1) as usize)
+        };
+        let row = place(at[1], size[1], self.rows)?;
+        let column = place(at[0], size[0], self.columns)?;
+        Some(self.first + row * self.columns as usize + column)
+    }
+
     /// The token that shows a point.
     fn at(&self, [x, y]: [u32; 2]) -> usize {
         let place = |at: u32, cells: u32| (at * cells / GRID).min(cells - 1) as usize;

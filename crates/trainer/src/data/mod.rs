@@ -5,11 +5,12 @@ mod episodes;
 mod looks;
 mod moved;
 mod points;
+mod readings;
 mod synthetic;
 
 use aurore_model::ImagePatches;
 
-use crate::stream::Look;
+use crate::stream::{Look, Target};
 
 pub use draw::Draw;
 pub use episodes::Episodes;
@@ -29,6 +30,8 @@ pub struct Sample {
     pub weights: Vec<f32>,
     /// Where the rows of its answers are taught to look, in the order of the rows.
     pub looks: Vec<Look>,
+    /// What tokens of its pictures are taught to say by themselves.
+    pub readings: Vec<Target>,
 }
 
 /// Samples that can be read in any order.

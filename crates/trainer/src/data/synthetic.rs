@@ -78,6 +78,7 @@ impl Samples for Synthetic {
             images,
             weights,
             looks: Vec::new(),
+            readings: Vec::new(),
         })
     }
 }

@@ -44,10 +44,12 @@ pub(super) fn pack(
                 images,
                 weights,
                 looks,
+                readings,
             } = sample;
             stream
                 .push_named(config, &name, &ids, images, &weights)
                 .and_then(|()| stream.look(&looks))
+                .and_then(|()| stream.read(config, &readings))
                 .map_err(|source| TrainError::Sample { sample: name, source })?;
         }
     }

@@ -30,6 +30,9 @@ pub enum Entry {
         /// Weighted mean cross-entropy of what is read off after the first attention layer.
         #[serde(default, skip_serializing_if = "is_nothing")]
         early: f64,
+        /// Weighted mean cross-entropy of what pictures' tokens are read as.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        reading: f64,
         /// Length of the gradient.
         length: f32,
         /// What the rates were multiplied by.
@@ -83,6 +86,7 @@ impl From<&StepResult> for Entry {
             balance: result.balance,
             missed: result.missed,
             early: result.early,
+            reading: result.reading,
             length: result.length,
             factor: result.factor,
             samples: result.samples,

@@ -218,6 +218,7 @@ mod tests {
             balance: 0.0,
             missed: 0.0,
             early: 0.0,
+            reading: 0.0,
             length: f32::NAN,
             factor: 1.0,
             samples: 8,

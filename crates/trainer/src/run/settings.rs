@@ -57,6 +57,12 @@ pub struct Settings {
     /// What it counts that the same rows' tokens can be read off after the first attention layer; 0: not taught.
     #[serde(default)]
     pub early: f32,
+    /// What it counts that pictures' tokens can be read as the words that stand there, before the first layer; 0: not taught.
+    #[serde(default)]
+    pub reading: f32,
+    /// The vision tower alone learns, by `reading`; what comes after it stays as it is, and is not run.
+    #[serde(default)]
+    pub tower_alone: bool,
     /// What is kept, and when.
     #[serde(default)]
     pub keep: KeepSettings,
@@ -302,11 +308,16 @@ impl Settings {
             ("experts.balance", self.experts.balance),
             ("grounding", self.grounding),
             ("early", self.early),
+            ("reading", self.reading),
         ];
         for (key, value) in rates {
             if !value.is_finite() || value < 0.0 {
                 return refuse(key, value.to_string(), "a number from 0 up");
             }
+        }
+        if self.tower_alone && self.reading == 0.0 {
+            let hint = "with `reading` above 0, which is what it learns by";
+            return refuse("tower_alone", "true".to_owned(), hint);
         }
         let shares = [
             ("optimiser.betas", optimiser.betas[0]),

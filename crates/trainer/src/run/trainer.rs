@@ -20,6 +20,9 @@ use crate::stream::Stream;
 use crate::weights::Weights;
 use crate::{Buffers, Frozen, LoraSettings};
 
+/// What the names of the vision tower's parameters begin with.
+const TOWER: &str = "model.visual.";
+
 /// Network, weights, optimiser and lanes of a run.
 pub struct Trainer {
     cpu: Cpu,
@@ -51,6 +54,7 @@ struct Scales {
     targets: f32,
     looks: f32,
     early: f32,
+    reading: f32,
 }
 
 /// What came of a step.
@@ -70,6 +74,8 @@ pub struct StepResult {
     pub missed: f64,
     /// Weighted mean cross-entropy of what is read off after the first attention layer.
     pub early: f64,
+    /// Weighted mean cross-entropy of what pictures' tokens are read as.
+    pub reading: f64,
     /// Length of the gradient before clipping.
     pub length: f32,
     /// What the rates were multiplied by.
@@ -274,10 +280,12 @@ impl Trainer {
         let look_scale = self.settings.grounding / looks.max(1) as f32;
         let early: f64 = packed.iter().flatten().map(Stream::looking_weight).sum();
         let early_scale = self.settings.early / early.max(1.0) as f32;
+        let reading: f64 = packed.iter().flatten().map(Stream::reading_weight).sum();
         let scales = Scales {
             targets: scale,
             looks: look_scale,
             early: early_scale,
+            reading: self.settings.reading / reading.max(1.0) as f32,
         };
         let (losses, operations) = self.learn(&packed, scales, tokens);
         let targets = packed.iter().flatten().map(|stream| stream.targets().len()).sum();
@@ -314,6 +322,7 @@ impl Trainer {
             balance: f64::from(losses.balance),
             missed: losses.missed / losses.looks.max(1) as f64,
             early: losses.early / early.max(1.0),
+            reading: losses.reading / reading.max(1.0),
             length,
             factor,
             samples: count,
@@ -328,7 +337,7 @@ impl Trainer {
     fn learn(&mut self, packed: &[Vec<Stream>], scales: Scales, tokens: usize) -> (Losses, u64) {
         let (network, weights) = (&self.network, &self.weights);
         let experts = self.settings.experts;
-        let recompute = self.settings.recompute;
+        let (recompute, tower_alone) = (self.settings.recompute, self.settings.tower_alone);
         let mut jobs: Vec<(&mut Lane, &[Stream], Losses, u64)> = self
             .lanes
             .iter_mut()
@@ -350,12 +359,22 @@ impl Trainer {
                         balance: experts.over.into(),
                         look_scale: scales.looks,
                         early_scale: scales.early,
+                        reading_scale: scales.reading,
+                        tower_alone,
                         recompute,
                     };
                     let losses = network.learn(&mut pass, stream, &options);
                     sum.add(&losses, share);
                 }
                 *operations = pass.operations;
+                if tower_alone {
+                    let parameters = weights.parameters().iter();
+                    for (parameter, gradient) in parameters.zip(lane.gradients.list_mut()) {
+                        if !parameter.name.starts_with(TOWER) {
+                            gradient.fill(0.0);
+                        }
+                    }
+                }
             }
         });
         let mut all = Losses::default();
@@ -521,6 +540,7 @@ impl Losses {
         self.missed += other.missed;
         self.looks += other.looks;
         self.early += other.early;
+        self.reading += other.reading;
     }
 }
 

@@ -17,6 +17,8 @@ fn learn(name: &str, learner: &Learner, case: &Case, recompute: bool) -> (f64, G
         balance: Balance::Network,
         look_scale: 0.0,
         early_scale: 0.0,
+        reading_scale: 0.0,
+        tower_alone: false,
         recompute,
     };
     let (losses, gradients) = learner.learn(&stream, &options);

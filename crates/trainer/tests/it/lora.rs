@@ -140,6 +140,8 @@ fn gradients_are_slopes_and_only_additions_have_them() {
             balance: Balance::Layer,
             look_scale: 0.0,
             early_scale: 0.0,
+            reading_scale: 0.0,
+            tower_alone: false,
             recompute: true,
         };
         let (_, gradients) = tuned.pass(|network, pass| network.learn(pass, &stream, &options));

@@ -1,6 +1,8 @@
 //! The trainer from outside: gradients against the official implementation, the forward pass against `aurore-model`.
 
 #[cfg(test)]
+mod besides;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod forward;

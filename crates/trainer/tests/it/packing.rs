@@ -19,6 +19,8 @@ fn documents_of_a_stream_do_not_touch_each_other() {
         balance: Balance::Layer,
         look_scale: 0.0,
         early_scale: 0.0,
+        reading_scale: 0.0,
+        tower_alone: false,
         recompute: false,
     };
     let (mut first, mut second, mut both) = (Stream::default(), Stream::default(), Stream::default());
