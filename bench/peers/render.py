@@ -98,7 +98,7 @@ def one_table(receipts):
     lines += [
         "",
         f"{processor}, {last['threads']} threads, {', '.join(last['machine']['flags'])}; medians of "
-        f"{last['rounds']} round{'s' * (last['rounds'] > 1)} (lowest–highest), {last['date'][:10]}, commit {last['commit'][:7]}, load "
+        f"{last['rounds']} round{'s' * (last['rounds'] > 1)} (lowest–highest), {last['date'][:10]}, {commits(receipts)}, load "
         f"{last['load_before'][0]:.1f} before and {last.get('load_after', [0])[0]:.1f} after. "
         + "; ".join(f"{name} {version}" for name, version in last["versions"].items()) + ".",
     ]
@@ -114,6 +114,17 @@ def one_table(receipts):
     if notes:
         lines += ["", "Not run:", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines)
+
+
+def commits(receipts):
+    """What the rows are of: a table can be put together from several runs."""
+    of = {name: receipt["commit"][:7] for receipt in receipts for name in receipt["cells"]}
+    counts = {}
+    for commit in of.values():
+        counts[commit] = counts.get(commit, 0) + 1
+    if len(counts) == 1:
+        return f"commit {next(iter(counts))}"
+    return "commits " + ", ".join(f"{commit} ({count} row{'s' * (count > 1)})" for commit, count in counts.items())
 
 
 def chart(receipts):
