@@ -161,7 +161,7 @@ impl Network {
         };
         Self {
             tower: config.vision.as_ref().map(|vision| Tower::new(weights, vision)),
-            tower_learns: weights.learns_any("model.visual."),
+            tower_learns: weights.learns_any(vision::NAME),
             embedding: Embedding {
                 weight: weights.vector("model.language_model.embed_tokens.weight"),
                 hidden,

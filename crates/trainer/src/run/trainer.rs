@@ -9,6 +9,7 @@ use aurore_kernels::{Cpu, Precision, Products};
 use super::batch::pack;
 use super::settings::{Settings, Width};
 use super::{Evaluation, TrainError};
+use crate::blocks::vision;
 use crate::data::{DataError, Draw, Move, Sample, Samples};
 use crate::network::{Losses, Network, Options};
 use crate::numbers::Numbers;
@@ -19,9 +20,6 @@ use crate::pass::Pass;
 use crate::stream::Stream;
 use crate::weights::Weights;
 use crate::{Buffers, Frozen, LoraSettings};
-
-/// What the names of the vision tower's parameters begin with.
-const TOWER: &str = "model.visual.";
 
 /// Network, weights, optimiser and lanes of a run.
 pub struct Trainer {
@@ -370,7 +368,7 @@ impl Trainer {
                 if tower_alone {
                     let parameters = weights.parameters().iter();
                     for (parameter, gradient) in parameters.zip(lane.gradients.list_mut()) {
-                        if !parameter.name.starts_with(TOWER) {
+                        if !parameter.name.starts_with(vision::NAME) {
                             gradient.fill(0.0);
                         }
                     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aurore_checkpoint::{Checkpoint, Config, Files};
 use aurore_trainer::{
-    Draw, Folder, Parameters, Resumed, Samples, Settings, StepResult, Synthetic, TrainError, Trainer,
+    Draw, Folder, Parameters, Resumed, Samples, Settings, StepResult, Synthetic, Target, TrainError, Trainer,
     initialise,
 };
 
@@ -116,6 +116,41 @@ fn a_loss_that_is_no_number_names_step_sample_and_tensor() {
     for (before, after) in before.iter().zip(trainer.averaged().iter()) {
         assert_eq!(before.values, after.values, "{}", after.name);
     }
+}
+
+#[test]
+fn the_tower_learns_to_read_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(&settings(home.path(), "reading = 1.0\ntower_alone = true"));
+    let before = trainer.parameters().clone();
+    let reading = |row: usize, id: u32| Target { row, id, weight: 1.0 };
+    let mut learn = || {
+        let mut drawn = trainer.draw(&samples(), &mut Draw::new(1, 12)).unwrap();
+        for sample in &mut drawn {
+            sample.readings = vec![reading(0, 7), reading(1, 9)];
+        }
+        trainer.step(drawn).unwrap()
+    };
+    let results: Vec<StepResult> = (0..8).map(|_| learn()).collect();
+    assert!(results[7].reading < results[0].reading, "{results:?}");
+    let mut learnt = 0;
+    for (before, after) in before.iter().zip(trainer.parameters().iter()) {
+        let changed = before.values != after.values;
+        assert!(
+            !changed || after.name.starts_with("model.visual."),
+            "{}",
+            after.name
+        );
+        learnt += usize::from(changed);
+    }
+    assert!(learnt > 20, "{learnt}");
+    let text =
+        "output = 'a'\nstart = 'nano'\ntower_alone = true\n[data]\ntrain = ['b']\n[steps]\ntotal = 1\n";
+    let refused = Settings::parse(text, "test").unwrap_err().to_string();
+    assert!(
+        refused.contains("tower_alone") && refused.contains("reading"),
+        "{refused}"
+    );
 }
 
 #[test]

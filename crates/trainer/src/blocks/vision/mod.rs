@@ -23,6 +23,9 @@ use crate::parameters::ParameterId;
 use crate::pass::Pass;
 use crate::weights::{Matrix, Weights};
 
+/// What the names of its parameters begin with.
+pub(crate) const NAME: &str = "model.visual.";
+
 /// The whole tower.
 #[derive(Clone, Debug)]
 pub(crate) struct Tower {
