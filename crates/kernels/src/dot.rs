@@ -4,10 +4,12 @@
 //! in [`Dot::scaled`] and [`Dot::add_to`]. A row may therefore be served by any kernel.
 
 use crate::matrix::PANEL;
-use crate::quant::{GROUP, SPAN, bf16_value};
+use crate::quant::{BLOCK, GROUP, SPAN, bf16_value};
 
 /// Bytes of an unpacked span at most: 64 columns of 16 outputs, and the groups' factors as i16, twice.
 pub(crate) const UNPACKED: usize = SPAN * PANEL + SPAN / GROUP * PANEL * 4;
+/// Bytes of a split block at most: two for each of 256 columns of 16 outputs, and an i32 for each output.
+pub(crate) const SPLIT: usize = 2 * BLOCK * PANEL + 4 * PANEL;
 
 /// Inputs of `R` rows at the start of a span.
 #[derive(Clone, Copy)]
@@ -79,6 +81,30 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
         steps: usize,
         rows: BlockRows<R>,
     ) -> [[Self::Sums; R]; P];
+
+    /// Rows from which on it pays to split a block of q8 first.
+    const SPLIT_FROM: usize = usize::MAX;
+
+    /// Makes of a block's values what [`q8_of_split`](Self::q8_of_split) reads: [`SPLIT`] bytes at most. Only where
+    /// [`SPLIT_FROM`](Self::SPLIT_FROM) says that it is done at all.
+    #[inline(always)]
+    unsafe fn q8_split(self, values: *const i8, steps: usize, to: *mut u8) {
+        // SAFETY: the caller's; a step has four columns.
+        unsafe { values.cast::<u8>().copy_to_nonoverlapping(to, steps * 4 * PANEL) };
+    }
+
+    /// As [`q8`](Self::q8), from a split block.
+    #[inline(always)]
+    unsafe fn q8_of_split<const R: usize>(
+        self,
+        split: *const u8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: the caller's; the values are as they were.
+        let [sums] = unsafe { self.q8([split.cast()], steps, rows) };
+        sums
+    }
 
     /// `Σ_k factor[o][k / 32] · (n[o][k] - 8) · x[r][k]` for `P` panels.
     /// `nibbles`: `[steps / 2][16][4]`; `factors`: `[8][16]`

@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::Piece;
-use crate::dot::{BlockRows, Dot, DotKernel, UNPACKED};
+use crate::dot::{BlockRows, Dot, DotKernel, SPLIT, UNPACKED};
 use crate::later::{LINE, Later, Lines};
 use crate::matrix::{PANEL, Q4_SCALES};
 use crate::quant::{BLOCK, GROUP, GROUPS, Rows, SPAN, SPANS};
@@ -17,6 +17,12 @@ pub(super) const ROW_BLOCK: usize = 72;
 const PANELS: usize = 4;
 /// So many only where rows are few: the sums of more would push inputs out of the first-level cache.
 const ROWS_OF_FOUR: usize = 32;
+/// Bytes of a block that is made ready for many rows.
+const PREPARED: usize = if SPLIT > SPANS * UNPACKED {
+    SPLIT
+} else {
+    SPANS * UNPACKED
+};
 /// Lines that are wanted later and asked for beside each block of a panel. The states of 16 sequences are then asked
 /// for in the time of a layer's products.
 const LATER_LINES: usize = 48;
@@ -58,9 +64,21 @@ const STEPS: usize = SPAN / 4;
 /// A block of a panel, or what is left of it from a span on.
 #[derive(Clone, Copy)]
 pub(super) enum Block {
-    Q8 { values: *const i8 },
-    Q4 { nibbles: *const u8, factors: *const i8 },
-    Unpacked { bytes: *const u8, factors: *const i8 },
+    Q8 {
+        values: *const i8,
+    },
+    Q4 {
+        nibbles: *const u8,
+        factors: *const i8,
+    },
+    Unpacked {
+        bytes: *const u8,
+        factors: *const i8,
+    },
+    /// Of q8, as [`Dot::q8_split`] makes it.
+    Split {
+        bytes: *const u8,
+    },
 }
 
 /// The block whose turn is next: memory that is asked for while another block is multiplied.
@@ -75,7 +93,7 @@ impl Ahead {
     #[inline(always)]
     fn ask<D: Dot>(self, d: D, like: Block, span: usize) {
         let bytes = match like {
-            Block::Q8 { .. } => SPAN * PANEL,
+            Block::Q8 { .. } | Block::Split { .. } => SPAN * PANEL,
             Block::Q4 { .. } | Block::Unpacked { .. } => SPAN * PANEL / 2,
         };
         for line in 0..bytes / LINE {
@@ -132,7 +150,7 @@ impl DotKernel for Integer<'_> {
             // Zeros for the rows that there are: clearing all would take as long as some rows do.
             room.write_bytes(0, size);
             let sums = std::slice::from_raw_parts_mut(room, size);
-            let mut unpacked = MaybeUninit::<Aligned<[u8; SPANS * UNPACKED]>>::uninit();
+            let mut prepared = MaybeUninit::<Aligned<[u8; PREPARED]>>::uninit();
             let mut later = Lines::default();
             let mut row = 0;
             while row < rows {
@@ -152,10 +170,9 @@ impl DotKernel for Integer<'_> {
                                 later = self.later.some(LATER_TOGETHER * LATER_LINES);
                             }
                             later.take(LATER_LINES).for_each(|line| d.ask_later(line));
-                            let mut weights = self.block(panel + i, block);
-                            if count >= D::UNPACK_FROM {
-                                weights = self.unpack(d, weights, block, unpacked.as_mut_ptr().cast());
-                            }
+                            let weights = self.block(panel + i, block);
+                            let weights =
+                                self.prepare(d, weights, block, count, prepared.as_mut_ptr().cast());
                             let sums = sums[i * count * PANEL..].as_mut_ptr();
                             // The panel's next block, or the first one of the panel whose turn is next.
                             let ahead = if block + 1 < self.input.blocks() {
@@ -236,20 +253,29 @@ impl Integer<'_> {
         }
     }
 
+    /// A block in the form in which so many rows are multiplied fastest.
+    ///
     /// # Safety
-    /// The block must be one of the matrix, `to` must have room for a block's spans of [`UNPACKED`] bytes.
+    /// The block must be one of the matrix, `to` must have room for [`PREPARED`] bytes.
     #[inline(always)]
-    unsafe fn unpack<D: Dot>(&self, d: D, weights: Block, block: usize, to: *mut u8) -> Block {
-        let Block::Q4 { factors, .. } = weights else {
-            return weights;
-        };
-        for span in 0..self.spans(block) {
-            if let Block::Q4 { nibbles, factors } = weights.from(span) {
-                // SAFETY: the caller's.
-                unsafe { d.q4_unpack(nibbles, factors, STEPS, to.add(span * UNPACKED)) };
+    unsafe fn prepare<D: Dot>(&self, d: D, weights: Block, block: usize, rows: usize, to: *mut u8) -> Block {
+        match weights {
+            Block::Q4 { factors, .. } if rows >= D::UNPACK_FROM => {
+                for span in 0..self.spans(block) {
+                    if let Block::Q4 { nibbles, factors } = weights.from(span) {
+                        // SAFETY: the caller's.
+                        unsafe { d.q4_unpack(nibbles, factors, STEPS, to.add(span * UNPACKED)) };
+                    }
+                }
+                Block::Unpacked { bytes: to, factors }
             }
+            Block::Q8 { values } if rows >= D::SPLIT_FROM => {
+                // SAFETY: the caller's.
+                unsafe { d.q8_split(values, self.spans(block) * STEPS, to) };
+                Block::Split { bytes: to }
+            }
+            _ => weights,
         }
-        Block::Unpacked { bytes: to, factors }
     }
 
     /// Where a block and its scales begin.
@@ -267,6 +293,10 @@ impl Integer<'_> {
             Block::Unpacked { bytes, factors } => Ahead {
                 elements: bytes,
                 scales: factors.cast(),
+            },
+            Block::Split { bytes } => Ahead {
+                elements: bytes,
+                scales: self.scales(panel, block).cast(),
             },
         }
     }
@@ -300,7 +330,7 @@ impl Integer<'_> {
         mut ahead: Option<Ahead>,
     ) {
         let tile = match weights {
-            Block::Q8 { .. } => D::Q8_ROWS,
+            Block::Q8 { .. } | Block::Split { .. } => D::Q8_ROWS,
             Block::Q4 { .. } | Block::Unpacked { .. } => D::Q4_ROWS,
         };
         let scales = self.scales(panel, block);
@@ -374,6 +404,8 @@ impl Block {
                 bytes: bytes.wrapping_add(span * UNPACKED),
                 factors: further(factors),
             },
+            // A block is split as a whole.
+            Self::Split { bytes } => Self::Split { bytes },
         }
     }
 }
@@ -404,6 +436,7 @@ unsafe fn multiply<D: Dot, const R: usize, const P: usize>(
                 bytes: own,
                 factors: its,
             } => (elements[p], factors[p]) = (own, its),
+            Block::Split { bytes } => elements[p] = bytes,
         }
     }
     // SAFETY: the caller's.
@@ -411,6 +444,13 @@ unsafe fn multiply<D: Dot, const R: usize, const P: usize>(
         match blocks[0] {
             Block::Q8 { .. } => d.q8(values, steps, rows),
             Block::Q4 { .. } => d.q4(elements, factors, steps, rows),
+            Block::Split { .. } => {
+                let mut all = [d.q8_of_split(elements[0], steps, rows); P];
+                for p in 1..P {
+                    all[p] = d.q8_of_split(elements[p], steps, rows);
+                }
+                all
+            }
             Block::Unpacked { .. } => {
                 // What is unpacked lies span by span.
                 let mut all = [d.q4_unpacked(elements[0], factors[0], STEPS, rows); P];

@@ -306,6 +306,28 @@ fn quantised_products_equal_their_definition_and_one_another() {
 }
 
 #[test]
+fn the_largest_integers_of_either_sign_are_summed_exactly() {
+    let (n, k) = (17, 257);
+    // Each weight is ±127 of its scale, each input ±127 of its own; outputs and rows have all four pairs of signs.
+    let signs = |period: usize, rows: usize| -> Vec<f32> {
+        let sign = |i: usize| if i / k % period == 0 { -1.0 } else { 1.0 };
+        (0..rows * k).map(sign).collect()
+    };
+    let weights = signs(2, n);
+    for rows in [1, 2, 4, 13] {
+        let input = signs(3, rows);
+        for cpu in cpus() {
+            let matrix = Matrix::pack(&cpu, k, Format::Q8, &[Source::F32(&bytes(&weights))]);
+            let found = multiply(&cpu, &matrix, &input);
+            let what = format!("{:?} {rows} rows", cpu.isa);
+            // A scale is a bf16: 1 / 127 is not one.
+            assert_close(&found, &twin(&weights, &input, k), 5e-3, &what);
+            assert_close(&found, &rounded_twin(&matrix, &input, 0.0), 2e-6, &what);
+        }
+    }
+}
+
+#[test]
 fn quantised_rows_do_not_depend_on_their_neighbours() {
     let (n, k, rows) = (67, 2500, 13);
     let (weights, input) = (bytes(&noise(1, n * k)), noise(2, rows * k));

@@ -2,6 +2,8 @@
 //!
 //! `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs into i16, saturating.
 //! - q8, few rows: |w| is the unsigned side and x takes w's sign; a pair is at most 2 · 127 · 127 < 2¹⁵.
+//! - q8, many rows: signs are taken by `vpxor`, for which there is a port more than for `vpsignb`. Where w < 0 that
+//!   makes -x - 1 of x, so sums start from the sum of those |w|; a pair is at most 2 · 127 · 128 < 2¹⁵.
 //! - q4: nibbles are the unsigned side; a pair is at most 2 · 15 · 127 and the eight pairs of a group
 //!   of 32 stay below 2¹⁵, so a group is summed in i16, and one `vpmaddwd` by the group's factor
 //!   widens it. The sums start from -8 times the group's sum of x, which makes nibbles n - 8.
@@ -9,12 +11,12 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi16,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16,
-    _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_set1_epi8,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
-    _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpgt_epi8,
+    _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permute4x64_epi64,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_epi32, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16, _mm256_xor_si256,
 };
 
 use super::Avx2;
@@ -26,6 +28,8 @@ use crate::quant::{GROUP, SPAN};
 pub(super) const STEPS: usize = GROUP / 4;
 /// Where an unpacked span's factors begin.
 const FACTORS: usize = SPAN * PANEL;
+/// Where a split block's sizes and signs begin.
+const SIGNED_FROM: usize = 4 * PANEL;
 /// How far ahead of its use packed memory is asked for, in bytes: the processor's own prefetching
 /// stops at the end of each page of 4 KiB.
 pub(super) const AHEAD: usize = 8192;
@@ -144,6 +148,7 @@ impl Dot for Avx2 {
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
     const UNPACK_FROM: usize = 4;
+    const SPLIT_FROM: usize = 12;
     const STREAMS: usize = 2;
 
     #[inline(always)]
@@ -172,6 +177,58 @@ impl Dot for Avx2 {
                             let wide = _mm256_madd_epi16(pairs, ones);
                             sums[p][r][half] = _mm256_add_epi32(sums[p][r][half], wide);
                         }
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    /// What sums start from, `[16]` i32, then `[steps][2]` of the sizes of 8 outputs' values and of their signs.
+    #[inline(always)]
+    unsafe fn q8_split(self, values: *const i8, steps: usize, to: *mut u8) {
+        // SAFETY: as above.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            let mut starts = [_mm256_setzero_si256(); 2];
+            for step in 0..steps {
+                for half in 0..2 {
+                    let w = _mm256_loadu_si256(values.add(step * STEP + 32 * half).cast());
+                    let (size, sign) = (_mm256_abs_epi8(w), _mm256_cmpgt_epi8(_mm256_setzero_si256(), w));
+                    let to = to.add(SIGNED_FROM + 2 * (step * STEP + 32 * half));
+                    _mm256_storeu_si256(to.cast(), size);
+                    _mm256_storeu_si256(to.add(32).cast(), sign);
+                    // -1 where w is negative: |w| · -1 is taken off.
+                    let pairs = _mm256_maddubs_epi16(size, sign);
+                    starts[half] = _mm256_sub_epi32(starts[half], _mm256_madd_epi16(pairs, ones));
+                }
+            }
+            for half in 0..2 {
+                _mm256_storeu_si256(to.add(32 * half).cast(), starts[half]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn q8_of_split<const R: usize>(
+        self,
+        split: *const u8,
+        steps: usize,
+        rows: BlockRows<R>,
+    ) -> [Self::Sums; R] {
+        // SAFETY: as above.
+        unsafe {
+            let ones = opaque(_mm256_set1_epi16(1));
+            let mut sums = [self.load(split.cast()); R];
+            for step in 0..steps {
+                for half in 0..2 {
+                    let from = split.add(SIGNED_FROM + 2 * (step * STEP + 32 * half));
+                    let size = _mm256_loadu_si256(from.cast());
+                    let sign = _mm256_loadu_si256(from.add(32).cast());
+                    for r in 0..R {
+                        let x = _mm256_xor_si256(broadcast(rows.values[r].add(4 * step)), sign);
+                        let wide = _mm256_madd_epi16(_mm256_maddubs_epi16(size, x), ones);
+                        sums[r][half] = _mm256_add_epi32(sums[r][half], wide);
                     }
                 }
             }

@@ -139,7 +139,7 @@ impl<T: Tiles> WithDot<'_, T> {
             (next.starts[i], next.lines) = match product.block(panel + i, block) {
                 Block::Q8 { values } => (values.cast(), bytes / LINE),
                 Block::Q4 { nibbles, .. } => (nibbles, bytes / 2 / LINE),
-                Block::Unpacked { bytes, .. } => (bytes, 0),
+                Block::Unpacked { bytes, .. } | Block::Split { bytes } => (bytes, 0),
             };
         }
         next
@@ -177,7 +177,7 @@ impl<T: Tiles> WithDot<'_, T> {
                     unsafe { d.q4_int8(nibbles, factors, width / 4, to) };
                     to.cast_const().cast()
                 }
-                Block::Unpacked { bytes, .. } => bytes,
+                Block::Unpacked { bytes, .. } | Block::Split { bytes } => bytes,
             };
             // SAFETY: the caller's.
             scales[i] = unsafe { d.scales(product.scales(panel, block)) };
