@@ -310,7 +310,7 @@ fn the_largest_integers_of_either_sign_are_summed_exactly() {
     let (n, k) = (17, 257);
     // Each weight is ±127 of its scale, each input ±127 of its own; outputs and rows have all four pairs of signs.
     let signs = |period: usize, rows: usize| -> Vec<f32> {
-        let sign = |i: usize| if i / k % period == 0 { -1.0 } else { 1.0 };
+        let sign = |i: usize| if (i / k).is_multiple_of(period) { -1.0 } else { 1.0 };
         (0..rows * k).map(sign).collect()
     };
     let weights = signs(2, n);
