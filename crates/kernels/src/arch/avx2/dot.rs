@@ -1,8 +1,8 @@
 //! Integer products of AVX2.
 //!
 //! `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs into i16, saturating.
-//! - q8, few rows: |w| is the unsigned side and x takes w's sign; a pair is at most 2 · 127 · 127 < 2¹⁵.
-//! - q8, many rows: signs are taken by `vpxor`, for which there is a port more than for `vpsignb`. Where w < 0 that
+//! - q8, one row: |w| is the unsigned side and x takes w's sign; a pair is at most 2 · 127 · 127 < 2¹⁵.
+//! - q8, more rows: signs are taken by `vpxor`, for which there is a port more than for `vpsignb`. Where w < 0 that
 //!   makes -x - 1 of x, so sums start from the sum of those |w|; a pair is at most 2 · 127 · 128 < 2¹⁵.
 //! - q4: nibbles are the unsigned side; a pair is at most 2 · 15 · 127 and the eight pairs of a group
 //!   of 32 stay below 2¹⁵, so a group is summed in i16, and one `vpmaddwd` by the group's factor
@@ -148,7 +148,7 @@ impl Dot for Avx2 {
     const Q8_ROWS: usize = 4;
     const Q4_ROWS: usize = 3;
     const UNPACK_FROM: usize = 4;
-    const SPLIT_FROM: usize = 12;
+    const SPLIT_FROM: usize = 2;
     const STREAMS: usize = 2;
 
     #[inline(always)]
@@ -192,6 +192,7 @@ impl Dot for Avx2 {
             let ones = _mm256_set1_epi16(1);
             let mut starts = [_mm256_setzero_si256(); 2];
             for step in 0..steps {
+                _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(step * STEP + AHEAD).cast());
                 for half in 0..2 {
                     let w = _mm256_loadu_si256(values.add(step * STEP + 32 * half).cast());
                     let (size, sign) = (_mm256_abs_epi8(w), _mm256_cmpgt_epi8(_mm256_setzero_si256(), w));
