@@ -67,6 +67,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     const Q4_ROWS: usize;
     /// Rows from which on it pays to unpack a block of q4 first.
     const UNPACK_FROM: usize;
+    /// Rows from which on it pays to split a block of q8 first.
+    const SPLIT_FROM: usize = usize::MAX;
     /// Panels that one row reads at once: 2 or 4.
     const STREAMS: usize;
     /// Rows, at most 4, that are multiplied with several panels at once: as many as there are registers for.
@@ -81,9 +83,6 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
         steps: usize,
         rows: BlockRows<R>,
     ) -> [[Self::Sums; R]; P];
-
-    /// Rows from which on it pays to split a block of q8 first.
-    const SPLIT_FROM: usize = usize::MAX;
 
     /// Makes of a block's values what [`q8_of_split`](Self::q8_of_split) reads: [`SPLIT`] bytes at most. Only where
     /// [`SPLIT_FROM`](Self::SPLIT_FROM) says that it is done at all.

@@ -17,7 +17,7 @@ pub(super) const ROW_BLOCK: usize = 72;
 const PANELS: usize = 4;
 /// So many only where rows are few: the sums of more would push inputs out of the first-level cache.
 const ROWS_OF_FOUR: usize = 32;
-/// Bytes of a block that is made ready for many rows.
+/// Bytes of a block that is made ready for several rows.
 const PREPARED: usize = if SPLIT > SPANS * UNPACKED {
     SPLIT
 } else {
@@ -253,7 +253,7 @@ impl Integer<'_> {
         }
     }
 
-    /// A block in the form in which so many rows are multiplied fastest.
+    /// A block in the form in which so many rows are multiplied fastest; `to` is where it is written then.
     ///
     /// # Safety
     /// The block must be one of the matrix, `to` must have room for [`PREPARED`] bytes.
