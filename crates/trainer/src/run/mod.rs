@@ -1,6 +1,7 @@
 //! A training run: settings, steps, and what is kept of them on disk.
 
 mod batch;
+mod chart;
 mod error;
 mod folder;
 mod log;

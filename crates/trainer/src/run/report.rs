@@ -4,78 +4,115 @@ use std::fmt::Write;
 
 use aurore_checkpoint::Config;
 
+use super::chart::{self, Curve};
 use super::{Entry, Settings};
 
-/// A curve's name, colour and points.
-type Curve<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
-
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 260.0;
-const MARGIN: f64 = 48.0;
-/// Points of a curve; more are averaged.
-const POINTS: usize = 400;
+const BLUE: &str = "#2a6fdb";
+const ORANGE: &str = "#d9730d";
+const GREEN: &str = "#2e8b57";
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em auto;padding:0 1em;color:#1a1a1a;\
 background:#fff}table{border-collapse:collapse}td,th{padding:.2em .9em .2em 0;text-align:left}pre{background:#f4f4f2;\
-padding:1em;overflow:auto}svg{max-width:100%;height:auto}@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#161616}\
+padding:1em;overflow:auto}svg{max-width:100%;height:auto}svg text{fill:#555}@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#161616}\
 pre{background:#222}svg text{fill:#ccc}}";
 
 /// The page of a run so far.
 pub fn render(settings: &Settings, config: &Config, parameters: usize, entries: &[Entry]) -> String {
-    let steps = |value: fn(&Entry) -> Option<f64>| -> Vec<(f64, f64)> {
-        let points = entries
-            .iter()
-            .filter_map(|entry| Some((entry.step() as f64, value(entry)?)));
-        thin(&points.collect::<Vec<_>>())
-    };
-    let loss = steps(|entry| match entry {
-        Entry::Step { plain, .. } => Some(*plain),
-        Entry::Evaluation { .. } => None,
-    });
-    let held = steps(|entry| match entry {
-        Entry::Evaluation { result, .. } => Some(result.loss),
-        Entry::Step { .. } => None,
-    });
-    let right = steps(|entry| match entry {
-        Entry::Step { right, .. } => Some(100.0 * right),
-        Entry::Evaluation { .. } => None,
-    });
-    let held_right = steps(|entry| match entry {
-        Entry::Evaluation { result, .. } => Some(100.0 * result.right),
-        Entry::Step { .. } => None,
-    });
-    let speed = steps(|entry| match entry {
-        Entry::Step { samples, seconds, .. } => Some(*samples as f64 / seconds.max(1e-9)),
-        Entry::Evaluation { .. } => None,
-    });
-    let length = steps(|entry| match entry {
-        Entry::Step { length, .. } => Some(f64::from(*length)),
-        Entry::Evaluation { .. } => None,
-    });
+    let of_steps = |name: &'static str, value: fn(&Entry) -> Option<f64>| curve(name, BLUE, entries, value);
+    let held_back = |value: fn(&Entry) -> Option<f64>| curve("held back", ORANGE, entries, value);
     let mut page = String::from("<!doctype html><meta charset=utf-8><title>Training</title><style>");
     page.push_str(STYLE);
     page.push_str("</style><h1>Training</h1>");
     page.push_str(&facts(config, parameters, entries));
-    let blue = "#2a6fdb";
-    let orange = "#d9730d";
     let charts = [
         (
             "Loss per taught token, nats",
-            vec![("learnt from", blue, loss), ("held back", orange, held)],
+            vec![
+                of_steps("learnt from", |entry| match entry {
+                    Entry::Step { plain, .. } => Some(*plain),
+                    Entry::Evaluation { .. } => None,
+                }),
+                held_back(|entry| match entry {
+                    Entry::Evaluation { result, .. } => Some(result.loss),
+                    Entry::Step { .. } => None,
+                }),
+            ],
         ),
         (
             "Taught tokens that were likeliest, %",
-            vec![("learnt from", blue, right), ("held back", orange, held_right)],
+            vec![
+                of_steps("learnt from", |entry| match entry {
+                    Entry::Step { right, .. } => Some(100.0 * right),
+                    Entry::Evaluation { .. } => None,
+                }),
+                held_back(|entry| match entry {
+                    Entry::Evaluation { result, .. } => Some(100.0 * result.right),
+                    Entry::Step { .. } => None,
+                }),
+            ],
         ),
-        ("Samples a second", vec![("samples", blue, speed)]),
-        ("Length of the gradient", vec![("before clipping", blue, length)]),
+        (
+            "What is learnt besides, nats",
+            vec![
+                of_steps("where to look", |entry| match entry {
+                    Entry::Step { missed, .. } => told(*missed),
+                    Entry::Evaluation { .. } => None,
+                }),
+                curve("read off early", GREEN, entries, |entry| match entry {
+                    Entry::Step { early, .. } => told(*early),
+                    Entry::Evaluation { .. } => None,
+                }),
+                curve("words on pictures", ORANGE, entries, |entry| match entry {
+                    Entry::Step { reading, .. } => told(*reading),
+                    Entry::Evaluation { .. } => None,
+                }),
+            ],
+        ),
+        (
+            "Samples a second",
+            vec![of_steps("samples", |entry| match entry {
+                Entry::Step { samples, seconds, .. } => Some(*samples as f64 / seconds.max(1e-9)),
+                Entry::Evaluation { .. } => None,
+            })],
+        ),
+        (
+            "Length of the gradient",
+            vec![of_steps("before clipping", |entry| match entry {
+                Entry::Step { length, .. } => Some(f64::from(*length)),
+                Entry::Evaluation { .. } => None,
+            })],
+        ),
     ];
     for (title, curves) in charts {
-        let _ = write!(page, "<h2>{}</h2>{}", escape(title), chart(&curves));
+        // What a run has nothing of is no part of its report.
+        if curves.iter().any(|curve| !curve.points.is_empty()) {
+            let _ = write!(page, "<h2>{}</h2>{}", escape(title), chart::draw(&curves));
+        }
     }
     let text = toml::to_string(settings).unwrap_or_default();
     let _ = write!(page, "<h2>Settings</h2><pre>{}</pre>", escape(&text));
     page
+}
+
+fn curve(
+    name: &'static str,
+    colour: &'static str,
+    entries: &[Entry],
+    value: fn(&Entry) -> Option<f64>,
+) -> Curve<'static> {
+    let points = entries
+        .iter()
+        .filter_map(|entry| Some((entry.step() as f64, value(entry)?)));
+    Curve {
+        name,
+        colour,
+        points: points.collect(),
+    }
+}
+
+/// Zero stands for what is not learnt.
+fn told(value: f64) -> Option<f64> {
+    (value != 0.0).then_some(value)
 }
 
 fn facts(config: &Config, parameters: usize, entries: &[Entry]) -> String {
@@ -110,85 +147,23 @@ fn facts(config: &Config, parameters: usize, entries: &[Entry]) -> String {
         ("Tokens", tokens.to_string()),
         ("Time in steps", format!("{:.1} minutes", seconds / 60.0)),
     ];
+    let best = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Evaluation { step, result } if result.loss.is_finite() => Some((*step, *result)),
+            _ => None,
+        })
+        .min_by(|a, b| a.1.loss.total_cmp(&b.1.loss));
+    let best = best.map(|(step, result)| {
+        let right = 100.0 * result.right;
+        let text = format!("loss {:.4}, {right:.1} % right, at step {step}", result.loss);
+        ("Best held back", text)
+    });
     let mut table = String::from("<table>");
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().chain(best) {
         let _ = write!(table, "<tr><th>{name}<td>{}", escape(&value));
     }
     table + "</table>"
-}
-
-/// Averages neighbours until few enough are left.
-fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let group = points.len().div_ceil(POINTS).max(1);
-    let mean = |group: &[(f64, f64)]| {
-        let count = group.len() as f64;
-        let sum = group
-            .iter()
-            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
-        (sum.0 / count, sum.1 / count)
-    };
-    points.chunks(group).map(mean).collect()
-}
-
-fn chart(curves: &[Curve<'_>]) -> String {
-    let all = || {
-        curves
-            .iter()
-            .flat_map(|(_, _, points)| points)
-            .filter(|(_, y)| y.is_finite())
-    };
-    let fold = |pick: fn(&(f64, f64)) -> f64| {
-        all()
-            .map(pick)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-                (low.min(x), high.max(x))
-            })
-    };
-    let ((left, right), (low, high)) = (fold(|point| point.0), fold(|point| point.1));
-    if left > right {
-        return "<p>nothing yet".to_owned();
-    }
-    let low = low.min(0.0);
-    let span = |low: f64, high: f64| if high > low { high - low } else { 1.0 };
-    let x = |at: f64| MARGIN + (at - left) / span(left, right) * (WIDTH - 2.0 * MARGIN);
-    let y = |at: f64| HEIGHT - MARGIN / 2.0 - (at - low) / span(low, high) * (HEIGHT - MARGIN);
-    let mut svg = format!(
-        "<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' role='img' font-size='11'>"
-    );
-    for line in 0..=4 {
-        let value = low + span(low, high) * f64::from(line) / 4.0;
-        let _ = write!(
-            svg,
-            "<path d='M{MARGIN} {0:.1}H{1}' stroke='#8884'/><text x='{2}' y='{3:.1}' text-anchor='end'>{value:.3}</text>",
-            y(value),
-            WIDTH - MARGIN,
-            MARGIN - 5.0,
-            y(value) + 4.0,
-        );
-    }
-    for at in [left, f64::midpoint(left, right), right] {
-        let _ = write!(
-            svg,
-            "<text x='{:.1}' y='{}' text-anchor='middle'>{at:.0}</text>",
-            x(at),
-            HEIGHT - 6.0
-        );
-    }
-    for (number, (name, colour, points)) in curves.iter().enumerate() {
-        let mut path = String::new();
-        for (at, value) in points.iter().filter(|(_, value)| value.is_finite()) {
-            let command = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{:.1} {:.1}", x(*at), y(*value));
-        }
-        let _ = write!(
-            svg,
-            "<path d='{path}' fill='none' stroke='{colour}' stroke-width='1.6'/><text x='{}' y='{}' text-anchor='end' \
-             style='fill:{colour}'>{name}</text>",
-            WIDTH - MARGIN,
-            14 + 15 * number,
-        );
-    }
-    svg + "</svg>"
 }
 
 fn escape(text: &str) -> String {
@@ -247,7 +222,8 @@ mod tests {
             "a curve without numbers is left out"
         );
         assert!(page.contains("held back") && page.contains("873.00 million"));
+        assert!(page.contains("loss 1.7000, 40.0 % right, at step 2"));
+        assert!(!page.contains("besides"), "nothing is learnt besides");
         assert!(!page.contains("NaN"));
-        assert!(thin(&vec![(1.0, 2.0); 1000]).len() <= POINTS);
     }
 }
