@@ -57,6 +57,8 @@ pub struct Weights {
     parameters: Parameters,
     /// What the parameters are added to, and what the additions are multiplied with.
     frozen: Option<(Arc<Frozen>, f32)>,
+    /// Whether frozen matrices are kept in the form in which they are multiplied, too.
+    ready: bool,
     matrices: Vec<Slot>,
 }
 
@@ -74,6 +76,7 @@ impl Weights {
             precision,
             parameters,
             frozen: None,
+            ready: false,
             matrices: Vec::new(),
         }
     }
@@ -90,6 +93,14 @@ impl Weights {
             frozen: Some((frozen, scale)),
             ..Self::new(additions, isa, precision)
         }
+    }
+
+    /// Keeps frozen matrices in the form in which they are multiplied, beside the one in which they were loaded: faster, and
+    /// 4 bytes more for each number in bf16. Nothing else changes. To be said before a network is made of it.
+    #[must_use]
+    pub fn made_ready(mut self) -> Self {
+        self.ready = true;
+        self
     }
 
     /// The parameters.
@@ -162,7 +173,15 @@ impl Weights {
             let form = TrainedMatrix::new(self.isa, precision, outputs, inputs);
             return self.add(self.vector(name), index, sides, form, None);
         };
-        let form = TrainedMatrix::frozen(self.isa, precision, matrix, first..first + outputs);
+        let form = if self.ready {
+            let mut values = vec![0.0; outputs * inputs];
+            matrix.copy_rows(self.isa, first, &mut values);
+            let mut form = TrainedMatrix::new(self.isa, precision, outputs, inputs);
+            form.set(self.isa, &values);
+            form
+        } else {
+            TrainedMatrix::frozen(self.isa, precision, matrix, first..first + outputs)
+        };
         let pair = [FIRST, SECOND].map(|end| self.parameters.find(&format!("{name}{end}")));
         let addition = match pair {
             [Some(a), Some(b)] => {

@@ -20,7 +20,7 @@ fn rounded(x: f32) -> f64 {
     f64::from(f32::from_bits(u32::from(bf16_bits(x)) << 16))
 }
 
-const SIZES: [[usize; 3]; 9] = [
+const SIZES: [[usize; 3]; 10] = [
     [1, 2, 1],
     [3, 4, 6],
     [7, 16, 15],
@@ -29,6 +29,7 @@ const SIZES: [[usize; 3]; 9] = [
     [33, 64, 48],
     [65, 30, 80],
     [40, 300, 49],
+    [48, 300, 16],
     [301, 8, 33],
 ];
 

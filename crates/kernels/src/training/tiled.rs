@@ -7,7 +7,7 @@ use crate::Isa;
 use crate::matrix::PANEL;
 use crate::memory::Lines;
 use crate::pairs::{PairKernel, Pairs};
-use crate::tiles::{MacroTile, ROW, ROWS, TILE, TileKernel, Tiles};
+use crate::tiles::{MacroTile, ROW, ROWS, Strip, TILE, TileKernel, Tiles};
 
 /// Numbers that a tile multiplies.
 const COLUMNS: usize = ROW / 2;
@@ -222,7 +222,34 @@ impl TiledProduct<'_> {
             // SAFETY: `new` has checked the operands; two whole panels and 16 or 32 rows of sums are there.
             unsafe { tiles.bf16(self.tile([row, panel, step], steps, out, stride, add)) };
         } else if step == 0 {
-            self.narrow(tiles, row, panel);
+            if rows.is_multiple_of(ROWS) && self.columns == PANEL && self.sums.stride == PANEL {
+                self.strips(tiles, row, rows);
+            } else {
+                self.narrow(tiles, row, panel);
+            }
+        }
+    }
+
+    /// All of K for 16 or 32 rows and the only panel, whose sums lie one row behind the other: what low-rank additions
+    /// are made of.
+    #[inline(always)]
+    fn strips<T: Tiles>(&mut self, tiles: T, row: usize, rows: usize) {
+        for first in (0..rows).step_by(ROWS) {
+            let sums = self.sums.out[(row + first) * PANEL..][..ROWS * PANEL].as_mut_ptr();
+            // SAFETY: `new` has checked the operands; 16 rows of sums are there.
+            unsafe {
+                let block = self.left.add(row / BLOCK * self.steps * 2 * TILE);
+                tiles.bf16_strip(Strip {
+                    input: block.add(first / ROWS * TILE),
+                    input_stride: ROW,
+                    input_step: 2 * TILE,
+                    panel: self.right.as_ptr().cast(),
+                    ask: false,
+                    steps: self.steps,
+                    sums: sums.cast(),
+                    add: self.sums.add,
+                });
+            }
         }
     }
 

@@ -90,6 +90,9 @@ pub struct StepResult {
     pub seconds: f64,
 }
 
+/// Frozen numbers up to which a run keeps them in multiplied form: 128 MiB.
+const READY: usize = 32 << 20;
+
 impl Trainer {
     /// Over parameters of `config`'s layout.
     pub fn new(settings: &Settings, config: &Config, parameters: Parameters) -> Self {
@@ -115,7 +118,11 @@ impl Trainer {
         let cpu = Cpu::new(None, settings.threads);
         let frozen = Arc::new(Frozen::load(checkpoint, config, &cpu)?);
         let additions = lora.begin(config, settings.seed);
-        let weights = Weights::over(frozen, additions, lora.scale(), cpu.isa, precision(settings));
+        let small = frozen.count() <= READY;
+        let mut weights = Weights::over(frozen, additions, lora.scale(), cpu.isa, precision(settings));
+        if small {
+            weights = weights.made_ready();
+        }
         let mut trainer = Self::over(settings, config, cpu, weights);
         trainer.base = number(&checkpoint.fingerprint());
         Ok(trainer)

@@ -35,11 +35,27 @@ struct Tuned {
 
 impl Tuned {
     fn open(name: &str, settings: LoraSettings, precision: Precision) -> Self {
+        Self::kept(name, settings, precision, |weights| weights)
+    }
+
+    /// With what is frozen kept in a certain way.
+    fn kept(
+        name: &str,
+        settings: LoraSettings,
+        precision: Precision,
+        keep: impl FnOnce(Weights) -> Weights,
+    ) -> Self {
         let checkpoint = Checkpoint::open(&folder(name)).unwrap();
         let config = checkpoint.config();
         let frozen = Arc::new(Frozen::load(&checkpoint, config, &Cpu::new(None, 1)).unwrap());
         let additions = settings.begin(config, 5);
-        let mut weights = Weights::over(frozen, additions, settings.scale(), Isa::best(), precision);
+        let mut weights = keep(Weights::over(
+            frozen,
+            additions,
+            settings.scale(),
+            Isa::best(),
+            precision,
+        ));
         let network = Network::new(config, &mut weights);
         weights.refresh(&Pool::new(1));
         Self {
@@ -79,6 +95,17 @@ impl Tuned {
     }
 }
 
+const OPTIONS: Options = Options {
+    scale: 1.0,
+    balance_scale: 0.0,
+    balance: Balance::Layer,
+    look_scale: 0.0,
+    early_scale: 0.0,
+    reading_scale: 0.0,
+    tower_alone: false,
+    recompute: true,
+};
+
 const NAMES: [&str; 2] = ["gradients/dense", "gradients/moe"];
 
 #[test]
@@ -90,6 +117,26 @@ fn it_begins_with_the_checkpoint_itself() {
             let (plain, _) = learner.pass(|network, pass| network.logits(pass, &stream));
             let tuned = Tuned::open(name, everywhere(3), precision);
             assert!(tuned.logits(&stream) == plain, "{name}: the base's exact forward");
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_ready_teaches_the_same_to_the_bit() {
+    for name in NAMES {
+        for precision in [Precision::Exact, Precision::Bf16] {
+            let gradients = |keep: fn(Weights) -> Weights| {
+                let mut tuned = Tuned::kept(name, everywhere(2), precision, keep);
+                tuned.stir();
+                let stream = Case::open(name).stream(&tuned.network);
+                let (losses, gradients) = tuned.pass(|network, pass| network.learn(pass, &stream, &OPTIONS));
+                let all: Vec<Vec<f32>> = gradients.iter().map(<[f32]>::to_vec).collect();
+                (losses.weighted, all)
+            };
+            assert!(
+                gradients(|weights| weights) == gradients(Weights::made_ready),
+                "{name}, {precision:?}"
+            );
         }
     }
 }
@@ -134,17 +181,7 @@ fn gradients_are_slopes_and_only_additions_have_them() {
         let mut tuned = Tuned::open(folder, everywhere(2), Precision::Exact);
         tuned.stir();
         let stream = Case::open(folder).stream(&tuned.network);
-        let options = Options {
-            scale: 1.0,
-            balance_scale: 0.0,
-            balance: Balance::Layer,
-            look_scale: 0.0,
-            early_scale: 0.0,
-            reading_scale: 0.0,
-            tower_alone: false,
-            recompute: true,
-        };
-        let (_, gradients) = tuned.pass(|network, pass| network.learn(pass, &stream, &options));
+        let (_, gradients) = tuned.pass(|network, pass| network.learn(pass, &stream, &OPTIONS));
         let count = tuned.weights.parameters().iter().len();
         assert!(
             tuned
