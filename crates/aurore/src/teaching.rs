@@ -28,7 +28,8 @@ pub struct Lessons {
 }
 
 impl Lessons {
-    /// Opens the episodes for a checkpoint; `what` names the setting that should lead to some.
+    /// Opens the episodes for a checkpoint; `what` names the setting that should lead to some, and `reads`
+    /// says whether words on pictures are learnt from.
     ///
     /// # Errors
     /// When they cannot be read, or there are none to learn from.
@@ -37,16 +38,19 @@ impl Lessons {
         start: &Checkpoint,
         config: &Config,
         what: &'static str,
+        reads: bool,
     ) -> anyhow::Result<Self> {
         let chat = Arc::new(Chat::from_files(start.files(), config)?);
         let episodes = |paths: &[PathBuf]| {
             let episodes = Episodes::open(Arc::clone(&chat), paths, &settings.digits);
-            episodes.map(|episodes| {
-                if settings.questions {
-                    episodes
-                } else {
-                    episodes.without_questions()
+            episodes.map(|mut episodes| {
+                if !settings.questions {
+                    episodes = episodes.without_questions();
                 }
+                if !reads {
+                    episodes = episodes.without_words();
+                }
+                episodes
             })
         };
         let (taught, held) = (episodes(&settings.train)?, episodes(&settings.evaluate)?);

@@ -37,7 +37,13 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let settings = Settings::open(&args.config)?;
     let start = models::open(&settings.start)?;
     let config = shape(&settings, &start)?;
-    let lessons = Lessons::open(&settings.data, &start, &config, "data.train")?;
+    let lessons = Lessons::open(
+        &settings.data,
+        &start,
+        &config,
+        "data.train",
+        settings.reading > 0.0,
+    )?;
     let trainer = Trainer::new(&settings, &config, parameters(&settings, &start, &config)?);
     let mut teaching = Teaching::begin(start, lessons, trainer, global)?;
     let finished = teaching.steps(global)?;

@@ -60,6 +60,10 @@ pub struct Args {
     /// What it counts that attention looks at the part of the picture that an answer is about (docs/training.md).
     #[arg(long, default_value_t = 0.0, value_name = "X")]
     grounding: f32,
+    /// Pixels, at most, that pictures and all points with them are moved each time that they are seen: a few episodes are
+    /// then not remembered to the pixel.
+    #[arg(long, default_value_t = 0, value_name = "PIXELS")]
+    shift: u16,
     /// Decides initial numbers and the order of samples.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -109,9 +113,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
         evaluate_samples: 256,
         questions: args.questions,
         digits: DIGITS.to_vec(),
-        shift: 0,
+        shift: args.shift,
     };
-    let lessons = Lessons::open(&data, &start, &config, "--data")?;
+    let lessons = Lessons::open(&data, &start, &config, "--data", false)?;
     let settings = settings(&args, data, &start, lessons.count());
     settings.check("aurore tune")?;
     let lora = settings.lora.clone().unwrap_or_default();

@@ -137,6 +137,24 @@ fn an_adapter_learns_goes_on_after_kills_and_is_used() {
 }
 
 #[test]
+fn pictures_are_moved_when_that_is_asked_for() {
+    let losses = |shift: &str| {
+        let program = Program::new();
+        record(&program);
+        let said = program.run(&arguments(&["--json", "--shift", shift]));
+        assert_eq!(said.code, 0, "{}", said.err);
+        let lines = said.json_lines();
+        let steps = lines.iter().filter(|line| line["kind"] == "step");
+        steps
+            .map(|step| step["loss"].as_f64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (as_they_are, moved) = (losses("0"), losses("3"));
+    assert_ne!(as_they_are[0], moved[0]);
+    assert_eq!(moved, losses("3"), "in the same way again");
+}
+
+#[test]
 fn a_packed_model_is_taught_and_merged_too() {
     let program = Program::new();
     record(&program);

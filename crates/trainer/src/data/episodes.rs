@@ -36,6 +36,8 @@ pub struct Episodes {
     digits: Vec<f32>,
     /// Whether questions that stand beside a step are taught with it.
     questions: bool,
+    /// Whether what pictures can be read as is told with them.
+    words: bool,
 }
 
 struct Place {
@@ -105,6 +107,7 @@ impl Episodes {
             steps: Vec::new(),
             digits: digits.to_vec(),
             questions: true,
+            words: true,
         };
         for path in paths {
             for file in files(path)? {
@@ -118,6 +121,13 @@ impl Episodes {
     #[must_use]
     pub fn without_questions(mut self) -> Self {
         self.questions = false;
+        self
+    }
+
+    /// The same without what pictures can be read as, where nothing is learnt from that.
+    #[must_use]
+    pub fn without_words(mut self) -> Self {
+        self.words = false;
         self
     }
 
@@ -180,6 +190,9 @@ impl Episodes {
             serde_json::from_slice(text).map_err(|error| self.line_error(place, error.to_string()))?;
         if !self.questions {
             step.questions.clear();
+        }
+        if !self.words {
+            step.words.clear();
         }
         Ok(step)
     }
