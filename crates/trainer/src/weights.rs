@@ -96,7 +96,8 @@ impl Weights {
     }
 
     /// Keeps frozen matrices in the form in which they are multiplied, beside the one in which they were loaded: faster, and
-    /// 4 bytes more for each number in bf16. Nothing else changes. To be said before a network is made of it.
+    /// 4 bytes more for each number in bf16. On the way back through more than 256 outputs some sums are rounded otherwise. To be
+    /// said before a network is made of it.
     #[must_use]
     pub fn made_ready(mut self) -> Self {
         self.ready = true;

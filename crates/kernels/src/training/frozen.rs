@@ -1,7 +1,8 @@
 //! Weights that do not change, multiplied where the engine keeps them: in bf16, or in 8 or 4 bits.
 //!
 //! A tile of outputs at a time is brought into the form that is multiplied, so that beside the weights as they are
-//! only that tile takes memory. Sums have the order of those over weights that learn.
+//! only that tile takes memory. Sums have the order of those over weights that learn, except that on tiles a last block of
+//! rows that is not whole adds up 256 outputs after another on the way back.
 
 use std::ops::Range;
 use std::sync::Arc;
