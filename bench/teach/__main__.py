@@ -60,6 +60,8 @@ class Program:
 
 def measure(args, home):
     program = Program(args.aurore, home)
+    # Now: commits may come while it runs.
+    measured = commit()
     own = ["page", "--page", PAGE, "--seeds", f"2000000..{2000000 + args.episodes}"]
     others = ["bundled", "--tasks", "all", "--seeds", f"2000000..{2000000 + args.others}"]
     before = {"parcels": program.success(args.model, *own), "bundled": program.success(args.model, *others)}
@@ -85,7 +87,7 @@ def measure(args, home):
         print("after:", json.dumps(after[way]), flush=True)
     return {
         "what": "teaching by showing", "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ"),
-        "commit": commit(), "processor": processor(), "processors": os.cpu_count(), "model": args.model,
+        "commit": measured, "processor": processor(), "processors": os.cpu_count(), "model": args.model,
         "demonstrations": args.demonstrations, "steps shown": shown["steps"], "episodes": args.episodes,
         "episodes of others": args.others, "episodes rehearsed": 6 * args.rehearse, "before": before, "after": after,
         "known gaps": "one app with one layout: names, addresses, weights, papers and the five cities change from seed to seed, places do not",

@@ -52,6 +52,8 @@ def measure(args):
         script = str(HERE / "transformers_step.py")
         return steps([args.transformers, script, *sizes, str(micro), str(count + 1), str(args.threads)])
 
+    # Now: commits may come while it runs.
+    measured = commit()
     look = {}
     for micro in args.micro:
         look[micro] = max(speeds(official(micro, 1)))
@@ -65,7 +67,7 @@ def measure(args):
         print(f"round {number + 1}: {statistics.median(speeds(ours)):.1f} and {statistics.median(speeds(theirs)):.2f}", flush=True)
     receipt = {
         "what": "training steps", "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ"),
-        "commit": commit(), "processor": processor(), "threads": args.threads, "grid": args.grid, "text": args.text,
+        "commit": measured, "processor": processor(), "threads": args.threads, "grid": args.grid, "text": args.text,
         "said": args.said, "samples": args.samples, "tokens": args.tokens, "micro": micro, "look": look, "rounds": rounds,
         "network": json.load(open(args.config)),
         "known gaps": "random pictures and words, made before a step is timed; AdamW in both; one shape; routing of a fresh network",
