@@ -234,6 +234,21 @@ fn attention_equals_the_twin() {
 }
 
 #[test]
+fn a_megabyte_of_stack_is_enough() {
+    // Whoever embeds the engine calls it on threads of its own.
+    let run = || {
+        for cpu in cpus() {
+            for attention in attentions() {
+                let case = Case::new(attention, 40);
+                assert_eq!(case.attend(&cpu, 0, 40, Sees::Past).len(), case.queries.len());
+            }
+        }
+    };
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    small.spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
 fn steps_equal_the_twin_in_any_company() {
     for attention in attentions().into_iter().skip(3) {
         let case = Case::new(attention, 1100);

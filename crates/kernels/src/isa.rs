@@ -303,7 +303,7 @@ impl Isa {
     #[inline]
     pub(crate) fn run_dot<K: DotKernel>(self, kernel: K) -> K::Output {
         match self.products {
-            Products::Portable(token) => kernel.run(token),
+            Products::Portable(token) => apart(|| kernel.run(token)),
             #[cfg(target_arch = "x86_64")]
             Products::Avx2(token) => token.vectorize_dot(kernel),
             #[cfg(target_arch = "x86_64")]
@@ -321,7 +321,7 @@ impl Isa {
         match self.pairs {
             #[cfg(target_arch = "x86_64")]
             Some(PairSet::Avx512(token)) => token.vectorize(kernel),
-            Some(PairSet::Emulated(token)) => kernel.run(token),
+            Some(PairSet::Emulated(token)) => apart(|| kernel.run(token)),
             None => {}
         }
     }
@@ -332,12 +332,19 @@ impl Isa {
         match self.tiles {
             #[cfg(target_arch = "x86_64")]
             Some(TileSet::Amx(tiles)) => tiles.with(|tiles| kernel.run(self, tiles)),
-            Some(TileSet::Emulated(tiles)) => kernel.run(self, tiles),
+            Some(TileSet::Emulated(tiles)) => apart(|| kernel.run(self, tiles)),
             #[cfg(test)]
-            Some(TileSet::Wrong(tiles)) => kernel.run(self, tiles),
+            Some(TileSet::Wrong(tiles)) => apart(|| kernel.run(self, tiles)),
             None => {}
         }
     }
+}
+
+/// Runs a kernel in a frame of its own. Kernels keep up to half a megabyte on the stack; inlined into each of the
+/// functions that choose among instruction sets, they would take it once for each.
+#[inline(never)]
+fn apart<R>(kernel: impl FnOnce() -> R) -> R {
+    kernel()
 }
 
 impl std::fmt::Debug for Isa {
