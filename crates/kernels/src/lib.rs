@@ -53,7 +53,7 @@ pub use limits::Limits;
 pub use math::softplus;
 pub use matmul::Group;
 pub use matrix::{Format, Layout, Matrix, Source};
-pub use memory::{Page, grow};
+pub use memory::{Floats, Page, grow};
 pub use pool::Pool;
 pub use quant::{Correlation, Moments, Rounding};
 pub use routing::Routing;

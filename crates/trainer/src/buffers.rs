@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
-type Free = Arc<Mutex<BTreeMap<usize, Vec<Vec<f32>>>>>;
+use aurore_kernels::Floats;
+
+type Free = Arc<Mutex<BTreeMap<usize, Vec<Floats>>>>;
 
 /// Free memory, by size.
 #[derive(Clone, Default)]
@@ -14,7 +16,7 @@ pub struct Buffers {
 
 /// Some f32, given back when dropped.
 pub struct Buffer {
-    data: Vec<f32>,
+    data: Floats,
     length: usize,
     home: Free,
 }
@@ -31,7 +33,7 @@ impl Buffers {
             .ok()
             .and_then(|mut free| free.get_mut(&size).and_then(Vec::pop));
         Buffer {
-            data: found.unwrap_or_else(|| vec![0.0; size]),
+            data: found.unwrap_or_else(|| Floats::zeroed(size)),
             length,
             home: Arc::clone(&self.free),
         }

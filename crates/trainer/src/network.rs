@@ -118,8 +118,8 @@ struct SavedLayer {
 }
 
 enum SavedMixer {
-    Attention(attention::Saved),
-    DeltaNet(deltanet::Saved),
+    Attention(Box<attention::Saved>),
+    DeltaNet(Box<deltanet::Saved>),
 }
 
 enum SavedFfn {
@@ -378,9 +378,11 @@ impl Layer {
         let (normed, input_norm) = self.input_norm.forward(pass, x);
         let mixer = match &self.mixer {
             Mixer::Attention(mixer) => {
-                SavedMixer::Attention(mixer.forward(pass, documents, angles, &normed, x))
+                SavedMixer::Attention(Box::new(mixer.forward(pass, documents, angles, &normed, x)))
             }
-            Mixer::DeltaNet(mixer) => SavedMixer::DeltaNet(mixer.forward(pass, documents, &normed, x)),
+            Mixer::DeltaNet(mixer) => {
+                SavedMixer::DeltaNet(Box::new(mixer.forward(pass, documents, &normed, x)))
+            }
         };
         let (ffn_normed, post_attention_norm) = self.post_attention_norm.forward(pass, x);
         let (ffn, usage) = match &self.ffn {
@@ -433,10 +435,10 @@ impl Layer {
         match (&self.mixer, saved.mixer) {
             (Mixer::Attention(mixer), SavedMixer::Attention(kept)) => {
                 let x = &saved.normed;
-                mixer.backward(pass, documents, angles, x, kept, dx, looks, &mut dnormed);
+                mixer.backward(pass, documents, angles, x, *kept, dx, looks, &mut dnormed);
             }
             (Mixer::DeltaNet(mixer), SavedMixer::DeltaNet(kept)) => {
-                mixer.backward(pass, documents, &saved.normed, kept, dx, &mut dnormed);
+                mixer.backward(pass, documents, &saved.normed, *kept, dx, &mut dnormed);
             }
             _ => {}
         }

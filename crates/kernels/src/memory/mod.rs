@@ -7,9 +7,11 @@
 //! What is too large for memory stays in its file and is read into slots: page-aligned places that are made
 //! once and hold one matrix after another.
 
+mod floats;
 mod lines;
 mod page;
 
+pub use floats::Floats;
 pub(crate) use lines::Lines;
 pub use page::Page;
 
@@ -127,6 +129,13 @@ impl<T: Plain> Buffer<T> {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as in `as_slice`, borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Plain> Default for Buffer<T> {
+    /// No elements.
+    fn default() -> Self {
+        Self::empty()
     }
 }
 

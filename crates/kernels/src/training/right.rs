@@ -3,6 +3,7 @@
 
 use crate::Isa;
 use crate::matrix::PANEL;
+use crate::memory::Buffer;
 use crate::pairs::{PairKernel, Pairs};
 use crate::tiles::ROWS;
 
@@ -11,7 +12,7 @@ use super::View;
 /// A matrix in pairs: `[panels][pairs][16]`.
 #[derive(Default)]
 pub(super) struct PairPanels {
-    data: Vec<[u16; 2]>,
+    data: Buffer<u16>,
     /// Pairs that are summed over.
     pairs: usize,
 }
@@ -35,8 +36,11 @@ impl PairPanels {
         };
         let panels = columns.div_ceil(PANEL);
         let length = panels * self.pairs * PANEL;
-        self.data.resize(length.max(self.data.len()), [0; 2]);
-        let out = &mut self.data[..length];
+        if self.data.as_slice().len() < 2 * length {
+            self.data = Buffer::zeroed(2 * length);
+        }
+        let (out, _) = self.data.as_mut_slice().as_chunks_mut::<2>();
+        let out = &mut out[..length];
         if pairs < self.pairs {
             for panel in out.chunks_exact_mut(self.pairs * PANEL) {
                 panel[pairs * PANEL..].fill([0; 2]);
@@ -69,7 +73,7 @@ impl PairPanels {
     /// Panels as a right operand.
     pub(super) fn panels(&self) -> Panels<'_> {
         Panels {
-            data: &self.data,
+            data: self.data.as_slice().as_chunks().0,
             pairs: self.pairs,
         }
     }
@@ -77,7 +81,7 @@ impl PairPanels {
     /// Panels as the left operand of pair products: each column is a row.
     pub(super) fn as_left(&self) -> super::pairs::Left<'_> {
         super::pairs::Left {
-            data: &self.data,
+            data: self.data.as_slice().as_chunks().0,
             panel: self.pairs * PANEL,
             row: 1,
             pair: PANEL,
