@@ -6,19 +6,13 @@ use super::Buffer;
 
 /// Some f32, in huge pages with others where the system has them. Their memory is the system's again when all that share
 /// it are gone: for what is kept and used again.
+#[derive(Default)]
 pub struct Floats(Buffer<f32>);
 
 impl Floats {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
         Self(Buffer::zeroed(len))
-    }
-}
-
-impl Default for Floats {
-    /// None.
-    fn default() -> Self {
-        Self(Buffer::default())
     }
 }
 

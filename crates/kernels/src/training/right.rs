@@ -36,6 +36,7 @@ impl PairPanels {
         };
         let panels = columns.div_ceil(PANEL);
         let length = panels * self.pairs * PANEL;
+        // What it outgrows is not the system's again before all of it is: panels come in a few sizes.
         if self.data.as_slice().len() < 2 * length {
             self.data = Buffer::zeroed(2 * length);
         }
