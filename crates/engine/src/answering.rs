@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aurore_model::Among;
+
 use crate::engine::{Finish, ForcedEnd};
 use crate::masks::{Guide, Masks};
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
@@ -153,11 +155,23 @@ impl Answering {
         }
     }
 
-    /// The only ids whose logits matter next, if they are known to be few.
-    pub(crate) fn few(&self) -> Option<&[u32]> {
+    /// Which logits matter next.
+    pub(crate) fn among(&self) -> Among<'_> {
         // Probabilities are shares of all logits.
-        let guide = self.guide.as_ref().filter(|_| self.logprobs.is_none());
-        guide.and_then(Guide::few)
+        if self.logprobs.is_some() {
+            return Among::All;
+        }
+        if let Some(guide) = &self.guide {
+            return guide.few().map_or(Among::All, Among::Only);
+        }
+        match self.sampler.greatest() {
+            Some(count) if self.bias.is_empty() => Among::Greatest {
+                count,
+                // Rows beyond the vocabulary are padding.
+                below: self.vocabulary.len(),
+            },
+            _ => Among::All,
+        }
     }
 
     /// Chooses the next token of `logits`, which are changed by penalties.

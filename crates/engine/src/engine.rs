@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use aurore_model::{Input, LoadedAdapter, Logits, Model, Segment, Sequence, Tokens, Want};
+use aurore_model::{Among, Input, LoadedAdapter, Logits, Model, Segment, Sequence, Tokens, Want};
 
 use crate::answering::{Answering, Choosing, Constraints, Taken};
 use crate::masks::Masks;
@@ -196,7 +196,8 @@ impl Engine {
         };
         answering.glance();
         let mut sequence = self.model.new_sequence().under(self.adapter(prompt));
-        let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.few(), &options.cancel)? else {
+        let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.among(), &options.cancel)?
+        else {
             answer.finish = Finish::Cancelled;
             answer.prefill_seconds = started.elapsed().as_secs_f64();
             return Ok(answer);
@@ -225,7 +226,7 @@ impl Engine {
             }
             answering.glance();
             self.model
-                .step_among(&mut sequence, id, answering.few(), &mut logits)?;
+                .step_among(&mut sequence, id, answering.among(), &mut logits)?;
         }
         answer.ids = answering.into_ids();
         answer.decode_seconds = decoding.elapsed().as_secs_f64();
@@ -301,7 +302,7 @@ impl Engine {
         &self,
         sequence: &mut Sequence,
         prompt: &Prompt,
-        among: Option<&[u32]>,
+        among: Among<'_>,
         cancel: &AtomicBool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let config = self.model.config();

@@ -42,7 +42,7 @@ fn with_all_logits(engine: &Engine, prompt: &Prompt, options: &GenerateOptions) 
     let mut sequence = engine.model.new_sequence();
     let never = AtomicBool::new(false);
     let mut logits = engine
-        .prefill(&mut sequence, prompt, None, &never)
+        .prefill(&mut sequence, prompt, Among::All, &never)
         .unwrap()
         .unwrap();
     let mut ids = Vec::new();
@@ -60,6 +60,45 @@ fn with_all_logits(engine: &Engine, prompt: &Prompt, options: &GenerateOptions) 
         engine.model.step(&mut sequence, id, &mut logits).unwrap();
     }
     ids
+}
+
+#[test]
+fn no_more_logits_are_asked_for_than_decide() {
+    let engine = engine();
+    let prompt = Prompt::text(vec![72, 105]);
+    let greatest = |change: &dyn Fn(&mut Choosing)| {
+        let mut choosing = Choosing::default();
+        change(&mut choosing);
+        let answering = engine.answering(&prompt, choosing).unwrap();
+        match answering.among() {
+            Among::Greatest { count, below } => {
+                assert_eq!(below, 256, "rows beyond the vocabulary are padding");
+                Some(count)
+            }
+            Among::All | Among::Only(_) => None,
+        }
+    };
+    let warm = |choosing: &mut Choosing| {
+        choosing.sampling.temperature = 0.7;
+        choosing.sampling.top_k = 20;
+    };
+    assert_eq!(greatest(&|_| ()), Some(1));
+    assert_eq!(greatest(&warm), Some(20));
+    let all: [&dyn Fn(&mut Choosing); 6] = [
+        &|choosing| choosing.sampling.top_k = 0,
+        &|choosing| choosing.sampling.presence_penalty = 1.5,
+        &|choosing| choosing.sampling.frequency_penalty = -0.1,
+        &|choosing| choosing.sampling.repetition_penalty = 1.1,
+        &|choosing| choosing.bias = vec![(7, 2.0)],
+        &|choosing| choosing.logprobs = Some(0),
+    ];
+    for (number, change) in all.into_iter().enumerate() {
+        let found = greatest(&|choosing| {
+            warm(choosing);
+            change(choosing);
+        });
+        assert_eq!(found, None, "{number}");
+    }
 }
 
 #[test]
@@ -83,14 +122,14 @@ fn sections_are_held_and_the_rest_is_free() {
         let mut sequence = engine.model.new_sequence();
         let never = AtomicBool::new(false);
         let mut logits = engine
-            .prefill(&mut sequence, &prompt, None, &never)
+            .prefill(&mut sequence, &prompt, Among::All, &never)
             .unwrap()
             .unwrap();
         while let Taken::Token { id, last: None, .. } = answering.take(&mut logits).unwrap() {
             answering.glance();
             engine
                 .model
-                .step_among(&mut sequence, id, answering.few(), &mut logits)
+                .step_among(&mut sequence, id, answering.among(), &mut logits)
                 .unwrap();
         }
         answering.into_ids()

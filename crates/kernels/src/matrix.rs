@@ -287,6 +287,11 @@ impl Matrix {
                 Elements::Q4 { nibbles, scales }
             }
         };
+        Self::from_elements(rows, columns, elements)
+    }
+
+    /// A matrix whose elements are as its shape says.
+    pub(crate) fn from_elements(rows: usize, columns: usize, elements: Elements) -> Self {
         Self {
             rows,
             columns,
@@ -321,13 +326,7 @@ impl Matrix {
                 scales: Buffer::from_bytes(scales),
             },
         };
-        Some(Self {
-            rows,
-            columns,
-            elements,
-            watch: None,
-            tiny: OnceLock::new(),
-        })
+        Some(Self::from_elements(rows, columns, elements))
     }
 
     /// `count` places for matrices of a format and shape, zeros until bytes are put into
@@ -348,13 +347,7 @@ impl Matrix {
             Format::Q8 => all(count, layout, |values, scales| Elements::Q8 { values, scales }),
             Format::Q4 => all(count, layout, |nibbles, scales| Elements::Q4 { nibbles, scales }),
         };
-        let matrix = |elements| Self {
-            rows,
-            columns,
-            elements,
-            watch: None,
-            tiny: OnceLock::new(),
-        };
+        let matrix = |elements| Self::from_elements(rows, columns, elements);
         Some(slots?.into_iter().map(matrix).collect())
     }
 

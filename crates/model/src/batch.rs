@@ -32,9 +32,25 @@ pub struct Segment<'a> {
     pub tokens: Tokens<'a>,
     /// Whose logits are computed.
     pub want: Want,
-    /// The only tokens whose numbers in those logits matter, when not all do: few of them cost less
-    /// than the whole head. The rest of a row is negative infinity, or exact too.
-    pub among: Option<&'a [TokenId]>,
+    /// Which numbers of those logits matter: fewer cost less than the whole head.
+    pub among: Among<'a>,
+}
+
+/// Which of a row's logits are needed. The rest of it is negative infinity, or exact too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Among<'a> {
+    /// All.
+    #[default]
+    All,
+    /// These tokens'.
+    Only(&'a [TokenId]),
+    /// The greatest, and what equals the least of them.
+    Greatest {
+        /// How many.
+        count: usize,
+        /// Of the tokens below this one.
+        below: usize,
+    },
 }
 
 /// Tokens of a segment. Rounding differs between the two kinds, so a token's kind is a matter of
@@ -160,11 +176,6 @@ impl Segment<'_> {
         self.wanted() + self.hidden()
     }
 
-    /// The only tokens whose numbers matter, when they are fewer than `few`.
-    pub(crate) fn among_few(&self, few: usize) -> Option<&[TokenId]> {
-        self.among.filter(|ids| ids.len() < few)
-    }
-
     pub(crate) fn kind(&self) -> Kind {
         match self.tokens {
             Tokens::Given { .. } => Kind::Prefill,
@@ -205,10 +216,11 @@ impl Segment<'_> {
             }
         }
         let vocab_size = config.text.vocab_size;
-        if let Some(id) = self
-            .among
-            .and_then(|ids| ids.iter().find(|id| **id as usize >= vocab_size))
-        {
+        let among = match self.among {
+            Among::Only(ids) => ids,
+            Among::All | Among::Greatest { .. } => &[],
+        };
+        if let Some(id) = among.iter().find(|id| **id as usize >= vocab_size) {
             return Err(ModelError::UnknownToken {
                 index: self.sequence.len,
                 id: *id,

@@ -14,6 +14,8 @@ pub(crate) struct Inputs {
     /// To bf16: there are matrices in bf16. Only processors that multiply pairs of bf16 do this; others take less
     /// than is planned.
     pub(crate) bf16: bool,
+    /// The likeliest logits are looked for with a copy of the head, which is multiplied with two rows.
+    pub(crate) shortlist: bool,
 }
 
 const FLOAT: usize = size_of::<f32>();
@@ -63,6 +65,9 @@ pub(crate) fn bytes(config: &Config, kv: KvFormat, given: usize, steps: usize, i
         floats += 2 * sizes.queries_len(most) + most * keys + sizes.pieces_len(steps);
     }
     floats += rows * text.rotary_dim();
+    if inputs.shortlist {
+        projected = projected.max(2 * text.vocab_size);
+    }
     let mut routing = 0;
     match text.ffn {
         Ffn::Dense { intermediate } => {

@@ -33,7 +33,7 @@ mod vision;
 
 pub use adapter::LoadedAdapter;
 pub use aurore_kernels::KvFormat;
-pub use batch::{Segment, Tokens, Want};
+pub use batch::{Among, Segment, Tokens, Want};
 pub use calibration::Calibration;
 pub use error::ModelError;
 pub use experts::{ExpertSizes, ExpertStats};

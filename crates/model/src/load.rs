@@ -61,6 +61,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) packing: &'a Packing<'a>,
     /// Is told what the matrices' inputs are like.
     pub(crate) watch: Option<&'a Calibration>,
+    /// Whether the head has a shortlist; `None`: if it is large.
+    pub(crate) shortlist: Option<bool>,
     /// Has the routed experts, where they are not loaded.
     pub(crate) experts: Option<&'a Arc<ExpertStore>>,
 }
@@ -168,6 +170,7 @@ pub fn load_matrix(cpu: &Cpu, weights: &dyn Weights, spec: &MatrixSpec) -> Resul
         cpu,
         packing: &packing,
         watch: None,
+        shortlist: None,
         experts: None,
     };
     loader.matrix(spec)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aurore_checkpoint::{Adapter, Config, Ffn, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat};
 
-use crate::batch::{self, Cursor, Pass};
+use crate::batch::{self, Among, Cursor, Pass};
 use crate::experts::ExpertStore;
 use crate::load::{Loader, Packing};
 use crate::scratch::{Scratch, part};
@@ -66,6 +66,9 @@ pub struct LoadOptions {
     /// Bytes of memory for the routed experts of a packed checkpoint, which then stay in its file and are read
     /// when they are needed; the most used ones are kept. `None`: all are in memory. Results do not change.
     pub expert_memory: Option<u64>,
+    /// Whether a head in bf16 has a copy in 8 bits beside it, which saves reading most of the head where only the
+    /// greatest logits are wanted ([`Among::Greatest`]). `None`: if the head takes 64 MiB or more. Results do not change.
+    pub shortlist: Option<bool>,
 }
 
 /// Logits, one row per wanted token.
@@ -178,6 +181,7 @@ impl Model {
             cpu: &cpu,
             packing,
             watch,
+            shortlist: options.shortlist,
             experts: experts.as_ref(),
         };
         let kv = options.kv.unwrap_or_else(|| options.precision.kv());
@@ -249,13 +253,13 @@ impl Model {
         self.kv
     }
 
-    /// Bytes of weights that a step reads when every layer is read once: without the vision tower,
-    /// and of sparse experts only as many as a token goes to.
+    /// Bytes of weights that a step reads when every layer is read once: without the vision tower, of sparse experts
+    /// only as many as a token goes to, and of the head as much as the likeliest token takes.
     pub fn bytes_per_token(&self) -> usize {
         self.text.bytes_per_token()
     }
 
-    /// Bytes of the output head, read only where logits are wanted.
+    /// Bytes that are read of the output head where the likeliest token is wanted: of its shortlist, if it has one.
     pub fn head_bytes(&self) -> usize {
         self.text.head_bytes()
     }
@@ -408,7 +412,7 @@ impl Model {
             sequence,
             tokens,
             want,
-            among: None,
+            among: Among::All,
         };
         self.forward(&mut [segment], &mut logits)?;
         Ok(logits)
@@ -422,7 +426,7 @@ impl Model {
         id: TokenId,
         logits: &mut Vec<f32>,
     ) -> Result<(), ModelError> {
-        self.step_among(sequence, id, None, logits)
+        self.step_among(sequence, id, Among::All, logits)
     }
 
     /// The same, but only the numbers of these tokens are needed: see [`Segment::among`].
@@ -430,7 +434,7 @@ impl Model {
         &self,
         sequence: &mut Sequence,
         id: TokenId,
-        among: Option<&[TokenId]>,
+        among: Among<'_>,
         logits: &mut Vec<f32>,
     ) -> Result<(), ModelError> {
         let mut row = Logits {

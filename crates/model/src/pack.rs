@@ -117,6 +117,7 @@ impl<'a> Packer<'a> {
                     cpu: &self.cpu,
                     packing: &self.packing,
                     watch: None,
+                    shortlist: None,
                     experts: None,
                 };
                 let matrix = loader.checked(spec)?;

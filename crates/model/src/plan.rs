@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aurore_checkpoint::matrices::matrices;
+use aurore_checkpoint::matrices::{self, matrices};
 use aurore_checkpoint::packed::EntryKind;
 use aurore_checkpoint::{Checkpoint, Config, Ffn, Part, Role, layout};
 use aurore_kernels::{Attention, Delta, Format, KvFormat, Layout};
@@ -11,6 +11,7 @@ use aurore_kernels::{Attention, Delta, Format, KvFormat, Layout};
 use crate::batch::pass_tokens;
 use crate::buffers::Inputs;
 use crate::sequence::{attention, delta};
+use crate::text::shortlist_bytes;
 use crate::{Formats, Precision, buffers, format_named};
 
 /// Bytes that the fast path needs. Pictures are not counted: the vision tower's buffers come on top
@@ -20,15 +21,19 @@ pub struct MemoryPlan {
     /// All weights that are loaded: the language model and the vision tower, without the
     /// multi-token-prediction head.
     pub weights: u64,
-    /// The same by format. Vectors, convolutions and position tables are f32.
+    /// The same by format, without the shortlist. Vectors, convolutions and position tables are f32.
     pub by_format: BTreeMap<&'static str, u64>,
     /// Those of them that belong to routed experts: a token goes to few of these.
     pub experts: u64,
     /// Routed experts' weights that one token meets.
     pub experts_per_token: u64,
+    /// Of the weights, a large bf16 head's copy in 8 bits: what the greatest logits are found with.
+    pub shortlist: u64,
     /// Weights that one token's step reads: without the vision tower, an embedding beside the head, and
-    /// experts that it does not go to.
+    /// experts that it does not go to; of a head with a shortlist that alone.
     pub weights_per_token: u64,
+    /// What a step of several sequences reads beyond that: it takes the whole head and not the shortlist.
+    more_together: u64,
     /// A sequence's recurrent states, whatever its length.
     pub recurrent: u64,
     /// A sequence's last inputs of the convolutions.
@@ -80,11 +85,19 @@ impl MemoryPlan {
         let text = &config.text;
         let (mut by_format, mut experts, mut idle) = (BTreeMap::new(), 0u64, 0u64);
         let mut inputs = Inputs::default();
+        let (mut shortlist, mut head) = (0, 0);
+        let head_key = matrices::head(config).key;
         for matrix in matrices(config, false) {
             let format = format_of(&matrix.key, matrix.role);
             let layout = Layout::new(format, matrix.rows(), matrix.columns);
             let bytes = layout.map_or(u64::MAX, |layout| (layout.elements + layout.scales) as u64);
             add(&mut by_format, format, bytes);
+            if matrix.key == head_key
+                && let Some(copy) = shortlist_bytes(format, matrix.rows(), matrix.columns)
+            {
+                (shortlist, head) = (copy as u64, bytes);
+                inputs.shortlist = true;
+            }
             inputs.int8 |= matches!(format, Format::Q8 | Format::Q4);
             inputs.bf16 |= format == Format::Bf16;
             match matrix.role {
@@ -113,7 +126,7 @@ impl MemoryPlan {
         }
         let weights = by_format
             .values()
-            .fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+            .fold(shortlist, |sum: u64, bytes| sum.saturating_add(*bytes));
         let experts_per_token = match text.ffn {
             Ffn::Dense { .. } => 0,
             Ffn::Moe {
@@ -131,7 +144,13 @@ impl MemoryPlan {
             by_format,
             experts,
             experts_per_token,
-            weights_per_token: weights.saturating_sub(idle).saturating_sub(experts) + experts_per_token,
+            shortlist,
+            weights_per_token: weights
+                .saturating_sub(head)
+                .saturating_sub(idle)
+                .saturating_sub(experts)
+                + experts_per_token,
+            more_together: head.saturating_sub(shortlist),
             recurrent: linear(delta(text).state_len()),
             convolution: linear((text.linear_conv_kernel_dim - 1) * text.linear_conv_dim()),
             chunk: linear(delta(text).chunk_len()),
@@ -197,7 +216,10 @@ impl MemoryPlan {
     /// every eighth time. As experts
     /// are chosen, each sequence is taken to meet others than the rest, as long as there are more.
     pub fn step_bytes(&self, sequences: u64, tokens: u64) -> u64 {
-        let others = self.weights_per_token.saturating_sub(self.experts_per_token);
+        let mut others = self.weights_per_token.saturating_sub(self.experts_per_token);
+        if sequences > 1 {
+            others = others.saturating_add(self.more_together);
+        }
         let experts = self.experts_per_token.saturating_mul(sequences).min(self.experts);
         let keys = self.kv_per_token.saturating_mul(tokens);
         let written = self.recurrent / Delta::STEPS as u64;

@@ -2,6 +2,7 @@
 
 use aurore_kernels::Routing;
 
+use crate::TokenId;
 use crate::batch::{Cursor, Span};
 
 /// One forward pass's buffers. Names say what they hold last.
@@ -31,6 +32,8 @@ pub(crate) struct Scratch {
     pub(crate) cos: Vec<f32>,
     pub(crate) sin: Vec<f32>,
     pub(crate) experts: Experts,
+    /// Outputs of the head that are computed.
+    pub(crate) ids: Vec<TokenId>,
     /// What an adapter's first matrices make.
     pub(crate) low: Vec<f32>,
 }

@@ -151,7 +151,7 @@ mod tests {
     use aurore_checkpoint::Checkpoint;
 
     use super::*;
-    use crate::{KvFormat, LoadOptions, Logits, Segment, Tokens, Want};
+    use crate::{Among, KvFormat, LoadOptions, Logits, Segment, Tokens, Want};
 
     /// The bits of the logits after `ids`, and the state there.
     fn feed(model: &Model, sequence: &mut Sequence, ids: &[u32]) -> Vec<u32> {
@@ -165,7 +165,7 @@ mod tests {
                 features: &[],
             },
             want: Want::Last,
-            among: None,
+            among: Among::All,
         };
         let mut logits = Logits::default();
         model.forward(&mut [segment], &mut logits).unwrap();

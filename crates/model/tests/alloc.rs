@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aurore_checkpoint::Checkpoint;
 use aurore_checkpoint::packed::Writer;
-use aurore_model::{LoadOptions, Logits, Model, Packer, Packing, Precision, Segment, Tokens, Want};
+use aurore_model::{Among, LoadOptions, Logits, Model, Packer, Packing, Precision, Segment, Tokens, Want};
 
 struct Counting;
 
@@ -56,6 +56,7 @@ fn a_step_takes_no_memory_and_neither_does_a_piece_of_a_prompt() {
             let options = LoadOptions {
                 precision,
                 threads: 2,
+                shortlist: Some(precision == Precision::Bf16),
                 ..LoadOptions::default()
             };
             let model = Model::load(&checkpoint, checkpoint.config(), &options).unwrap();
@@ -108,7 +109,10 @@ fn memory_of_a_run(model: &Model, what: &str) -> [usize; 2] {
             sequence: &mut sequence,
             tokens,
             want,
-            among: None,
+            among: match tokens {
+                Tokens::Given { .. } => Among::All,
+                Tokens::Generated(_) => Among::Greatest { count: 1, below: 300 },
+            },
         };
         let outcome = model.forward(&mut [segment], &mut logits);
         assert!(outcome.is_ok(), "{what}: {outcome:?}");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use aurore_checkpoint::{Checkpoint, LayerType};
 use aurore_model::{
-    KvFormat, LoadOptions, Logits, MemoryPlan, Model, Precision, Segment, Sequence, Tokens, Want,
+    Among, KvFormat, LoadOptions, Logits, MemoryPlan, Model, Precision, Segment, Sequence, Tokens, Want,
 };
 
 struct Counting;
@@ -121,7 +121,7 @@ fn planned(model: &Model, plan: &MemoryPlan, full: usize, steps: usize, what: &s
                 sequence,
                 tokens: if index == 0 { given } else { Tokens::Generated(3) },
                 want: if index == 0 { Want::None } else { Want::Last },
-                among: None,
+                among: Among::All,
             });
         }
         assert!(model.forward(&mut batch, &mut logits).is_ok(), "{what}");
@@ -148,7 +148,7 @@ fn planned(model: &Model, plan: &MemoryPlan, full: usize, steps: usize, what: &s
                 features: &[],
             },
             want: Want::None,
-            among: None,
+            among: Among::All,
         };
         assert!(model.forward(&mut [segment], &mut logits).is_ok(), "{what}");
     });

@@ -40,7 +40,8 @@ pub struct Args {
     /// Prompt lengths in tokens, each timed as one prefill; 0 for none.
     #[arg(long, value_delimiter = ',', default_value = "512")]
     prompt: Vec<usize>,
-    /// Tokens to decode, timed together; 0 for no decoding.
+    /// Tokens to decode, timed together; 0 for no decoding. Of each the likeliest next one is asked for, as a greedy
+    /// answer does.
     #[arg(long, default_value_t = 64)]
     generate: usize,
     /// Tokens already in the sequence, each timed for prefill and decoding.

@@ -1,7 +1,9 @@
 //! A hit equals a miss to the bit, over thousands of edits of conversations, with whatever memory.
 
 use aurore_checkpoint::{Config, RandomWeights};
-use aurore_model::{ImagePatches, LoadOptions, Logits, Model, Segment, Sequence, Snapshot, Tokens, Want};
+use aurore_model::{
+    Among, ImagePatches, LoadOptions, Logits, Model, Segment, Sequence, Snapshot, Tokens, Want,
+};
 
 use super::*;
 use crate::Prompt;
@@ -74,7 +76,7 @@ fn read(
                 features: &[],
             },
             want: Want::Last,
-            among: None,
+            among: Among::All,
         };
         model.forward(&mut [segment], &mut logits).unwrap();
         at(sequence);

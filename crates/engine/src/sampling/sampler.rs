@@ -56,6 +56,24 @@ impl Sampler {
         Some(chosen)
     }
 
+    /// How many of the greatest logits decide, if only they do: not where others may become greater by penalties, or
+    /// share in the draw.
+    pub(crate) fn greatest(&self) -> Option<usize> {
+        let Sampling {
+            top_k,
+            presence_penalty,
+            frequency_penalty,
+            repetition_penalty,
+            ..
+        } = self.sampling;
+        let is_changed = presence_penalty != 0.0 || frequency_penalty != 0.0 || repetition_penalty != 1.0;
+        match (is_changed, self.sampling.is_greedy()) {
+            (true, _) => None,
+            (false, true) => Some(1),
+            (false, false) => (top_k > 0).then_some(top_k),
+        }
+    }
+
     fn penalise(&self, logits: &mut [f32]) {
         let Sampling {
             presence_penalty,

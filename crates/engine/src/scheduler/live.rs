@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use aurore_model::{Model, Segment, Sequence, Snapshot, Tokens, Want};
+use aurore_model::{Among, Model, Segment, Sequence, Snapshot, Tokens, Want};
 
 use super::features::Features;
 use super::prepared::Prepared;
@@ -290,8 +290,8 @@ impl Live {
     pub(super) fn segment(&mut self, work: Work, hidden: usize) -> Option<Segment<'_>> {
         let is_pooled = self.is_pooled();
         let among = match &self.asked {
-            Some((Task::Write(answering), _)) => answering.few(),
-            _ => None,
+            Some((Task::Write(answering), _)) => answering.among(),
+            _ => Among::All,
         };
         match (work, self.next) {
             (Work::Step, Some(id)) => Some(Segment {
@@ -321,7 +321,7 @@ impl Live {
                         true => Want::Last,
                         false => Want::None,
                     },
-                    among: among.filter(|_| is_last),
+                    among: if is_last { among } else { Among::All },
                 })
             }
             _ => None,

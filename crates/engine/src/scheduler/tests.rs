@@ -365,7 +365,7 @@ fn what_is_read_in_idle_time_is_known_later() {
 
 #[test]
 fn a_text_is_pooled_the_same_in_any_pieces_and_company() {
-    use aurore_model::{Logits, Segment, Tokens, Want};
+    use aurore_model::{Among, Logits, Segment, Tokens, Want};
     let mut dice = Dice(11);
     let model = ENGINE.model();
     let hidden = model.config().text.hidden_size;
@@ -383,7 +383,7 @@ fn a_text_is_pooled_the_same_in_any_pieces_and_company() {
                 features: &[],
             },
             want: Want::Hidden,
-            among: None,
+            among: Among::All,
         };
         model.forward(&mut [segment], &mut logits).unwrap();
         assert!(logits.is_empty() && logits.hidden.len() == text.len() * hidden);

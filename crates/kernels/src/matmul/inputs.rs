@@ -10,7 +10,7 @@ use crate::quant::Rows;
 
 impl Cpu {
     /// Whether the product rounds its input to bf16.
-    pub(super) fn paired(&self, matrix: &Matrix) -> bool {
+    pub(crate) fn paired(&self, matrix: &Matrix) -> bool {
         matrix.format() == Format::Bf16 && self.in_pairs()
     }
 

@@ -69,6 +69,23 @@ impl Rows {
         BLOCK.min(self.k - block * BLOCK)
     }
 
+    /// What a number of a row was rounded to.
+    pub(crate) fn value(&self, row: usize, at: usize) -> f32 {
+        assert!(row < self.count && at < self.k, "a number of a row");
+        // SAFETY: there is such a row and such a number.
+        unsafe {
+            let start = at / BLOCK * self.count + row;
+            *self.scales.add(start) * f32::from(*self.values.add(start * BLOCK + at % BLOCK))
+        }
+    }
+
+    /// What the first numbers of a row were rounded to.
+    pub(crate) fn values(&self, row: usize, to: &mut [f32]) {
+        for (at, to) in to.iter_mut().enumerate() {
+            *to = self.value(row, at);
+        }
+    }
+
     /// A block of `R` rows from `row` on.
     ///
     /// # Safety

@@ -38,7 +38,7 @@ pub(crate) const fn padded(k: usize) -> usize {
 
 /// The least bf16 that is not below a positive `x`; NaN stays NaN.
 #[inline]
-fn bf16_above(x: f32) -> u16 {
+pub(crate) fn bf16_above(x: f32) -> u16 {
     if x.is_nan() {
         return 0x7fc0;
     }

@@ -3,6 +3,7 @@
 mod attention;
 mod deltanet;
 mod ffn;
+mod head;
 
 use std::sync::OnceLock;
 
@@ -12,6 +13,8 @@ use aurore_kernels::{Cpu, KvFormat, Matrix};
 use self::attention::FullAttention;
 use self::deltanet::DeltaNet;
 use self::ffn::FeedForward;
+use self::head::Head;
+pub(crate) use self::head::shortlist_bytes;
 use crate::batch::{Kind, Pass};
 use crate::load::Loader;
 use crate::positions::Rope;
@@ -28,8 +31,7 @@ pub(crate) struct TextModel {
     layers: Vec<Layer>,
     /// `[hidden]`
     norm: Vec<f32>,
-    /// `[vocab, hidden]`
-    head: Matrix,
+    head: Head,
 }
 
 struct Layer {
@@ -69,7 +71,11 @@ impl TextModel {
                 .transpose()?,
             layers: layers.into_iter().flatten().collect(),
             norm: loader.norm("model.language_model.norm.weight", hidden)?,
-            head: head.into_inner().unwrap_or_else(load_head)?,
+            head: Head::new(
+                loader.cpu,
+                head.into_inner().unwrap_or_else(load_head)?,
+                loader.shortlist,
+            ),
         })
     }
 
@@ -80,9 +86,9 @@ impl TextModel {
         layers + self.head.bytes() + embedding + size_of_val(self.norm.as_slice())
     }
 
-    /// Bytes of the head.
+    /// Bytes that are read of the head for the likeliest token.
     pub(crate) fn head_bytes(&self) -> usize {
-        self.head.bytes()
+        self.head.bytes_per_token()
     }
 
     /// Bytes of the weights that one token meets.
@@ -92,14 +98,14 @@ impl TextModel {
             .iter()
             .map(|layer| layer.bytes() - layer.feed_forward.bytes() + layer.feed_forward.bytes_per_token())
             .sum();
-        layers + self.head.bytes() + size_of_val(self.norm.as_slice())
+        layers + self.head.bytes_per_token() + size_of_val(self.norm.as_slice())
     }
 
     /// Writes a known token's embedding, `[hidden]`.
     pub(crate) fn embed(&self, id: TokenId, x: &mut [f32]) {
         self.embedding
             .as_ref()
-            .unwrap_or(&self.head)
+            .unwrap_or(&self.head.matrix)
             .copy_row(id as usize, x);
     }
 
@@ -194,49 +200,11 @@ impl TextModel {
         rows: usize,
         out: &mut Logits,
     ) {
-        let (hidden, vocab) = (self.hidden, self.head.rows());
-        out.hidden.clear();
+        let hidden = self.hidden;
         let normed = part(&mut scratch.normed, rows * hidden);
         let wanted = part(&mut scratch.wanted, rows * hidden);
         cpu.rms_norm(wanted, &self.norm, self.eps, normed);
-        // Half of the panels, read here and there, cost about as much as all of them.
-        let few = vocab.div_ceil(16) / 2;
-        let is_plain = |segment: &Segment<'_>| segment.among_few(few).is_none() && segment.hidden() == 0;
-        if segments.iter().all(is_plain) {
-            cpu.matmul(&self.head, normed, &mut out.values);
-            return;
-        }
-        // Whole rows in one product, then each to its place.
-        let mut whole = 0;
-        let mut row = 0;
-        for segment in segments {
-            let count = segment.kept();
-            let normed = &normed[row * hidden..][..count * hidden];
-            if segment.hidden() > 0 {
-                out.hidden.extend_from_slice(normed);
-            } else if segment.among_few(few).is_none() {
-                wanted[whole * hidden..][..count * hidden].copy_from_slice(normed);
-                whole += count;
-            }
-            row += count;
-        }
-        let logits = part(&mut scratch.projected, whole * vocab);
-        cpu.matmul(&self.head, &wanted[..whole * hidden], logits);
-        let mut place = 0;
-        (whole, row) = (0, 0);
-        for segment in segments {
-            let count = segment.wanted();
-            let out = &mut out.values[place * vocab..][..count * vocab];
-            if let Some(ids) = segment.among_few(few) {
-                out.fill(f32::NEG_INFINITY);
-                cpu.matmul_some(&self.head, ids, &normed[row * hidden..][..count * hidden], out);
-            } else {
-                out.copy_from_slice(&logits[whole * vocab..][..count * vocab]);
-                whole += count;
-            }
-            place += count;
-            row += segment.kept();
-        }
+        self.head.logits(cpu, scratch, segments, rows, out);
     }
 }
 

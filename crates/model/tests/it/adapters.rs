@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use aurore_checkpoint::{Adapter, Checkpoint, Config, LowRank, Merged, SafetensorsFile};
 use aurore_model::{
-    Input, LoadOptions, LoadedAdapter, Logits, Model, ModelError, Precision, Segment, Sequence, Tokens, Want,
+    Among, Input, LoadOptions, LoadedAdapter, Logits, Model, ModelError, Precision, Segment, Sequence,
+    Tokens, Want,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -145,7 +146,7 @@ fn company_under_other_adapters_changes_no_bit() {
                     features: &[],
                 },
                 want: Want::All,
-                among: None,
+                among: Among::All,
             })
             .collect();
         model.forward(&mut batch, &mut logits).unwrap();
@@ -168,7 +169,7 @@ fn company_under_other_adapters_changes_no_bit() {
                 sequence,
                 tokens: Tokens::Generated(5),
                 want: Want::Last,
-                among: None,
+                among: Among::All,
             })
             .collect();
         model.forward(&mut batch, &mut logits).unwrap();

@@ -3,7 +3,7 @@
 
 use aurore_checkpoint::{Config, Ffn, RandomWeights};
 use aurore_model::{
-    Input, LoadOptions, Logits, Model, Precision, Segment, Sequence, Snapshot, TokenId, Tokens, Want,
+    Among, Input, LoadOptions, Logits, Model, Precision, Segment, Sequence, Snapshot, TokenId, Tokens, Want,
 };
 use proptest::prelude::*;
 
@@ -36,7 +36,7 @@ struct Live {
 struct Feed {
     tokens: usize,
     want: Want,
-    among: Option<&'static [TokenId]>,
+    among: Among<'static>,
 }
 
 /// Some tokens that a grammar may leave.
@@ -80,6 +80,8 @@ fn load(name: &str, precision: Precision, threads: usize) -> Model {
     let options = LoadOptions {
         precision,
         threads,
+        // Of these small heads too.
+        shortlist: Some(precision == Precision::Bf16),
         ..LoadOptions::default()
     };
     if name == "alike" {
@@ -126,6 +128,80 @@ fn a_shared_expert_alike_the_others_is_what_the_reference_says() {
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// The `count` greatest numbers with their places, lower ones first among equals.
+fn greatest_of(bits: &[u32], count: usize) -> Vec<(u32, usize)> {
+    let mut all: Vec<_> = bits.iter().copied().zip(0..).collect();
+    all.sort_by(|a, b| {
+        f32::from_bits(b.0)
+            .total_cmp(&f32::from_bits(a.0))
+            .then(a.1.cmp(&b.1))
+    });
+    all.truncate(count);
+    all
+}
+
+#[test]
+fn the_likeliest_tokens_are_found_without_reading_the_whole_head() {
+    let mut config = alike();
+    config.text.vocab_size = 5_000;
+    let load = |shortlist| {
+        let options = LoadOptions {
+            threads: 2,
+            shortlist: Some(shortlist),
+            ..LoadOptions::default()
+        };
+        Model::load(&RandomWeights::new(&config, 5), &config, &options).unwrap()
+    };
+    let (with, without) = (load(true), load(false));
+    assert!(with.memory_bytes() > without.memory_bytes());
+    assert!(with.bytes_per_token() < without.bytes_per_token());
+    let among = |count, below| Among::Greatest { count, below };
+    let (mut one, mut other) = (with.new_sequence(), without.new_sequence());
+    let (mut found, mut expected) = (Vec::new(), Vec::new());
+    let mut short = 0;
+    for (step, (count, below)) in [(1, 5_000), (1, 4_900), (3, 5_000), (20, 5_000)]
+        .into_iter()
+        .cycle()
+        .take(48)
+        .enumerate()
+    {
+        let id = step as TokenId * 97;
+        with.step_among(&mut one, id, among(count, below), &mut found)
+            .unwrap();
+        without
+            .step_among(&mut other, id, among(count, below), &mut expected)
+            .unwrap();
+        assert!(expected.iter().all(|logit| logit.is_finite()), "no shortlist");
+        let (found, expected) = (bits(&found), bits(&expected));
+        let of = |bits: &[u32]| greatest_of(&bits[..below], count);
+        assert_eq!(of(&found), of(&expected), "step {step}");
+        let all: Vec<bool> = found.iter().zip(&expected).map(|(a, b)| a == b).collect();
+        let left_out = found
+            .iter()
+            .filter(|bits| f32::from_bits(**bits) == f32::NEG_INFINITY);
+        assert_eq!(
+            all.iter().filter(|same| !**same).count(),
+            left_out.count(),
+            "what is not left out is exact"
+        );
+        short += usize::from(all.contains(&false));
+    }
+    assert!(short > 10, "the shortlist was short {short} times");
+
+    // Together the head is read once for both.
+    let mut second = with.new_sequence();
+    let segment = |sequence| Segment {
+        sequence,
+        tokens: Tokens::Generated(3),
+        want: Want::Last,
+        among: among(1, 5_000),
+    };
+    let mut logits = Logits::default();
+    with.forward(&mut [segment(&mut one), segment(&mut second)], &mut logits)
+        .unwrap();
+    assert!(logits.values.iter().all(|logit| logit.is_finite()));
 }
 
 /// Prompts with and without images, some of them twice with different answers.
@@ -209,7 +285,15 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
                 continue;
             }
             let tokens = script.tokens(live.fed, dice.below(300), image, hidden);
-            let among: Option<&'static [TokenId]> = [None, Some(AMONG), Some(&[][..])][dice.below(3)];
+            let greatest = |count| Among::Greatest { count, below: 250 };
+            let all = [
+                Among::All,
+                Among::Only(AMONG),
+                Among::Only(&[]),
+                greatest(1),
+                greatest(2),
+            ];
+            let among = all[dice.below(all.len())];
             let segment = Segment {
                 sequence: &mut live.sequence,
                 tokens,
@@ -237,8 +321,11 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
                 let place = *fed + token;
                 let expected = &scripts[script].expected[place];
                 let same = match feed.among {
-                    None => found == *expected,
-                    Some(ids) => ids.iter().all(|id| found[*id as usize] == expected[*id as usize]),
+                    Among::All => found == *expected,
+                    Among::Only(ids) => ids.iter().all(|id| found[*id as usize] == expected[*id as usize]),
+                    Among::Greatest { count, below } => {
+                        greatest_of(&found[..below], count) == greatest_of(&expected[..below], count)
+                    }
                 };
                 prop_assert!(same, "script {script}, token {place}");
             }
@@ -280,7 +367,7 @@ fn a_wrong_segment_leaves_all_sequences() {
         sequence,
         tokens,
         want: Want::Last,
-        among: None,
+        among: Among::All,
     };
     let mut batch = [segment(good, given(&[])), segment(bad, given(&[0.0]))];
     assert!(model.check(&batch[0]).is_ok());

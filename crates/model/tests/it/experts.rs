@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use aurore_checkpoint::{Checkpoint, CheckpointError, RandomWeights, export};
 use aurore_model::{
-    LoadOptions, Logits, Model, ModelError, Packing, Precision, Segment, Sequence, TokenId, Tokens, Want,
+    Among, LoadOptions, Logits, Model, ModelError, Packing, Precision, Segment, Sequence, TokenId, Tokens,
+    Want,
 };
 use tempfile::TempDir;
 
@@ -61,7 +62,7 @@ fn feed(model: &Model, batch: &mut [(&mut Sequence, Tokens<'_>)]) -> Result<Vec<
             sequence,
             tokens: *tokens,
             want: Want::All,
-            among: None,
+            among: Among::All,
         })
         .collect();
     model.forward(&mut segments, &mut logits)?;

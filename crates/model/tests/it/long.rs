@@ -2,8 +2,8 @@
 
 use aurore_checkpoint::{Config, RandomWeights};
 use aurore_model::{
-    Input, KvFormat, LoadOptions, Logits, Model, ModelError, Precision, Segment, Sequence, Tokens, Want,
-    reference,
+    Among, Input, KvFormat, LoadOptions, Logits, Model, ModelError, Precision, Segment, Sequence, Tokens,
+    Want, reference,
 };
 
 use crate::goldens::{argmax, checkpoint, difference};
@@ -101,7 +101,7 @@ fn go_on(model: &Model, mut sequence: Sequence, count: usize, piece: usize) -> V
             sequence: &mut sequence,
             tokens,
             want: Want::All,
-            among: None,
+            among: Among::All,
         };
         model.forward(&mut [segment], &mut logits).unwrap();
         bits.extend(logits.values.iter().map(|value| value.to_bits()));

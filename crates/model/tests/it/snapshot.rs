@@ -1,6 +1,6 @@
 //! A sequence that goes on from a snapshot at a multiple of 64 is, to the bit, one that read everything itself.
 
-use aurore_model::{LoadOptions, Logits, Model, Segment, Sequence, Snapshot, TokenId, Tokens, Want};
+use aurore_model::{Among, LoadOptions, Logits, Model, Segment, Sequence, Snapshot, TokenId, Tokens, Want};
 
 use crate::goldens::checkpoint;
 
@@ -26,7 +26,7 @@ fn feed(model: &Model, sequence: &mut Sequence, ids: &[TokenId], to: usize) -> V
             features: &[],
         },
         want: Want::Last,
-        among: None,
+        among: Among::All,
     };
     model.forward(&mut [segment], &mut logits).unwrap();
     logits.values.iter().map(|value| value.to_bits()).collect()

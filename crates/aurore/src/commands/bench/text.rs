@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use aurore_kernels::Limits;
-use aurore_model::{Input, Logits, MemoryPlan, Model, Segment, Sequence, Tokens, Want};
+use aurore_model::{Among, Input, Logits, MemoryPlan, Model, Segment, Sequence, Tokens, Want};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -169,7 +169,7 @@ impl Bench<'_> {
                     sequence,
                     tokens: Tokens::Generated(self.id(id + index)),
                     want: Want::Last,
-                    among: None,
+                    among: self.likeliest(),
                 };
                 let mut segments: Vec<Segment<'_>> = sequences.iter_mut().enumerate().map(segment).collect();
                 self.model.forward(&mut segments, &mut logits)
@@ -189,6 +189,14 @@ impl Bench<'_> {
         result.reading = Reading::since(before, self.model, steps);
         result.fingerprint = fingerprint(&logits.values);
         Ok(result)
+    }
+
+    /// What is wanted of a step's logits: as much as a greedy answer looks at.
+    fn likeliest(&self) -> Among<'static> {
+        Among::Greatest {
+            count: 1,
+            below: self.model.config().text.vocab_size,
+        }
     }
 
     /// Some token that is no placeholder for an image: a prime stride through the vocabulary's start.

@@ -142,6 +142,12 @@ impl Plans {
         row("weights", &|_, plan| size(plan.weights));
         let formats = |plan: &MemoryPlan| plan.by_format.keys().copied().collect::<Vec<_>>().join("+");
         row("  in", &|_, plan| formats(plan));
+        if self.columns.iter().any(|(.., plan)| plan.shortlist > 0) {
+            row("  the head's shortlist", &|_, plan| match plan.shortlist {
+                0 => "none".to_owned(),
+                bytes => size(bytes),
+            });
+        }
         row("keys and values", &|_, plan| {
             size(sequences.saturating_mul(plan.sequence(context) - plan.state()))
         });
@@ -206,6 +212,7 @@ impl Plans {
                     "kv": kv_name(*kv),
                     "weights_bytes": plan.weights,
                     "weights_bytes_by_format": plan.by_format,
+                    "shortlist_bytes": plan.shortlist,
                     "experts_bytes": plan.experts,
                     "weights_bytes_per_token": plan.weights_per_token,
                     "kv_bytes": sequences.saturating_mul(plan.sequence(context) - plan.state()),
