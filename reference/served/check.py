@@ -128,11 +128,13 @@ class Aurore:
         return self.start(*tasks, *self.server)
 
     def journal(self, *folder):
-        """Whether the last run's journal is whole, and how many presses it holds."""
+        """Whether the last run's journal is whole, and how many presses of buttons it holds."""
         _, found, _ = self.run("replay", "last", "--verify", *folder)
         _, records, _ = self.run("replay", "last", *folder)
         decided = [line["record"] for line in records if line["record"]["event"] == "decision"]
-        presses = [one for one in decided if one["perform"] and one["action"]["kind"] == "click"]
+        done = [one for one in decided if one["perform"] and one["action"]["kind"] == "click"]
+        # The message's button goes with it; what is pressed where it was is the model's own matter.
+        presses = [one for one in done if (one["target"] or {}).get("role") == "button"]
         return found[0]["whole"], len(presses)
 
 
