@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aurore_model::Among;
 
+use crate::drafting::Drafting;
 use crate::engine::{Finish, ForcedEnd};
 use crate::masks::{Guide, Masks};
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
@@ -78,6 +79,7 @@ pub(crate) struct Answering {
     logprobs: Option<usize>,
     ids: Vec<u32>,
     room: usize,
+    drafting: Drafting,
 }
 
 /// What came of a token's logits.
@@ -125,6 +127,7 @@ impl Answering {
             logprobs: choosing.logprobs,
             ids: Vec::new(),
             room: room.min(choosing.max_new_tokens),
+            drafting: Drafting::default(),
         })
     }
 
@@ -155,14 +158,16 @@ impl Answering {
         }
     }
 
-    /// Which logits matter next.
-    pub(crate) fn among(&self) -> Among<'_> {
+    /// Which logits matter after the answer so far, and after drafts.
+    pub(crate) fn among(&self, drafts: usize) -> Among<'_> {
         // Probabilities are shares of all logits.
         if self.logprobs.is_some() {
             return Among::All;
         }
         if let Some(guide) = &self.guide {
-            return guide.few().map_or(Among::All, Among::Only);
+            // What may come after a draft is known when it is right.
+            let few = guide.few().filter(|_| drafts == 0);
+            return few.map_or(Among::All, Among::Only);
         }
         match self.sampler.greatest() {
             Some(count) if self.bias.is_empty() => Among::Greatest {
@@ -172,6 +177,28 @@ impl Answering {
             },
             _ => Among::All,
         }
+    }
+
+    /// Adds to a step, whose token is the answer's last one, what may follow: at most `most` drafts.
+    pub(crate) fn draft(&mut self, prompt: &[u32], most: usize, step: &mut Vec<u32>) {
+        // The last token that there is room for is not fed.
+        let most = most.min(self.room.saturating_sub(self.ids.len() + 1));
+        let fed = step.len();
+        match forced_now(self.lead.as_ref().map(|(lead, _)| lead), &self.ids) {
+            [] => self.drafting.guess(prompt, &self.ids, most, step),
+            next => self.drafting.know(next, most, step),
+        }
+        // A grammar may say by now what is wrong.
+        if let Some(few) = self.guide.as_ref().and_then(Guide::few)
+            && step.get(fed).is_some_and(|id| few.binary_search(id).is_err())
+        {
+            step.truncate(fed);
+        }
+    }
+
+    /// Learns how many of a step's drafts were chosen.
+    pub(crate) fn drafts_were_right(&mut self, right: usize, drafts: usize) {
+        self.drafting.were_right(right, drafts);
     }
 
     /// Chooses the next token of `logits`, which are changed by penalties.
@@ -255,11 +282,18 @@ pub(crate) struct Constraints {
 /// What must come whatever the network says: the end of thinking, or what leads to the grammar.
 fn forced(lead: Option<&(Lead, Constraint)>, end: Option<&ForcedEnd>, ids: &[u32]) -> Option<u32> {
     if let Some((lead, _)) = lead
-        && let Some(place) = ids.iter().rposition(|id| *id == lead.after)
+        && ids.contains(&lead.after)
     {
-        return lead.ids.get(ids.len() - place - 1).copied();
+        return forced_now(Some(lead), ids).first().copied();
     }
     end?.next(ids)
+}
+
+/// What is left of what leads to the grammar, once that has begun.
+fn forced_now<'l>(lead: Option<&'l Lead>, ids: &[u32]) -> &'l [u32] {
+    let place = |lead: &&Lead| ids.iter().rposition(|id| *id == lead.after);
+    let left = lead.and_then(|lead| lead.ids.get(ids.len() - place(&lead)? - 1..));
+    left.unwrap_or_default()
 }
 
 /// Logits as the network gave them.

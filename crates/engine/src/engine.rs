@@ -60,6 +60,8 @@ pub struct GenerateOptions {
     pub grammar: Option<Grammar>,
     /// Ends a section that goes on for too long.
     pub forced_end: Option<ForcedEnd>,
+    /// Drafts that a step may check at most; 0 for none. The answer is the same, only sooner.
+    pub drafts: usize,
     /// Set it from anywhere to end the answer before its next token.
     pub cancel: Arc<AtomicBool>,
 }
@@ -71,6 +73,7 @@ impl Default for GenerateOptions {
             max_new_tokens: 2048,
             grammar: None,
             forced_end: None,
+            drafts: Sequence::MOST_DRAFTS,
             cancel: Arc::default(),
         }
     }
@@ -85,6 +88,10 @@ pub struct Generated {
     pub finish: Finish,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Drafts that were checked.
+    pub drafts: usize,
+    /// Those of them that were right.
+    pub right_drafts: usize,
     /// Seconds from the start to the first logits.
     pub prefill_seconds: f64,
     /// Seconds from the first logits to the end.
@@ -191,12 +198,14 @@ impl Engine {
             ids: Vec::new(),
             finish: Finish::Length,
             prompt_tokens: prompt.len(),
+            drafts: 0,
+            right_drafts: 0,
             prefill_seconds: 0.0,
             decode_seconds: 0.0,
         };
         answering.glance();
         let mut sequence = self.model.new_sequence().under(self.adapter(prompt));
-        let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.among(), &options.cancel)?
+        let Some(mut logits) = self.prefill(&mut sequence, prompt, answering.among(0), &options.cancel)?
         else {
             answer.finish = Finish::Cancelled;
             answer.prefill_seconds = started.elapsed().as_secs_f64();
@@ -204,29 +213,49 @@ impl Engine {
         };
         answer.prefill_seconds = started.elapsed().as_secs_f64();
         let decoding = Instant::now();
-        while !answering.is_full() {
-            if options.cancel.load(Ordering::Relaxed) {
-                answer.finish = Finish::Cancelled;
-                break;
-            }
-            let (id, last) = match answering.take(&mut logits)? {
-                Taken::End(finish) => {
-                    answer.finish = finish;
+        // What was fed last: the answer's last token, and drafts behind it.
+        let mut step = Vec::new();
+        loop {
+            let drafts = step.get(1..).unwrap_or_default();
+            let (mut right, mut last) = (0, None);
+            for row in logits.values.chunks_exact_mut(logits.vocab_size.max(1)) {
+                let chosen = if answering.is_full() {
+                    Err(Finish::Length)
+                } else if options.cancel.load(Ordering::Relaxed) {
+                    Err(Finish::Cancelled)
+                } else {
+                    next(&mut answering, row, on_token)?
+                };
+                match chosen {
+                    Err(finish) => {
+                        answer.finish = finish;
+                        last = None;
+                        break;
+                    }
+                    Ok(id) => last = Some(id),
+                }
+                if last.as_ref() != drafts.get(right) {
                     break;
                 }
-                Taken::Token { id, last, .. } => (id, last),
-            };
-            if on_token(id) == Control::Stop {
-                answer.finish = Finish::Cancelled;
-                break;
+                right += 1;
             }
-            if let Some(finish) = last {
-                answer.finish = finish;
-                break;
-            }
+            answer.drafts += drafts.len();
+            answer.right_drafts += right;
+            let Some(id) = last else { break };
+            sequence.take_back(drafts.len() - right)?;
+            answering.drafts_were_right(right, drafts.len());
+            step.clear();
+            step.push(id);
             answering.glance();
-            self.model
-                .step_among(&mut sequence, id, answering.among(), &mut logits)?;
+            let most = options.drafts.min(sequence.most_drafts());
+            answering.draft(&prompt.ids, most, &mut step);
+            let segment = Segment {
+                sequence: &mut sequence,
+                tokens: Tokens::Generated(&step),
+                want: Want::All,
+                among: answering.among(step.len() - 1),
+            };
+            self.model.forward(&mut [segment], &mut logits)?;
         }
         answer.ids = answering.into_ids();
         answer.decode_seconds = decoding.elapsed().as_secs_f64();
@@ -304,7 +333,7 @@ impl Engine {
         prompt: &Prompt,
         among: Among<'_>,
         cancel: &AtomicBool,
-    ) -> Result<Option<Vec<f32>>, EngineError> {
+    ) -> Result<Option<Logits>, EngineError> {
         let config = self.model.config();
         self.model.check_input(&Input {
             ids: &prompt.ids,
@@ -343,8 +372,25 @@ impl Engine {
         if logits.is_empty() {
             return Err(EngineError::NotFinite { tokens: 0 });
         }
-        Ok(Some(logits.values))
+        Ok(Some(logits))
     }
+}
+
+/// The next token of an answer, or why there is none.
+fn next(
+    answering: &mut Answering,
+    logits: &mut [f32],
+    on_token: &mut dyn FnMut(u32) -> Control,
+) -> Result<Result<u32, Finish>, EngineError> {
+    let (id, last) = match answering.take(logits)? {
+        Taken::End(finish) => return Ok(Err(finish)),
+        Taken::Token { id, last, .. } => (id, last),
+    };
+    Ok(match (on_token(id), last) {
+        (Control::Stop, _) => Err(Finish::Cancelled),
+        (_, Some(finish)) => Err(finish),
+        (_, None) => Ok(id),
+    })
 }
 
 impl ForcedEnd {

@@ -44,7 +44,8 @@ fn with_all_logits(engine: &Engine, prompt: &Prompt, options: &GenerateOptions) 
     let mut logits = engine
         .prefill(&mut sequence, prompt, Among::All, &never)
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .values;
     let mut ids = Vec::new();
     while ids.len() < options.max_new_tokens {
         let mask = constraint.mask().unwrap();
@@ -70,7 +71,7 @@ fn no_more_logits_are_asked_for_than_decide() {
         let mut choosing = Choosing::default();
         change(&mut choosing);
         let answering = engine.answering(&prompt, choosing).unwrap();
-        match answering.among() {
+        match answering.among(0) {
             Among::Greatest { count, below } => {
                 assert_eq!(below, 256, "rows beyond the vocabulary are padding");
                 Some(count)
@@ -124,12 +125,13 @@ fn sections_are_held_and_the_rest_is_free() {
         let mut logits = engine
             .prefill(&mut sequence, &prompt, Among::All, &never)
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .values;
         while let Taken::Token { id, last: None, .. } = answering.take(&mut logits).unwrap() {
             answering.glance();
             engine
                 .model
-                .step_among(&mut sequence, id, answering.among(), &mut logits)
+                .step_among(&mut sequence, id, answering.among(0), &mut logits)
                 .unwrap();
         }
         answering.into_ids()
@@ -194,4 +196,58 @@ fn what_a_grammar_forbids_need_not_be_computed() {
         }
     }
     assert!(different.len() > 4);
+}
+
+#[test]
+fn drafts_change_no_token() {
+    let engine = engine();
+    // The network is random: what it repeats it repeats under a grammar, or where it goes in a circle.
+    let grammars = [
+        None,
+        Some(Grammar::Regex("(one, two, three; ){9}".into())),
+        Some(Grammar::Regex("([ab]c[de]fgh){30}".into())),
+        Some(Grammar::Regex("([a-d]{3}xyz){20}".into())),
+    ];
+    let prompt = Prompt::text(b"one, two, three; acdfgh bcefgh abcxyz".map(u32::from).to_vec());
+    let (mut right, mut wrong) = (0, 0);
+    for grammar in grammars {
+        for (temperature, penalty, seed) in [(0.0, 0.0, 0), (0.3, 0.0, 1), (0.7, 0.0, 2), (0.7, 0.4, 3), (1.5, 0.0, 4)] {
+            let answer = |drafts, max_new_tokens| {
+                let options = GenerateOptions {
+                    sampling: Sampling {
+                        temperature,
+                        presence_penalty: penalty,
+                        seed,
+                        ..Sampling::greedy()
+                    },
+                    max_new_tokens,
+                    grammar: grammar.clone(),
+                    drafts,
+                    ..GenerateOptions::default()
+                };
+                let mut heard = Vec::new();
+                let mut hear = |id| {
+                    heard.push(id);
+                    Control::Continue
+                };
+                let answer = engine.generate(&prompt, &options, &mut hear).unwrap();
+                assert_eq!(answer.ids, heard);
+                answer
+            };
+            let most = 150;
+            let plain = answer(0, most);
+            assert_eq!((plain.drafts, plain.right_drafts), (0, 0));
+            for (drafts, room) in [(1, most), (7, most), (7, plain.ids.len().div_ceil(2)), (3, 2), (7, 1)] {
+                let drafted = answer(drafts, room);
+                let expected = &plain.ids[..plain.ids.len().min(room)];
+                assert_eq!(drafted.ids, expected, "{grammar:?} {temperature} {drafts} {room}");
+                if room == most {
+                    assert_eq!(drafted.finish, plain.finish);
+                }
+                right += drafted.right_drafts;
+                wrong += drafted.drafts - drafted.right_drafts;
+            }
+        }
+    }
+    assert!(right > 500 && wrong > 100, "{right} right, {wrong} wrong");
 }

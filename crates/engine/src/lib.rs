@@ -8,6 +8,7 @@
 
 mod answering;
 mod cache;
+mod drafting;
 mod engine;
 mod error;
 mod grammar;

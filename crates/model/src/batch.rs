@@ -67,8 +67,9 @@ pub enum Tokens<'a> {
         /// `[placeholders, hidden_size]`, rows of [`crate::ImageFeatures`].
         features: &'a [f32],
     },
-    /// A token that was generated, at the sequence's next position in all three streams.
-    Generated(TokenId),
+    /// Tokens that were generated, at the sequence's next positions in all three streams: each is computed as if those
+    /// before it had been fed alone. Those after the first may be drafts, which [`Sequence::take_back`] forgets.
+    Generated(&'a [TokenId]),
 }
 
 /// Which positions' logits are computed.
@@ -99,7 +100,7 @@ pub(crate) struct Span {
     pub(crate) kind: Kind,
     /// The first row.
     pub(crate) row: usize,
-    /// Number of rows; 1 for a step.
+    /// Number of rows.
     pub(crate) tokens: usize,
     /// The first token's place in the segment.
     pub(crate) from: usize,
@@ -145,7 +146,7 @@ impl Segment<'_> {
     pub fn len(&self) -> usize {
         match self.tokens {
             Tokens::Given { ids, .. } => ids.len(),
-            Tokens::Generated(_) => 1,
+            Tokens::Generated(ids) => ids.len(),
         }
     }
 
@@ -204,12 +205,12 @@ impl Segment<'_> {
                     });
                 }
             }
-            Tokens::Generated(id) => {
+            Tokens::Generated(ids) => {
                 let vocab_size = config.text.vocab_size;
-                if id as usize >= vocab_size {
+                if let Some(index) = ids.iter().position(|id| *id as usize >= vocab_size) {
                     return Err(ModelError::UnknownToken {
-                        index: self.sequence.len,
-                        id,
+                        index: self.sequence.len + index,
+                        id: ids[index],
                         vocab_size,
                     });
                 }
@@ -312,9 +313,16 @@ pub(crate) fn next_pass(
             let start = segment.sequence.len;
             let mut tokens = left.min(room);
             if tokens < left {
-                // Whole chunks of the sequence, if the room has any.
-                let over = (start + tokens) % Delta::CHUNK;
-                tokens -= if over < tokens { over } else { 0 };
+                match kind {
+                    // Only what one pass has fed can be taken back.
+                    Kind::Step if room < most => continue,
+                    Kind::Step => {}
+                    Kind::Prefill => {
+                        // Whole chunks of the sequence, if the room has any.
+                        let over = (start + tokens) % Delta::CHUNK;
+                        tokens -= if over < tokens { over } else { 0 };
+                    }
+                }
             }
             spans.push(Span {
                 segment: index,

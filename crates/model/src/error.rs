@@ -128,4 +128,14 @@ pub enum ModelError {
         "weights could not be read while this sequence was computed, so it ends half way; hint: begin it again, or go back to a snapshot"
     )]
     HalfWay,
+    /// More tokens are to be taken back than can be.
+    #[error(
+        "{tokens} tokens cannot be taken back, only {most}; hint: drafts are the last tokens of one step, as many as most_drafts says"
+    )]
+    NotRevocable {
+        /// How many.
+        tokens: usize,
+        /// How many could be.
+        most: usize,
+    },
 }

@@ -444,7 +444,7 @@ impl Model {
         };
         let segment = Segment {
             sequence,
-            tokens: Tokens::Generated(id),
+            tokens: Tokens::Generated(&[id]),
             want: Want::Last,
             among,
         };
@@ -460,7 +460,11 @@ impl Model {
         for span in pass.spans {
             let x = &mut x[span.row * hidden..][..span.tokens * hidden];
             match pass.segments[span.segment].tokens {
-                Tokens::Generated(id) => self.text.embed(id, x),
+                Tokens::Generated(ids) => {
+                    let ids = ids[span.from..].iter();
+                    ids.zip(x.chunks_exact_mut(hidden))
+                        .for_each(|(id, x)| self.text.embed(*id, x));
+                }
                 Tokens::Given { ids, features, .. } => {
                     let cursor = &mut cursors[span.segment];
                     let mut features = features.chunks_exact(hidden).skip(cursor.feature);

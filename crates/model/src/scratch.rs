@@ -32,6 +32,8 @@ pub(crate) struct Scratch {
     pub(crate) cos: Vec<f32>,
     pub(crate) sin: Vec<f32>,
     pub(crate) experts: Experts,
+    /// The segment and the place in its sequence of each row of the steps.
+    pub(crate) steps: Vec<(usize, usize)>,
     /// Outputs of the head that are computed.
     pub(crate) ids: Vec<TokenId>,
     /// What an adapter's first matrices make.

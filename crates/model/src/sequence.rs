@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use aurore_checkpoint::{LayerType, TextConfig};
-use aurore_kernels::{Attention, Delta, KvFormat, Page};
+use aurore_kernels::{Attention, Delta, DeltaKind, DeltaRun, KvFormat, Page};
 
-use crate::LoadedAdapter;
+use crate::{LoadedAdapter, ModelError};
 use crate::pages::Pages;
 
 /// Everything that the network remembers of the tokens it has seen: keys and values, recurrent
 /// states, convolution histories, and where the next position is. A plain value: it can be kept,
 /// copied and gone back to. Copies share the pages of keys and values until one writes to them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sequence {
     pub(crate) len: usize,
     /// The position of the next generated token, in all three streams.
@@ -20,6 +20,9 @@ pub struct Sequence {
     pub(crate) pending: usize,
     /// How keys and values are kept.
     pub(crate) kv: KvFormat,
+    /// Tokens of the last step, and how many of them can be taken back.
+    pub(crate) stepped: usize,
+    pub(crate) revocable: usize,
     /// A pass ended half way: layers have seen different numbers of tokens.
     pub(crate) half_way: bool,
     /// What its tokens are computed with beside the weights.
@@ -41,6 +44,8 @@ pub(crate) enum LayerState {
         delta: Page,
         /// As [`Delta::chunk_len`] says; empty while no chunk is unfinished.
         chunk: Vec<f32>,
+        /// After a step of several tokens the history before it, then the inputs of all of them but the last one.
+        undo: Vec<f32>,
     },
     Full {
         /// Keys and values.
@@ -49,6 +54,9 @@ pub(crate) enum LayerState {
 }
 
 impl Sequence {
+    /// What [`most_drafts`](Self::most_drafts) says at the most.
+    pub const MOST_DRAFTS: usize = Delta::STEPS - 1;
+
     pub(crate) fn new(config: &TextConfig, kv: KvFormat) -> Self {
         let page_len = attention(config, kv).page_len();
         let layer = |kind: &LayerType| match kind {
@@ -56,6 +64,7 @@ impl Sequence {
                 history: vec![0.0; (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim()],
                 delta: Page::zeroed(delta(config).state_len()),
                 chunk: Vec::new(),
+                undo: Vec::new(),
             },
             LayerType::FullAttention => LayerState::Full {
                 pages: Pages::new(page_len),
@@ -66,6 +75,8 @@ impl Sequence {
             next_position: 0,
             pending: 0,
             kv,
+            stepped: 0,
+            revocable: 0,
             half_way: false,
             adapter: None,
             layers: config.layer_types.iter().map(layer).collect(),
@@ -81,6 +92,7 @@ impl Sequence {
                     history,
                     delta: state,
                     chunk,
+                    ..
                 },
             ) => {
                 let kept = (config.linear_conv_kernel_dim - 1) * config.linear_conv_dim();
@@ -131,7 +143,9 @@ impl Sequence {
             half_way,
             adapter,
             layers,
+            ..
         } = &snapshot.0;
+        (self.stepped, self.revocable) = (0, 0);
         self.half_way = *half_way;
         self.adapter.clone_from(adapter);
         (self.len, self.next_position, self.pending, self.kv) = (*len, *next_position, *pending, *kv);
@@ -142,6 +156,51 @@ impl Sequence {
     #[must_use]
     pub fn under(self, adapter: Option<Arc<LoadedAdapter>>) -> Self {
         Self { adapter, ..self }
+    }
+
+    /// Most tokens that a step may have after its first one, so that all of those can be taken back.
+    pub fn most_drafts(&self) -> usize {
+        let kept = DeltaRun::pending_after(DeltaKind::Step { start: self.len }, self.pending, 1);
+        // A draft must neither be among those that become part of the recurrent states, nor be the one that does it.
+        (Self::MOST_DRAFTS - kept).min(Delta::CHUNK - 1 - (self.len + 1) % Delta::CHUNK)
+    }
+
+    /// Forgets the last `tokens` tokens, which were the last ones of one step and not its first: the sequence is to the
+    /// bit what it would be without them. What is left of that step cannot be taken back any more.
+    ///
+    /// # Errors
+    /// [`ModelError::NotRevocable`] for more than can be forgotten; nothing has changed then.
+    pub fn take_back(&mut self, tokens: usize) -> Result<(), ModelError> {
+        if tokens > self.revocable {
+            return Err(ModelError::NotRevocable {
+                tokens,
+                most: self.revocable,
+            });
+        }
+        if tokens == 0 {
+            return Ok(());
+        }
+        let (start, left) = (self.len - self.stepped, self.stepped - tokens);
+        for layer in &mut self.layers {
+            let LayerState::Linear { history, undo, .. } = layer else {
+                continue;
+            };
+            let channels = (undo.len() - history.len()) / (self.stepped - 1);
+            let (before, own) = undo.split_at(history.len());
+            history.copy_from_slice(before);
+            let kept = history.len() / channels.max(1);
+            for (token, own) in own.chunks_exact(channels.max(1)).take(left).enumerate() {
+                if kept > 0 {
+                    history[(start + token) % kept * channels..][..channels].copy_from_slice(own);
+                }
+            }
+            undo.clear();
+        }
+        self.len -= tokens;
+        self.pending -= tokens;
+        self.next_position = self.next_position.saturating_sub(tokens as u32);
+        (self.stepped, self.revocable) = (0, 0);
+        Ok(())
     }
 
     /// A second sequence with the same past.
@@ -194,10 +253,24 @@ impl Sequence {
                 history,
                 delta,
                 chunk,
-            } => history.len() + delta.len() + chunk.len(),
+                undo,
+            } => history.len() + delta.len() + chunk.len() + undo.len(),
             LayerState::Full { pages } => pages.elements(),
         };
         self.layers.iter().map(elements).sum::<usize>() * size_of::<f32>()
+    }
+}
+
+impl Clone for Sequence {
+    /// The copy's last step can no longer be taken back.
+    fn clone(&self) -> Self {
+        Self {
+            stepped: 0,
+            revocable: 0,
+            adapter: self.adapter.clone(),
+            layers: self.layers.clone(),
+            ..*self
+        }
     }
 }
 
@@ -208,10 +281,12 @@ impl Clone for LayerState {
                 history,
                 delta,
                 chunk,
+                ..
             } => Self::Linear {
                 history: history.clone(),
                 delta: delta.clone(),
                 chunk: chunk.clone(),
+                undo: Vec::new(),
             },
             Self::Full { pages } => Self::Full { pages: pages.clone() },
         }
@@ -225,13 +300,16 @@ impl Clone for LayerState {
                     history,
                     delta,
                     chunk,
+                    undo,
                 },
                 Self::Linear {
                     history: other_history,
                     delta: other_delta,
                     chunk: other_chunk,
+                    ..
                 },
             ) => {
+                undo.clear();
                 history.clone_from(other_history);
                 delta.clone_from(other_delta);
                 chunk.clone_from(other_chunk);

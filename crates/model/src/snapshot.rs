@@ -18,12 +18,15 @@ impl Sequence {
                 delta: delta.clone(),
                 // What an ended chunk left behind is never read again.
                 chunk: Vec::new(),
+                undo: Vec::new(),
             },
             LayerState::Full { pages } => LayerState::Full { pages: pages.clone() },
         });
         Some(Snapshot(Self {
             layers: layers.collect(),
             adapter: self.adapter.clone(),
+            stepped: 0,
+            revocable: 0,
             ..*self
         }))
     }
@@ -67,6 +70,7 @@ impl Snapshot {
                     history,
                     delta,
                     chunk,
+                    ..
                 } => state += history.len() + delta.len() + chunk.len(),
                 LayerState::Full { pages } => paged += pages.elements(),
             }

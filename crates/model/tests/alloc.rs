@@ -127,9 +127,9 @@ fn memory_of_a_run(model: &Model, what: &str) -> [usize; 2] {
     feed(piece(30, 40), Want::Last);
     let pieces = taken(|| feed(piece(40, 60), Want::Last));
     for _ in 60..70 {
-        feed(Tokens::Generated(3), Want::Last);
+        feed(Tokens::Generated(&[3]), Want::Last);
     }
     // A new page of 64 keys and values is begun on the way.
-    let steps = taken(|| (70..140).for_each(|_| feed(Tokens::Generated(3), Want::Last)));
+    let steps = taken(|| (70..140).for_each(|_| feed(Tokens::Generated(&[3]), Want::Last)));
     [pieces, steps]
 }

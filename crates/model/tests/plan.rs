@@ -119,7 +119,7 @@ fn planned(model: &Model, plan: &MemoryPlan, full: usize, steps: usize, what: &s
             };
             batch.push(Segment {
                 sequence,
-                tokens: if index == 0 { given } else { Tokens::Generated(3) },
+                tokens: if index == 0 { given } else { Tokens::Generated(&[3]) },
                 want: if index == 0 { Want::None } else { Want::Last },
                 among: Among::All,
             });

@@ -96,6 +96,18 @@ fn text(served: &App) -> String {
             now.answer_tokens as f64,
         ),
         (
+            "drafts_total",
+            counter,
+            "Drafts that steps checked.",
+            now.drafts as f64,
+        ),
+        (
+            "right_drafts_total",
+            counter,
+            "Those of them that were right.",
+            now.right_drafts as f64,
+        ),
+        (
             "passes_total",
             counter,
             "Passes over the network.",
@@ -104,7 +116,7 @@ fn text(served: &App) -> String {
         (
             "steps_total",
             counter,
-            "Tokens written in those passes.",
+            "Steps of answers in those passes: each writes a token, and one more for each draft that was right.",
             now.steps as f64,
         ),
         (

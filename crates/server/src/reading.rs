@@ -214,6 +214,8 @@ impl Reading {
             prompt_tokens = usage.prompt_tokens,
             cached_tokens = usage.cached_tokens,
             answer_tokens = usage.answer_tokens,
+            drafts = usage.drafts,
+            right_drafts = usage.right_drafts,
             queue_seconds = usage.queue_seconds,
             prefill_seconds = usage.prefill_seconds,
             decode_seconds = usage.decode_seconds,

@@ -147,6 +147,7 @@ impl Brain for NetworkBrain {
             forced_end: (thinking && max_new_tokens >= 512)
                 .then(|| self.chat.thinking_budget(max_new_tokens * 3 / 4)),
             cancel: Arc::clone(&self.options.cancel),
+            ..GenerateOptions::default()
         };
         let mut parser = self.chat.parser(thinking);
         let mut aloud = |id| {

@@ -45,9 +45,8 @@ impl NetworkOpinion {
         let options = GenerateOptions {
             sampling: Sampling::greedy(),
             max_new_tokens: TOKENS,
-            grammar: None,
-            forced_end: None,
             cancel: Arc::clone(&self.cancel),
+            ..GenerateOptions::default()
         };
         let generated = self
             .engine

@@ -54,6 +54,10 @@ pub struct Args {
     /// Sequences decoded together, each with keys and values of its own.
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Vec<u32>,
+    /// Drafts that a step verifies beside its token at most, as where an answer repeats what was said before: timed once
+    /// as if all of them were right, and once as if none was.
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_value = "0", value_parser = clap::value_parser!(u32).range(0..=7))]
+    drafts: Vec<u32>,
     /// Mixers of a shape with random weights: its own, or the same in every layer, to compare their costs.
     #[arg(long, value_enum, default_value = "hybrid", requires = "random_weights")]
     layer_types: LayerTypes,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aurore_engine::{Limits, Scheduler};
-use aurore_model::Model;
+use aurore_model::{Model, Sequence};
 use aurore_server::{Keys, NamedAdapter, Options, PictureHosts, Responses, Retention, Served, Server};
 use serde_json::json;
 
@@ -79,6 +79,10 @@ pub struct Args {
     /// Tokens of other prompts that are read between two tokens of a running answer.
     #[arg(long, default_value_t = 128, value_name = "N")]
     piece: usize,
+    /// Drafts that a step of an answer checks at most: what stood before in the conversation after the same words, which
+    /// makes answers that repeat it faster and changes none; 0 for none.
+    #[arg(long, default_value_t = Sequence::MOST_DRAFTS, value_name = "N")]
+    drafts: usize,
     /// Most tokens of an answer for which a request names no limit.
     #[arg(long, default_value_t = 8192, value_name = "N")]
     max_tokens: usize,
@@ -144,6 +148,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
             batch: args.batch.max(1),
             memory,
             piece: args.piece.max(1),
+            drafts: args.drafts,
             disk,
             ..Limits::default()
         },

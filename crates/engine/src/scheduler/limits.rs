@@ -1,7 +1,7 @@
 //! What a scheduler may take.
 
 use crate::{DiskLimits, Engine, EngineError};
-use aurore_model::{ModelError, Snapshot};
+use aurore_model::{ModelError, Sequence, Snapshot};
 
 /// Limits of a scheduler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Limits {
     pub memory: u64,
     /// Tokens of prompts in a pass while answers are being written.
     pub piece: usize,
+    /// Drafts that a step of an answer may check at most; 0 for none. Answers are the same, only sooner.
+    pub drafts: usize,
     /// Prompts that wait to be read in idle time; the oldest is forgotten first.
     pub warm: usize,
     /// Whether what was read is kept.
@@ -29,6 +31,7 @@ impl Default for Limits {
             batch: 16,
             memory: 2 << 30,
             piece: 128,
+            drafts: Sequence::MOST_DRAFTS,
             warm: 16,
             cache: true,
             disk: None,

@@ -26,6 +26,16 @@ pub(super) enum Work {
     Wait,
 }
 
+/// What came of a sequence's logits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Took {
+    /// Whether one is the answer's first token.
+    pub(super) is_first: bool,
+    /// Drafts that were checked, and how many of them were right.
+    pub(super) drafts: usize,
+    pub(super) right: usize,
+}
+
 /// How a sequence stands with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restoring {
@@ -54,8 +64,8 @@ pub(super) struct Live {
     sequence: Sequence,
     /// Tokens of the prompt that are to be read.
     target: usize,
-    /// The token that the next step is fed; absent while reading.
-    next: Option<u32>,
+    /// What the next step is fed: the answer's last token, and drafts behind it. Empty while reading.
+    next: Vec<u32>,
     /// Where states are kept on the way.
     places: VecDeque<(usize, Place)>,
     features: Features,
@@ -92,7 +102,7 @@ impl Live {
             asked: None,
             sequence: model.new_sequence().under(prepared.adapter.clone()),
             target: prepared.keys.len() * Snapshot::EVERY,
-            next: None,
+            next: Vec::new(),
             places: VecDeque::new(),
             features: Features::default(),
             placeholders: 0,
@@ -212,7 +222,7 @@ impl Live {
     }
 
     pub(super) fn is_reading(&self) -> bool {
-        self.next.is_none() && self.read() < self.target
+        self.next.is_empty() && self.read() < self.target
     }
 
     /// Whether it waits for the disk.
@@ -226,7 +236,7 @@ impl Live {
     }
 
     pub(super) fn is_written(&self) -> bool {
-        self.next.is_some()
+        !self.next.is_empty()
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -278,10 +288,14 @@ impl Live {
             .look(model, &self.prepared, self.placeholders, to, tokens)
     }
 
-    /// Makes everything ready before a pass.
-    pub(super) fn prepare(&mut self, hidden: usize) {
+    /// Makes everything ready before a pass, in which a step may have so many drafts.
+    pub(super) fn prepare(&mut self, hidden: usize, drafts: usize) {
         if let Some((Task::Write(answering), _)) = &mut self.asked {
             answering.glance();
+            if !self.next.is_empty() {
+                let most = drafts.min(self.sequence.most_drafts());
+                answering.draft(&self.prepared.prompt.ids, most, &mut self.next);
+            }
         }
         self.features.read(hidden, self.placeholders);
     }
@@ -290,17 +304,17 @@ impl Live {
     pub(super) fn segment(&mut self, work: Work, hidden: usize) -> Option<Segment<'_>> {
         let is_pooled = self.is_pooled();
         let among = match &self.asked {
-            Some((Task::Write(answering), _)) => answering.among(),
+            Some((Task::Write(answering), _)) => answering.among(self.next.len().saturating_sub(1)),
             _ => Among::All,
         };
-        match (work, self.next) {
-            (Work::Step, Some(id)) => Some(Segment {
+        match work {
+            Work::Step if !self.next.is_empty() => Some(Segment {
                 sequence: &mut self.sequence,
-                tokens: Tokens::Generated(id),
-                want: Want::Last,
+                tokens: Tokens::Generated(&self.next),
+                want: Want::All,
                 among,
             }),
-            (Work::Read(tokens), None) => {
+            Work::Read(tokens) if self.next.is_empty() => {
                 let from = self.sequence.len();
                 let to = from + tokens;
                 let placeholders = self.prepared.placeholders(from, to);
@@ -364,8 +378,41 @@ impl Live {
         }
     }
 
-    /// After logits came: chooses the next token. Whether it is the answer's first.
-    pub(super) fn take(&mut self, logits: &mut [f32]) -> bool {
+    /// After logits came, a row for the last token of the answer and one for each draft: chooses the next token, and
+    /// goes on as long as it is the draft.
+    pub(super) fn take(&mut self, logits: &mut [f32], vocab_size: usize) -> Took {
+        let fed = std::mem::take(&mut self.next);
+        let drafts = fed.get(1..).unwrap_or_default();
+        let mut took = Took {
+            drafts: drafts.len(),
+            ..Took::default()
+        };
+        self.usage.drafts += took.drafts;
+        for row in logits.chunks_exact_mut(vocab_size.max(1)) {
+            took.is_first |= self.choose(row);
+            self.done |= self.is_gone();
+            if self.done || self.next.first() != drafts.get(took.right) {
+                break;
+            }
+            took.right += 1;
+            self.usage.right_drafts += 1;
+        }
+        if took.drafts == 0 {
+            return took;
+        }
+        if let Some((Task::Write(answering), _)) = &mut self.asked {
+            answering.drafts_were_right(took.right, took.drafts);
+        }
+        if let Err(error) = self.sequence.take_back(took.drafts - took.right)
+            && !self.done
+        {
+            self.fail(error.into());
+        }
+        took
+    }
+
+    /// Chooses the next token. Whether it is the answer's first.
+    fn choose(&mut self, logits: &mut [f32]) -> bool {
         let is_first = self.first_logits.is_none();
         if is_first {
             self.first_logits = Some(Instant::now());
@@ -383,7 +430,8 @@ impl Live {
             Ok(Taken::Token { id, logprobs, last }) => {
                 self.usage.answer_tokens = answering.len();
                 listener.hear(Event::Token { id, logprobs });
-                self.next = Some(id);
+                self.next.clear();
+                self.next.push(id);
                 if let Some(finish) = last {
                     self.finish(finish);
                 }

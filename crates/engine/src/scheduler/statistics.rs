@@ -27,6 +27,10 @@ pub struct Statistics {
     pub warmed_tokens: u64,
     /// Tokens of answers.
     pub answer_tokens: u64,
+    /// Drafts that were checked.
+    pub drafts: u64,
+    /// Those of them that were right.
+    pub right_drafts: u64,
     /// Passes over the network.
     pub passes: u64,
     /// Steps in those passes: divided by passes, the mean number of answers written together.

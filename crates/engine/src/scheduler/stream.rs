@@ -47,6 +47,10 @@ pub struct Usage {
     pub cached_tokens: usize,
     /// Tokens of the answer, without the one that ended it.
     pub answer_tokens: usize,
+    /// Drafts that were checked for it.
+    pub drafts: usize,
+    /// Those of them that were right: tokens of the answer that took no step of their own.
+    pub right_drafts: usize,
     /// Seconds from the request to the start of reading.
     pub queue_seconds: f64,
     /// Seconds from there to the first logits.

@@ -1,4 +1,4 @@
-//! One token of each of some sequences, the contexts cut into pieces so that few key heads keep many
+//! Single tokens of some sequences, the contexts cut into pieces so that few key heads keep many
 //! threads busy. Where a context is cut depends on its length alone, and pieces are put together in
 //! order, so the result depends neither on the threads nor on the other sequences.
 
@@ -32,7 +32,7 @@ impl Attention {
 }
 
 impl Cpu {
-    /// `softmax(q kᵀ) v` for one token of each of some sequences.
+    /// `softmax(q kᵀ) v` for single tokens of some sequences.
     ///
     /// - `queries`, scaled, and `out`: [`Attention::queries_len`] elements
     /// - `place(row)`: the token's place in its sequence; it sees all up to itself
@@ -65,7 +65,8 @@ impl Cpu {
         let (pieces, results) = (Share(pieces.as_mut_ptr()), Share(out.as_mut_ptr()));
         let pairs = attention.in_pairs(self).then_some(self.isa);
         let task = |index: usize| {
-            let (row, head, piece) = (index / most / heads, index / most % heads, index % most);
+            // Rows first: those of one sequence find what they see in the cache.
+            let (row, piece, head) = (index % rows, index / rows % most, index / rows / most);
             let visible = place(row) + 1;
             let pages = visible.div_ceil(PAGE);
             let length = piece_pages(pages);

@@ -75,7 +75,7 @@ impl FullAttention {
                 self.prefill(cpu, scratch, span, pages, pairs);
             }
         }
-        // Steps are the last rows, one each.
+        // Steps are the last rows.
         let first = pass.spans.partition_point(|span| span.kind == Kind::Prefill);
         self.steps(cpu, scratch, pass.segments, &pass.spans[first..], layer, pairs);
         let (mixed, x) = (&scratch.mixed[..rows * width], &mut scratch.x[..rows * hidden]);
@@ -109,7 +109,7 @@ impl FullAttention {
         self.gather(cpu, scratch, row, tokens);
     }
 
-    /// Spans of one token each, in consecutive rows, from `scratch.projected` to `scratch.mixed`.
+    /// Spans of steps, in consecutive rows, from `scratch.projected` to `scratch.mixed`.
     fn steps(
         &self,
         cpu: &Cpu,
@@ -119,31 +119,39 @@ impl FullAttention {
         layer: usize,
         pairs: usize,
     ) {
-        let (Some(row), rows) = (spans.first().map(|span| span.row), spans.len()) else {
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
             return;
         };
+        let (row, rows) = (first.row, last.row + last.tokens - first.row);
         self.prepare(cpu, scratch, row, rows, pairs);
         let projected = &scratch.projected[row * self.input.rows()..];
-        for (number, span) in spans.iter().enumerate() {
-            if let Some(pages) = pages(segments, span, layer) {
-                for page in pages.writable(span.start, span.start + 1) {
-                    self.write(page, span.start, projected, &scratch.keys, number);
+        let mut steps = std::mem::take(&mut scratch.steps);
+        steps.clear();
+        for span in spans {
+            let Some(pages) = pages(segments, span, layer) else {
+                continue;
+            };
+            // A token sees what those before it have written, and not what those behind it have.
+            for place in span.start..span.start + span.tokens {
+                for page in pages.writable(place, place + 1) {
+                    self.write(page, place, projected, &scratch.keys, steps.len());
                 }
+                steps.push((span.segment, place));
             }
         }
         let len = self.sizes.queries_len(rows);
         let pieces = part(&mut scratch.pieces, self.sizes.pieces_len(rows));
         let attended = part(&mut scratch.attended, len);
         let page = |row: usize, number: usize| {
-            let span: &Span = &spans[row];
-            match &segments[span.segment].sequence.layers[layer] {
+            match &segments[steps[row].0].sequence.layers[layer] {
                 LayerState::Full { pages } => pages.page(number),
                 LayerState::Linear { .. } => &[],
             }
         };
-        let place = |row: usize| spans[row].start;
+        let place = |row: usize| steps[row].1;
         let queries = &scratch.queries[..len];
         cpu.attention_steps(self.sizes, queries, rows, place, page, pieces, attended);
+        scratch.steps = steps;
         self.gather(cpu, scratch, row, rows);
     }
 

@@ -96,7 +96,7 @@ impl DeltaNet {
                 let (_, segment) = segments.find(|(number, _)| *number == span.segment)?;
                 // `Segment::check` gives each sequence the layers of its own configuration.
                 let state = segment.sequence.layers.get_mut(layer)?;
-                self.run(span, state)
+                self.run(span, state, projected)
             });
             cpu.gated_delta(&self.rule(), projected, runs, out);
         }
@@ -118,6 +118,7 @@ impl DeltaNet {
                 history,
                 delta,
                 chunk,
+                ..
             }) => (history, delta, chunk),
             _ => (&[], &[], &[]),
         };
@@ -139,15 +140,24 @@ impl DeltaNet {
         }
     }
 
-    fn run<'s>(&self, span: &Span, state: &'s mut LayerState) -> Option<DeltaRun<'s>> {
+    fn run<'s>(&self, span: &Span, state: &'s mut LayerState, projected: &[f32]) -> Option<DeltaRun<'s>> {
         let LayerState::Linear {
             history,
             delta,
             chunk,
+            undo,
         } = state
         else {
             return None;
         };
+        undo.clear();
+        if span.revocable() > 0 {
+            undo.extend_from_slice(history);
+            let channels = self.sizes.channels();
+            let rows = projected.chunks_exact(self.input.rows()).skip(span.row);
+            rows.take(span.tokens - 1)
+                .for_each(|row| undo.extend_from_slice(&row[..channels]));
+        }
         let kind = span.delta_kind();
         let left = DeltaRun::pending_after(kind, span.pending, span.tokens);
         match kind {
@@ -173,6 +183,7 @@ impl DeltaNet {
             history,
             delta,
             chunk,
+            ..
         } = &mut state
         else {
             return None;
@@ -199,6 +210,15 @@ impl Span {
         match self.kind {
             Kind::Prefill => DeltaKind::Prefill { start: self.start },
             Kind::Step => DeltaKind::Step { start: self.start },
+        }
+    }
+
+    /// How many of its last tokens can be taken back: none that has become part of the recurrent states, and not the
+    /// first.
+    pub(crate) fn revocable(&self) -> usize {
+        match self.kind {
+            Kind::Prefill => 0,
+            Kind::Step => self.pending_after().min(self.tokens.saturating_sub(1)),
         }
     }
 

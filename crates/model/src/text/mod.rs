@@ -160,11 +160,14 @@ impl TextModel {
                     .max()
                     .copied()
                     .unwrap_or(0),
-                Tokens::Generated(_) => sequence.next_position,
+                Tokens::Generated(_) => sequence
+                    .next_position
+                    .saturating_add((span.tokens as u32).saturating_sub(1)),
             };
             sequence.next_position = sequence.next_position.max(greatest.saturating_add(1));
             sequence.len += span.tokens;
             sequence.pending = span.pending_after();
+            (sequence.stepped, sequence.revocable) = (span.tokens, span.revocable());
         }
         Ok(())
     }
@@ -181,7 +184,7 @@ impl TextModel {
             for token in 0..span.tokens {
                 let position = match segment.tokens {
                     Tokens::Given { positions, .. } => positions[span.from + token],
-                    Tokens::Generated(_) => [segment.sequence.next_position; 3],
+                    Tokens::Generated(_) => [segment.sequence.next_position.saturating_add(token as u32); 3],
                 };
                 let place = (span.row + token) * pairs..(span.row + token + 1) * pairs;
                 self.rope

@@ -167,7 +167,7 @@ fn company_under_other_adapters_changes_no_bit() {
             .iter_mut()
             .map(|sequence| Segment {
                 sequence,
-                tokens: Tokens::Generated(5),
+                tokens: Tokens::Generated(&[5]),
                 want: Want::Last,
                 among: Among::All,
             })

@@ -34,7 +34,10 @@ struct Live {
 
 /// What a tick feeds of a sequence.
 struct Feed {
+    live: usize,
     tokens: usize,
+    /// The last ones, which are wrong and are taken back.
+    drafts: usize,
     want: Want,
     among: Among<'static>,
 }
@@ -59,11 +62,31 @@ impl Script {
         self.prompt.ids.len() + self.generated.len()
     }
 
-    /// The next tokens, at most `tokens`: some of the prompt, or one that was generated.
-    fn tokens(&self, fed: usize, tokens: usize, image: TokenId, hidden: usize) -> Tokens<'_> {
+    /// The next generated tokens, some of them at once, and behind them drafts that are wrong, and how many of these.
+    fn step(&self, live: &Live, dice: &mut Dice) -> (Vec<TokenId>, usize) {
+        let Some(done) = live.fed.checked_sub(self.prompt.ids.len()) else {
+            return (Vec::new(), 0);
+        };
+        let left = &self.generated[done..];
+        let mut step = left[..left.len().min(1 + dice.below(10))].to_vec();
+        let most = (1 + live.sequence.most_drafts()).saturating_sub(step.len());
+        let drafts = dice.below(most.min(3) + 1);
+        step.extend((0..drafts).map(|_| dice.below(200) as TokenId));
+        (step, drafts)
+    }
+
+    /// The next tokens, at most `tokens` of the prompt, or those of the step.
+    fn tokens<'a>(
+        &'a self,
+        fed: usize,
+        tokens: usize,
+        step: &'a [TokenId],
+        image: TokenId,
+        hidden: usize,
+    ) -> Tokens<'a> {
         let ids = &self.prompt.ids;
         if fed >= ids.len() {
-            return Tokens::Generated(self.generated[fed - ids.len()]);
+            return Tokens::Generated(step);
         }
         let end = ids.len().min(fed + tokens);
         let placeholders = |ids: &[TokenId]| ids.iter().filter(|id| **id == image).count() * hidden;
@@ -194,7 +217,7 @@ fn the_likeliest_tokens_are_found_without_reading_the_whole_head() {
     let mut second = with.new_sequence();
     let segment = |sequence| Segment {
         sequence,
-        tokens: Tokens::Generated(3),
+        tokens: Tokens::Generated(&[3]),
         want: Want::Last,
         among: among(1, 5_000),
     };
@@ -221,7 +244,7 @@ fn scripts(name: &str, precision: Precision, dice: &mut Dice) -> Vec<Script> {
         let (_, case, config) = cases.iter().find(|(entry, ..)| entry.case == **case).unwrap();
         let prompt = prompt(case, config);
         let features = model.encode_images(&prompt.images).unwrap().rows;
-        let generated: Vec<TokenId> = (0..dice.below(7)).map(|_| dice.below(200) as TokenId).collect();
+        let generated: Vec<TokenId> = (0..dice.below(40)).map(|_| dice.below(200) as TokenId).collect();
         let mut sequence = model.new_sequence();
         let input = Input {
             ids: &prompt.ids,
@@ -279,12 +302,14 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
         }
         let mut feeds = Vec::new();
         let mut batch = Vec::new();
-        for live in &mut live {
+        let scripted = |live: &Live| scripts[live.script].step(live, dice);
+        let steps: Vec<_> = live.iter().map(scripted).collect();
+        for (number, (live, (step, drafts))) in live.iter_mut().zip(&steps).enumerate() {
             let script = &scripts[live.script];
             if live.fed == script.len() || dice.below(4) == 0 {
                 continue;
             }
-            let tokens = script.tokens(live.fed, dice.below(300), image, hidden);
+            let tokens = script.tokens(live.fed, dice.below(300), step, image, hidden);
             let greatest = |count| Among::Greatest { count, below: 250 };
             let all = [
                 Among::All,
@@ -300,17 +325,20 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
                 want: [Want::None, Want::Last, Want::All, Want::Hidden][dice.below(4)],
                 among,
             };
-            let feed = Feed {
+            feeds.push(Feed {
+                live: number,
                 tokens: segment.len(),
+                drafts: *drafts,
                 want: segment.want,
                 among,
-            };
-            feeds.push((live.script, &mut live.fed, feed));
+            });
             batch.push(segment);
         }
         model.forward(&mut batch, &mut logits).unwrap();
         let mut rows = logits.values.chunks(logits.vocab_size);
-        for (script, fed, feed) in feeds {
+        for feed in feeds {
+            let live = &mut live[feed.live];
+            let (script, right) = (live.script, feed.tokens - feed.drafts);
             let from = match feed.want {
                 Want::None | Want::Hidden => feed.tokens,
                 Want::Last => feed.tokens.saturating_sub(1),
@@ -318,7 +346,10 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
             };
             for token in from..feed.tokens {
                 let found = bits(rows.next().unwrap());
-                let place = *fed + token;
+                if token >= right {
+                    continue;
+                }
+                let place = live.fed + token;
                 let expected = &scripts[script].expected[place];
                 let same = match feed.among {
                     Among::All => found == *expected,
@@ -329,7 +360,8 @@ fn run(model: &Model, scripts: &[Script], dice: &mut Dice) -> Result<(), TestCas
                 };
                 prop_assert!(same, "script {script}, token {place}");
             }
-            *fed += feed.tokens;
+            live.sequence.take_back(feed.drafts).unwrap();
+            live.fed += right;
         }
         prop_assert!(rows.next().is_none());
         live.retain(|live| live.fed < scripts[live.script].len());
@@ -377,6 +409,63 @@ fn a_wrong_segment_leaves_all_sequences() {
     let mut logits = Logits::default();
     model.forward(&mut [], &mut logits).unwrap();
     assert!(logits.is_empty());
+}
+
+#[test]
+fn only_drafts_are_taken_back() {
+    let model = load("dense", Precision::F32, 1);
+    let mut sequence = model.new_sequence();
+    let mut logits = Logits::default();
+    let mut feed = |sequence: &mut Sequence, tokens: Tokens<'_>| {
+        let segment = Segment {
+            sequence,
+            tokens,
+            want: Want::Last,
+            among: Among::All,
+        };
+        model.forward(&mut [segment], &mut logits).unwrap();
+        logits.values.clone()
+    };
+    let ids: Vec<TokenId> = (1..=200).collect();
+    assert_eq!(sequence.most_drafts(), 6);
+    feed(&mut sequence, Tokens::Generated(&ids[..3]));
+    let error = sequence.take_back(3).unwrap_err();
+    assert!(error.to_string().contains("only 2"), "{error}");
+    assert_eq!((sequence.len(), sequence.next_position()), (3, 3));
+    // A copy has no step to take back.
+    assert!(sequence.fork().take_back(1).is_err());
+    sequence.take_back(1).unwrap();
+    assert_eq!((sequence.len(), sequence.next_position()), (2, 2));
+    assert!(sequence.take_back(1).is_err(), "once for a step");
+    sequence.take_back(0).unwrap();
+    // What follows is as if the third had never been, wherever the states are written.
+    for place in 2..150 {
+        let mut alone = sequence.fork();
+        let drafts = sequence.most_drafts();
+        let step = &ids[place..=place + drafts];
+        feed(&mut sequence, Tokens::Generated(step));
+        sequence.take_back(drafts).unwrap();
+        feed(&mut alone, Tokens::Generated(&ids[place..=place]));
+        let mut same = |next: Tokens<'_>| {
+            let found = feed(&mut sequence.fork(), next);
+            bits(&found) == bits(&feed(&mut alone.fork(), next))
+        };
+        assert!(same(Tokens::Generated(&[7])), "place {place}");
+        // A token that is read sees the states as they are written.
+        let read = Tokens::Given {
+            ids: &[9],
+            positions: &[[place as u32 + 1; 3]],
+            features: &[],
+        };
+        assert!(same(read), "place {place}");
+    }
+    // Those that have become part of the state stay.
+    let mut all = model.new_sequence();
+    feed(&mut all, Tokens::Generated(&ids[..10]));
+    assert!(all.take_back(3).is_err());
+    all.take_back(2).unwrap();
+    feed(&mut all, Tokens::Given { ids: &[1], positions: &[[8; 3]], features: &[] });
+    assert!(all.take_back(1).is_err(), "given tokens stay");
 }
 
 #[test]

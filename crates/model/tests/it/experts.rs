@@ -86,19 +86,19 @@ fn run(model: &Model) -> Vec<u32> {
     }
     bits.extend(feed(model, &mut [(&mut first, given(33, 90))]).unwrap());
     for id in 0..12 {
-        bits.extend(feed(model, &mut [(&mut first, Tokens::Generated(id * 11))]).unwrap());
+        bits.extend(feed(model, &mut [(&mut first, Tokens::Generated(&[id * 11]))]).unwrap());
     }
     bits.extend(
         feed(
             model,
-            &mut [(&mut second, given(0, 70)), (&mut first, Tokens::Generated(5))],
+            &mut [(&mut second, given(0, 70)), (&mut first, Tokens::Generated(&[5]))],
         )
         .unwrap(),
     );
     for id in 0..12 {
         let mut both = [
-            (&mut first, Tokens::Generated(id * 3)),
-            (&mut second, Tokens::Generated(id * 7)),
+            (&mut first, Tokens::Generated(&[id * 3])),
+            (&mut second, Tokens::Generated(&[id * 7])),
         ];
         bits.extend(feed(model, &mut both).unwrap());
     }
@@ -179,7 +179,7 @@ fn memory_that_is_no_use_is_refused() {
 }
 
 fn step(model: &Model, sequence: &mut Sequence, id: TokenId) -> Result<Vec<u32>, ModelError> {
-    feed(model, &mut [(sequence, Tokens::Generated(id))])
+    feed(model, &mut [(sequence, Tokens::Generated(&[id]))])
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn go_on(model: &Model, mut sequence: Sequence, count: usize, piece: usize) -> V
         positions,
         features: &[],
     });
-    for tokens in given.chain(ids.iter().map(|id| Tokens::Generated(*id))) {
+    for tokens in given.chain(ids.chunks(1).map(Tokens::Generated)) {
         let segment = Segment {
             sequence: &mut sequence,
             tokens,

@@ -25,7 +25,7 @@ pub(super) async fn figures(State(served): State<App>) -> Response {
         "prompt_tokens": figures.prompt_tokens,
         "cached_tokens": figures.cached_tokens,
         "answer_tokens": figures.answer_tokens,
-        "written_tokens": figures.steps + figures.first_tokens,
+        "written_tokens": figures.steps + figures.right_drafts + figures.first_tokens,
         "first_token_seconds": first_token,
         "reserved_bytes": figures.reserved_bytes,
         "cache_bytes": figures.cache_bytes,

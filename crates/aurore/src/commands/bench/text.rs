@@ -35,6 +35,8 @@ struct Measured {
     depth: usize,
     /// Sequences together.
     batch: usize,
+    /// What a step verifies.
+    drafts: Drafts,
     /// Of all sequences, of each repetition.
     tokens_per_second: Vec<f64>,
     /// Median of all sequences over that of one, where one was measured too.
@@ -43,6 +45,25 @@ struct Measured {
     reading: Option<Reading>,
     /// Of the last logits' bits: the same for the same model and command, wherever experts are.
     fingerprint: u64,
+}
+
+/// Drafts that a step verifies beside its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drafts {
+    None,
+    /// So many at most, all of which are right.
+    Right(usize),
+    /// So many at most, none of which is right.
+    Wrong(usize),
+}
+
+impl Drafts {
+    fn most(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Right(most) | Self::Wrong(most) => most,
+        }
+    }
 }
 
 impl Bench<'_> {
@@ -92,15 +113,21 @@ impl Bench<'_> {
                 self.feed(&mut sequence, depth - whole, Want::None)?;
                 sequences.push(sequence);
             }
-            let mut result = self.decode(&sequences, depth)?;
-            let median = median(&result.tokens_per_second);
-            if batch == 1 {
-                one = Some(median);
-            }
-            result.ratio_to_one = one.map(|one| median / one);
-            self.print(&result);
-            if self.global.is_interrupted() {
-                return Ok(());
+            let drafts = self.args.drafts.iter().flat_map(|most| match *most as usize {
+                0 => vec![Drafts::None],
+                most => vec![Drafts::Right(most), Drafts::Wrong(most)],
+            });
+            for drafts in drafts {
+                let mut result = self.decode(&sequences, depth, drafts)?;
+                let median = median(&result.tokens_per_second);
+                if batch == 1 && drafts == Drafts::None {
+                    one = Some(median);
+                }
+                result.ratio_to_one = one.map(|one| median / one);
+                self.print(&result);
+                if self.global.is_interrupted() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -112,6 +139,7 @@ impl Bench<'_> {
             tokens,
             depth,
             batch: 1,
+            drafts: Drafts::None,
             tokens_per_second: Vec::new(),
             ratio_to_one: None,
             reading: None,
@@ -144,13 +172,14 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn decode(&self, base: &[Sequence], depth: usize) -> anyhow::Result<Measured> {
+    fn decode(&self, base: &[Sequence], depth: usize, drafts: Drafts) -> anyhow::Result<Measured> {
         let (tokens, batch) = (self.args.generate, base.len());
         let mut result = Measured {
             kind: "decode",
             tokens,
             depth,
             batch,
+            drafts,
             tokens_per_second: Vec::new(),
             ratio_to_one: None,
             reading: None,
@@ -164,20 +193,30 @@ impl Bench<'_> {
                 self.args.repeat
             ));
             let mut sequences = base.to_vec();
-            let mut step = |id: usize| {
+            let mut step = |id: usize, most: usize| -> anyhow::Result<usize> {
+                let fed = most.min(sequences.iter().map(Sequence::most_drafts).min().unwrap_or(0));
+                let ids: Vec<u32> = (id..id + batch + fed).map(|id| self.id(id)).collect();
                 let segment = |(index, sequence)| Segment {
                     sequence,
-                    tokens: Tokens::Generated(self.id(id + index)),
-                    want: Want::Last,
+                    tokens: Tokens::Generated(&ids[index..=index + fed]),
+                    want: Want::All,
                     among: self.likeliest(),
                 };
                 let mut segments: Vec<Segment<'_>> = sequences.iter_mut().enumerate().map(segment).collect();
-                self.model.forward(&mut segments, &mut logits)
+                self.model.forward(&mut segments, &mut logits)?;
+                if let Drafts::Wrong(_) = drafts {
+                    for sequence in &mut sequences {
+                        sequence.take_back(fed)?;
+                    }
+                    return Ok(1);
+                }
+                Ok(1 + fed)
             };
-            step(0)?;
+            let mut id = step(0, drafts.most())?;
+            let end = id + tokens;
             let started = Instant::now();
-            for id in 0..tokens {
-                step(id)?;
+            while id < end {
+                id += step(id, drafts.most().min(end - id - 1))?;
             }
             let speed = (tokens * batch) as f64 / started.elapsed().as_secs_f64();
             result.tokens_per_second.push(speed);
@@ -270,7 +309,7 @@ impl Bench<'_> {
             self.limits.operations_per_second / 1e9,
         );
         println!(
-            "{:8} {:>7} {:>8} {:>6} {:>12} {:>8} {:>8} {:>7} {:>11} {:>12} {:>9}",
+            "{:9} {:>6} {:>8} {:>6} {:>12} {:>8} {:>8} {:>7} {:>11} {:>12} {:>9}",
             "",
             "tokens",
             "depth",
@@ -306,6 +345,8 @@ impl Bench<'_> {
                 "depth": result.depth,
                 "fill": if self.args.fill == Fill::Repeat { "repeat" } else { "prefill" },
                 "batch": result.batch,
+                "drafts": result.drafts.most(),
+                "drafts_are_right": (result.drafts != Drafts::None).then_some(matches!(result.drafts, Drafts::Right(_))),
                 "beside": self.args.beside,
                 "first_layers": self.args.first_layers,
                 "tokens_per_second": round(speed),
@@ -330,9 +371,14 @@ impl Bench<'_> {
             .map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let memory =
             resident_bytes().map_or_else(String::new, |bytes| format!("{:.2} GB", bytes as f64 / 1e9));
+        let kind = match result.drafts {
+            Drafts::None => result.kind.to_owned(),
+            Drafts::Right(most) => format!("{most} right"),
+            Drafts::Wrong(most) => format!("{most} wrong"),
+        };
         let row = format!(
-            "{:8} {:>7} {:>8} {:>6} {speed:>12.2} {spread:>8.2} {each:>8.2} {ratio:>7} {:>10.0}% {:>11.0}% {memory:>9}",
-            result.kind,
+            "{:9} {:>6} {:>8} {:>6} {speed:>12.2} {spread:>8.2} {each:>8.2} {ratio:>7} {:>10.0}% {:>11.0}% {memory:>9}",
+            kind,
             result.tokens,
             result.depth,
             result.batch,

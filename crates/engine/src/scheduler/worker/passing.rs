@@ -4,19 +4,21 @@ use std::time::Instant;
 
 use aurore_model::{ModelError, Snapshot};
 
-use super::super::live::{Live, Work};
+use super::super::live::{Live, Took, Work};
 use super::Worker;
 use crate::EngineError;
 
 /// Tokens of prompts in a pass while no answer is being written: as many as go through the layers together.
 const WIDE_PIECE: usize = 512;
 
-/// An answer and the logits that its next token is chosen of.
+/// Rows that steps feed together at most, drafts included: a few cost little more than one, many cost as much as they are.
+const ROWS: usize = 16;
+
+/// An answer and the logits that its next tokens are chosen of, a row for each.
 struct Choice<'a> {
     live: &'a mut Live,
-    row: &'a mut [f32],
-    /// Whether it became the answer's first token.
-    is_first: bool,
+    rows: &'a mut [f32],
+    took: Took,
 }
 
 impl Worker {
@@ -27,12 +29,14 @@ impl Worker {
         }
         self.retire();
         let plan = self.plan();
+        let writing = plan.iter().filter(|work| **work == Work::Step).count();
+        let drafts = self.limits.drafts.min((ROWS / writing.max(1)).saturating_sub(1));
         let started = Instant::now();
         let hidden = self.engine.model().config().text.hidden_size;
         let (mut segments, mut parts, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut looked = false;
         for (number, (live, work)) in self.live.iter_mut().zip(&plan).enumerate() {
-            live.prepare(hidden);
+            live.prepare(hidden, drafts);
             if let Work::Look(tokens) = *work {
                 live.served = self.statistics.passes + 1;
                 looked = true;
@@ -72,7 +76,8 @@ impl Worker {
             self.retire();
             return;
         }
-        let mut rows = self.logits.values.chunks_exact_mut(self.logits.vocab_size.max(1));
+        let vocab_size = self.logits.vocab_size;
+        let mut logits = self.logits.values.as_mut_slice();
         let mut pooled = self.logits.hidden.as_slice();
         let mut steps = 0;
         let mut choices: Vec<Choice<'_>> = Vec::with_capacity(parts.len());
@@ -94,20 +99,24 @@ impl Worker {
                 Work::Look(_) | Work::Wait => {}
             }
             if wanted > 0
-                && let Some(row) = rows.next()
+                && let Some(rows) = logits.split_off_mut(..wanted * vocab_size)
             {
                 choices.push(Choice {
                     live,
-                    row,
-                    is_first: false,
+                    rows,
+                    took: Took::default(),
                 });
             }
         }
-        let choose = |choice: &mut Choice<'_>| choice.is_first = choice.live.take(choice.row);
+        let choose = |choice: &mut Choice<'_>| choice.took = choice.live.take(choice.rows, vocab_size);
         self.engine.model().for_each(&mut choices, choose);
-        for choice in choices.iter().filter(|choice| choice.is_first) {
-            self.statistics.first_tokens += 1;
-            self.statistics.first_token_seconds += choice.live.seconds();
+        for Choice { live, took, .. } in &choices {
+            if took.is_first {
+                self.statistics.first_tokens += 1;
+                self.statistics.first_token_seconds += live.seconds();
+            }
+            self.statistics.drafts += took.drafts as u64;
+            self.statistics.right_drafts += took.right as u64;
         }
         self.statistics.passes += 1;
         self.statistics.steps += steps;

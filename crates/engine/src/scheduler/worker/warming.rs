@@ -23,7 +23,7 @@ impl Worker {
         let Some(live) = &mut self.warming else { return };
         let room = self.limits.piece.next_multiple_of(Snapshot::EVERY);
         let hidden = self.engine.model().config().text.hidden_size;
-        live.prepare(hidden);
+        live.prepare(hidden, 0);
         let work = live.reading_work(room);
         let tokens = match work {
             Work::Read(tokens) => tokens,
