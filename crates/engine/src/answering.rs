@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aurore_model::Among;
 
-use crate::drafting::Drafting;
+use crate::drafting::{Drafting, Said};
 use crate::engine::{Finish, ForcedEnd};
 use crate::masks::{Guide, Masks};
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampler, Sampling, Vocabulary};
@@ -58,6 +58,8 @@ pub struct Choosing {
     pub stop_ids: Vec<u32>,
     /// Added to the logits of single tokens.
     pub bias: Vec<(u32, f32)>,
+    /// What the answer will be for the most part: where it is, it comes sooner.
+    pub prediction: Vec<u32>,
     /// Report probabilities, and so many of the likeliest tokens beside the chosen one.
     pub logprobs: Option<usize>,
 }
@@ -80,6 +82,7 @@ pub(crate) struct Answering {
     ids: Vec<u32>,
     room: usize,
     drafting: Drafting,
+    prediction: Vec<u32>,
 }
 
 /// What came of a token's logits.
@@ -101,6 +104,7 @@ impl Answering {
         prompt: &Prompt,
         choosing: Choosing,
         constraints: Constraints,
+        drafting: Drafting,
         room: usize,
     ) -> Result<Self, EngineError> {
         let Constraints {
@@ -127,7 +131,8 @@ impl Answering {
             logprobs: choosing.logprobs,
             ids: Vec::new(),
             room: room.min(choosing.max_new_tokens),
-            drafting: Drafting::default(),
+            drafting,
+            prediction: choosing.prediction,
         })
     }
 
@@ -185,7 +190,14 @@ impl Answering {
         let most = most.min(self.room.saturating_sub(self.ids.len() + 1));
         let fed = step.len();
         match forced_now(self.lead.as_ref().map(|(lead, _)| lead), &self.ids) {
-            [] => self.drafting.guess(prompt, &self.ids, most, step),
+            [] => {
+                let said = Said {
+                    prompt,
+                    prediction: &self.prediction,
+                    answer: &self.ids,
+                };
+                self.drafting.guess(said, most, step);
+            }
             next => self.drafting.know(next, most, step),
         }
         // A grammar may say by now what is wrong.

@@ -2,10 +2,16 @@
 //! token or a few. Nothing but the speed depends on them.
 //!
 //! An answer that quotes, corrects or repeats says again what stands in its prompt or in itself. Where its last tokens
-//! stood before, what followed them then is the guess (prompt lookup decoding).
+//! stood before, what followed them then is the guess (prompt lookup decoding). Whoever asks may also say what the answer
+//! will be for the most part.
 
-/// Tokens that must have stood before for what followed them to be a guess.
-const FEWEST: usize = 3;
+use aurore_checkpoint::Ffn;
+use aurore_model::Model;
+
+/// Tokens that must have stood before for what followed them to be a guess: where a wrong one costs an eighth of a step.
+const FEW: usize = 3;
+/// The same where tokens go to experts of their own: a wrong guess reads other weights, which takes a third of a step.
+const SOME: usize = 6;
 /// Tokens that are compared: what stood so long alike is the same text.
 const MOST: usize = 12;
 /// Drafts of the first step that has any.
@@ -16,6 +22,8 @@ const LONGEST_PAUSE: u32 = 32;
 /// Guesses for one answer, and how far they were right of late.
 #[derive(Debug, Clone)]
 pub(crate) struct Drafting {
+    /// Tokens that must have stood before; nothing is guessed if absent.
+    least: Option<usize>,
     /// Drafts of the next step at most.
     length: usize,
     /// Steps with drafts in a row of which the first was wrong.
@@ -26,43 +34,47 @@ pub(crate) struct Drafting {
     guessed: bool,
 }
 
-impl Default for Drafting {
-    fn default() -> Self {
+impl Drafting {
+    /// For an answer of a network.
+    pub(crate) fn new(model: &Model) -> Self {
+        Self::behind(match model.config().text.ffn {
+            // What a wrong guess goes to would be read from the disk, in the place of something that is needed.
+            Ffn::Moe { .. } if model.expert_stats().is_some() => None,
+            Ffn::Moe { .. } => Some(SOME),
+            Ffn::Dense { .. } => Some(FEW),
+        })
+    }
+
+    fn behind(least: Option<usize>) -> Self {
         Self {
+            least,
             length: FIRST,
             misses: 0,
             pause: 0,
             guessed: false,
         }
     }
-}
 
-impl Drafting {
     /// Adds to `step` what will follow, at most `most` tokens: nothing is learnt from that.
     pub(crate) fn know(&mut self, next: &[u32], most: usize, step: &mut Vec<u32>) {
         self.guessed = false;
         step.extend(next.iter().take(most));
     }
 
-    /// Adds to `step` what may follow `prompt` and `answer`, at most `most` tokens, and fewer while guesses are wrong.
-    pub(crate) fn guess(&mut self, prompt: &[u32], answer: &[u32], most: usize, step: &mut Vec<u32>) {
+    /// Adds to `step` what may follow `said`, at most `most` tokens, and fewer while guesses are wrong.
+    pub(crate) fn guess(&mut self, said: Said<'_>, most: usize, step: &mut Vec<u32>) {
         self.guessed = false;
-        if most == 0 {
+        let Some(least) = self.least.filter(|_| most > 0) else {
             return;
-        }
+        };
         if self.pause > 0 {
             self.pause -= 1;
             return;
         }
-        let Some(place) = place_of_the_like(prompt, answer) else {
-            return;
-        };
-        let (read, written) = (prompt.len(), answer.len());
-        let prompt = prompt.iter().skip(place);
-        let text = prompt.chain(answer.iter().skip(place.saturating_sub(read)));
-        debug_assert!(place < read + written, "something followed");
-        self.guessed = true;
-        step.extend(text.take(self.length.min(most)));
+        if let Some(followed) = said.what_followed(least) {
+            self.guessed = true;
+            step.extend(followed.into_iter().flatten().take(self.length.min(most)));
+        }
     }
 
     /// Learns how many of so many drafts were right.
@@ -87,33 +99,52 @@ impl Drafting {
     }
 }
 
-/// Where in `prompt` and `answer`, one behind the other, a token stands that follows the same tokens as the next one
-/// will: behind the longest piece that is like their end, the last one of equals.
-fn place_of_the_like(prompt: &[u32], answer: &[u32]) -> Option<usize> {
-    let mut end: Vec<u32> = answer.iter().rev().take(MOST).copied().collect();
-    let before = MOST - end.len();
-    end.extend(prompt.iter().rev().take(before));
-    let end: Vec<u32> = end.into_iter().rev().collect();
-    let key = end.last_chunk::<FEWEST>()?;
-    let mut best: Option<(usize, usize)> = None;
-    // Pieces across the border are not looked for: there is one of each length.
-    for (text, offset) in [(answer, prompt.len()), (prompt, 0)] {
-        for (start, piece) in text.array_windows::<FEWEST>().enumerate().rev() {
-            let place = start + FEWEST;
-            if piece != key || offset + place >= prompt.len() + answer.len() {
-                continue;
-            }
-            let alike = text[..place].iter().rev().zip(end.iter().rev());
-            let alike = alike.take_while(|(a, b)| a == b).count();
-            if best.is_none_or(|(most, _)| alike > most) {
-                best = Some((alike, offset + place));
-            }
-            if alike == MOST {
-                break;
+/// What an answer may repeat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub(crate) prompt: &'a [u32],
+    /// What whoever asks says that the answer will be.
+    pub(crate) prediction: &'a [u32],
+    /// The answer so far.
+    pub(crate) answer: &'a [u32],
+}
+
+impl<'a> Said<'a> {
+    /// What followed where the same tokens stood before as at the answer's end, in two pieces: behind the longest piece
+    /// that is alike, of at least so many tokens, of equals in the answer, then in the prediction, then in the prompt, the last
+    /// one of each.
+    fn what_followed(self, least: usize) -> Option<[&'a [u32]; 2]> {
+        let Self {
+            prompt,
+            prediction,
+            answer,
+        } = self;
+        let mut end: Vec<u32> = answer.iter().rev().take(MOST).copied().collect();
+        let before = MOST - end.len();
+        end.extend(prompt.iter().rev().take(before));
+        end.reverse();
+        let key = end.get(end.len().checked_sub(least)?..)?;
+        let mut best = None;
+        let mut most = 0;
+        // Pieces that lie across the border of prompt and answer are not looked for: there are few.
+        for (text, then) in [(answer, &[][..]), (prediction, &[]), (prompt, answer)] {
+            for (start, piece) in text.windows(least).enumerate().rev() {
+                let (before, after) = text.split_at(start + least);
+                if piece != key || (after.is_empty() && then.is_empty()) {
+                    continue;
+                }
+                let pairs = before.iter().rev().zip(end.iter().rev());
+                let alike = pairs.take_while(|(a, b)| a == b).count();
+                if alike > most {
+                    (most, best) = (alike, Some([after, then]));
+                }
+                if alike == MOST {
+                    return best;
+                }
             }
         }
+        best
     }
-    best.map(|(_, place)| place)
 }
 
 #[cfg(test)]
@@ -124,7 +155,12 @@ mod tests {
 
     fn guess(prompt: &[u32], answer: &[u32], most: usize) -> Vec<u32> {
         let mut step = Vec::new();
-        Drafting::default().guess(prompt, answer, most, &mut step);
+        let said = Said {
+            prompt,
+            prediction: &[],
+            answer,
+        };
+        Drafting::behind(Some(FEW)).guess(said, most, &mut step);
         step
     }
 
@@ -153,12 +189,48 @@ mod tests {
     }
 
     #[test]
+    fn where_it_costs_more_more_must_be_alike() {
+        let text = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        for (least, answer, expected) in [
+            (Some(SOME), &[3, 4, 5, 6, 7][..], &[][..]),
+            (Some(SOME), &[2, 3, 4, 5, 6, 7], &[8, 9]),
+            (None, &[2, 3, 4, 5, 6, 7], &[]),
+        ] {
+            let mut step = Vec::new();
+            let said = Said {
+                prompt: &text,
+                prediction: &[],
+                answer,
+            };
+            Drafting::behind(least).guess(said, 2, &mut step);
+            assert_eq!(step, expected);
+        }
+    }
+
+    #[test]
+    fn a_prediction_counts_before_the_prompt() {
+        let mut step = Vec::new();
+        let said = Said {
+            prompt: &[1, 2, 3, 4, 5],
+            prediction: &[9, 1, 2, 3, 6],
+            answer: &[1, 2, 3],
+        };
+        Drafting::behind(Some(FEW)).guess(said, 7, &mut step);
+        assert_eq!(step, [6], "and ends where it ends");
+    }
+
+    #[test]
     fn wrong_guesses_make_it_careful_and_right_ones_bold() {
         let text: Vec<u32> = (0..30).chain(0..5).collect();
-        let mut drafting = Drafting::default();
+        let mut drafting = Drafting::behind(Some(FEW));
         let drafts = |drafting: &mut Drafting| {
             let mut step = Vec::new();
-            drafting.guess(&text, &[], 7, &mut step);
+            let said = Said {
+                prompt: &text,
+                prediction: &[],
+                answer: &[],
+            };
+            drafting.guess(said, 7, &mut step);
             step.len()
         };
         assert_eq!(drafts(&mut drafting), 3);

@@ -11,6 +11,7 @@ use std::{
 use aurore_model::{Among, Input, LoadedAdapter, Logits, Model, Segment, Sequence, Tokens, Want};
 
 use crate::answering::{Answering, Choosing, Constraints, Taken};
+use crate::drafting::Drafting;
 use crate::masks::Masks;
 use crate::{Constraint, EngineError, Grammar, Prompt, Sampling, Vocabulary};
 
@@ -272,7 +273,9 @@ impl Engine {
             section: constraint(choosing.section.as_ref().map(|section| &section.grammar))?,
         };
         let room = self.context().saturating_sub(prompt.len());
-        Answering::new(Arc::clone(&self.vocabulary), prompt, choosing, constraints, room)
+        let drafting = Drafting::new(&self.model);
+        let vocabulary = Arc::clone(&self.vocabulary);
+        Answering::new(vocabulary, prompt, choosing, constraints, drafting, room)
     }
 
     /// Compiles a grammar, so that an answer that wants it begins sooner.

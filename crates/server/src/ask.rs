@@ -91,6 +91,8 @@ pub(crate) struct Ask {
     pub(crate) stops: Vec<String>,
     pub(crate) logprobs: Option<usize>,
     pub(crate) bias: Vec<(u32, f32)>,
+    /// What the answer will be for the most part.
+    pub(crate) prediction: Option<String>,
     /// The answer goes on to its limit: for measuring.
     pub(crate) endless: bool,
     /// More variables for the template.
@@ -169,6 +171,8 @@ impl Ask {
             .is_none()
             .then(|| self.section(served, thinking))
             .flatten();
+        let prediction = self.prediction.as_deref();
+        let prediction = prediction.map_or_else(Vec::new, |text| chat.vocabulary().encode(text));
         let mut bias = self.bias.clone();
         if self.choice == Choice::Never {
             bias.push((chat.tags().call, NEVER));
@@ -194,6 +198,7 @@ impl Ask {
                         .map(|budget| chat.thinking_budget(budget)),
                     bias: bias.clone(),
                     logprobs: self.logprobs,
+                    prediction: prediction.clone(),
                     ..Choosing::default()
                 },
                 priority: self.priority,

@@ -58,6 +58,8 @@ pub(crate) struct Usage {
     pub(crate) answer: usize,
     /// Of the answer, thinking.
     pub(crate) thinking: usize,
+    /// Where a prediction was sent and the answer came to its own end: drafts that were right, and that were wrong.
+    pub(crate) predicted: Option<[usize; 2]>,
 }
 
 /// Reads one answer.
@@ -67,6 +69,7 @@ pub(crate) struct Reading {
     form: Form,
     stops: Stops,
     single: bool,
+    has_prediction: bool,
     pieces: VecDeque<Piece>,
     facts: Vec<TokenFacts>,
     /// Everything so far.
@@ -127,6 +130,7 @@ impl Reading {
             },
             stops: Stops::new(ask.stops.clone()),
             single: ask.single,
+            has_prediction: ask.prediction.is_some(),
             pieces: VecDeque::new(),
             facts: Vec::new(),
             turn: Turn::default(),
@@ -182,6 +186,8 @@ impl Reading {
             }
             Event::Finished(finished) => {
                 self.usage.cached = finished.usage.cached_tokens;
+                let (drafts, right) = (finished.usage.drafts, finished.usage.right_drafts);
+                self.usage.predicted = self.has_prediction.then_some([right, drafts - right]);
                 self.log(&finished);
                 let said = self.form.end(finished.finish == Finish::Eos);
                 self.hear(said);

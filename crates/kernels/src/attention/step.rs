@@ -62,11 +62,16 @@ impl Cpu {
         // As many pieces as any context up to the longest may have.
         let most = longest.div_ceil(PAGE * PIECE_PAGES).min(PIECES);
         let piece_len = attention.piece_len();
+        // Rows of one sequence take the same piece one after the other: the later ones find it in the cache.
+        let follow = (1..rows).any(|row| place(row) == place(row - 1) + 1);
         let (pieces, results) = (Share(pieces.as_mut_ptr()), Share(out.as_mut_ptr()));
         let pairs = attention.in_pairs(self).then_some(self.isa);
         let task = |index: usize| {
-            // Rows first: those of one sequence find what they see in the cache.
-            let (row, piece, head) = (index % rows, index / rows % most, index / rows / most);
+            let (row, head, piece) = if follow {
+                (index % rows, index / rows / most, index / rows % most)
+            } else {
+                (index / most / heads, index / most % heads, index % most)
+            };
             let visible = place(row) + 1;
             let pages = visible.div_ceil(PAGE);
             let length = piece_pages(pages);

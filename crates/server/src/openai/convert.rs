@@ -110,9 +110,21 @@ pub(crate) fn ask(request: request::Chat) -> Result<Ask, Problem> {
         stops: request.stop.map(OneOrMany::into_vec).unwrap_or_default(),
         logprobs,
         bias: bias(request.logit_bias.unwrap_or_default())?,
+        prediction: request.prediction.map(prediction).transpose()?,
         endless: request.ignore_eos.unwrap_or(false),
         variables,
         ..Ask::default()
+    })
+}
+
+fn prediction(prediction: request::Prediction) -> Result<String, Problem> {
+    if prediction.kind != "content" {
+        let message = format!("predictions of type {:?} are not known here: only \"content\"", prediction.kind);
+        return Err(Problem::invalid("prediction.type", message));
+    }
+    Ok(match prediction.content {
+        shapes::Content::Text(text) => text,
+        shapes::Content::Parts(parts) => parts.into_iter().map(|part| part.text).collect(),
     })
 }
 

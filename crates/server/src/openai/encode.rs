@@ -107,16 +107,27 @@ fn total(usages: impl Iterator<Item = Usage>) -> Usage {
         cached: sum.cached.max(usage.cached),
         answer: sum.answer + usage.answer,
         thinking: sum.thinking + usage.thinking,
+        predicted: match (sum.predicted, usage.predicted) {
+            (Some([right, wrong]), Some([more_right, more_wrong])) => {
+                Some([right + more_right, wrong + more_wrong])
+            }
+            (one, other) => one.or(other),
+        },
     })
 }
 
 pub(super) fn usage_object(usage: &Usage) -> Value {
+    let mut details = json!({"reasoning_tokens": usage.thinking});
+    if let Some([right, wrong]) = usage.predicted {
+        details["accepted_prediction_tokens"] = right.into();
+        details["rejected_prediction_tokens"] = wrong.into();
+    }
     json!({
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.answer,
         "total_tokens": usage.prompt + usage.answer,
         "prompt_tokens_details": {"cached_tokens": usage.cached},
-        "completion_tokens_details": {"reasoning_tokens": usage.thinking},
+        "completion_tokens_details": details,
     })
 }
 

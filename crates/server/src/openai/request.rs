@@ -45,6 +45,9 @@ pub(crate) struct Chat {
     pub(crate) frequency_penalty: Option<f32>,
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) repetition_penalty: Option<f32>,
+    /// What the answer will be for the most part, as the text that is to be changed: where it is, it comes sooner.
+    #[serde(default, deserialize_with = "shapes::object")]
+    pub(crate) prediction: Option<Prediction>,
     /// By token id, each from -100 to 100.
     #[schemars(with = "Option<HashMap<u32, f32>>")]
     pub(crate) logit_bias: Option<HashMap<String, f32>>,
@@ -59,6 +62,21 @@ pub(crate) struct Chat {
     pub(crate) enable_thinking: Option<bool>,
     pub(crate) thinking_budget: Option<usize>,
     pub(crate) chat_template_kwargs: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatPrediction")]
+pub(crate) struct Prediction {
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["content"]))]
+    pub(crate) kind: String,
+    pub(crate) content: Content<PredictionPart>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatPredictionPart")]
+pub(crate) struct PredictionPart {
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

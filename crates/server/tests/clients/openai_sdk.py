@@ -31,6 +31,15 @@ def test_models():
     assert client.models.retrieve("nano").object == "model"
 
 
+def test_a_prediction_is_counted():
+    whole = ask(extra_body={"enable_thinking": False})
+    text = whole.choices[0].message.content or "Nothing."
+    predicted = ask(extra_body={"enable_thinking": False}, prediction={"type": "content", "content": text})
+    assert predicted.choices[0].message.content == whole.choices[0].message.content
+    details = predicted.usage.completion_tokens_details
+    assert details.accepted_prediction_tokens >= 0 and details.rejected_prediction_tokens >= 0
+
+
 def test_chat_and_stream_say_the_same():
     whole = ask(extra_body={"enable_thinking": True})
     choice = whole.choices[0]

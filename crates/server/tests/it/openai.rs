@@ -459,6 +459,34 @@ fn json_is_what_its_schema_says() {
 }
 
 #[test]
+fn a_prediction_changes_when_an_answer_comes_and_not_what_it_says() {
+    let running = Running::new();
+    let ask = |prediction: Value| {
+        let more = json!({"temperature": 0.0, "max_tokens": 80, "enable_thinking": false, "ignore_eos": true,
+            "prediction": prediction});
+        running.chat(more)
+    };
+    let plain = ask(Value::Null).json();
+    let details = &plain["usage"]["completion_tokens_details"];
+    assert!(details.get("accepted_prediction_tokens").is_none(), "{plain}");
+    let text = plain["choices"][0]["message"]["content"].as_str().unwrap();
+    let counts = |reply: &Value| {
+        let details = &reply["usage"]["completion_tokens_details"];
+        let count = |name: &str| details[name].as_u64().unwrap();
+        [count("accepted_prediction_tokens"), count("rejected_prediction_tokens")]
+    };
+    let other = ask(json!({"type": "content", "content": "Something else altogether, and no word of the answer."})).json();
+    for content in [json!(text), json!([{"type": "text", "text": text}])] {
+        let reply = ask(json!({"type": "content", "content": content})).json();
+        assert_eq!(said(&reply), said(&plain));
+        assert_eq!(said(&other), said(&plain));
+        assert!(counts(&reply)[0] > counts(&other)[0] && counts(&reply)[0] > 20, "{reply} {other}");
+    }
+    let refused = ask(json!({"type": "text", "content": "x"}));
+    assert_eq!((refused.status, refused.json()["error"]["param"].as_str()), (400, Some("prediction.type")));
+}
+
+#[test]
 fn several_answers_and_probabilities() {
     let running = Running::new();
     let more = json!({"n": 3, "temperature": 1.2, "seed": 1, "enable_thinking": false, "logprobs": true, "top_logprobs": 2});

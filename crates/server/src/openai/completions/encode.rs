@@ -86,14 +86,14 @@ fn total(usages: &[Usage], each: usize) -> Usage {
             prompt: sum.prompt.max(usage.prompt),
             cached: sum.cached.max(usage.cached),
             answer: sum.answer + usage.answer,
-            thinking: 0,
+            ..Usage::default()
         })
     });
     prompts.fold(Usage::default(), |sum, usage| Usage {
         prompt: sum.prompt + usage.prompt,
         cached: sum.cached + usage.cached,
         answer: sum.answer + usage.answer,
-        thinking: 0,
+        ..Usage::default()
     })
 }
 
