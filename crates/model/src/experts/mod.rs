@@ -7,6 +7,8 @@
 mod cache;
 mod reader;
 mod sizes;
+#[cfg(test)]
+mod tests;
 
 use std::io::Error;
 use std::ops::Range;
@@ -233,20 +235,12 @@ impl ExpertStore {
             state.cache.begin_pass(tokens);
         }
         state.wanted.clear();
-        state.groups.clear();
         state.stats.uses += groups.len() as u64;
         for group in groups {
-            let expert = layer * self.experts + group.matrix;
-            state.cache.note(expert, group.end - group.start);
-            match state.cache.slot(expert) {
-                Some(matrix) => state.groups.push(Group { matrix, ..*group }),
-                None => state.wanted.push(Group {
-                    matrix: expert,
-                    ..*group
-                }),
-            }
+            let matrix = layer * self.experts + group.matrix;
+            state.cache.note(matrix, group.end - group.start);
+            state.wanted.push(Group { matrix, ..*group });
         }
-        state.stats.hits += state.groups.len() as u64;
         // Where most experts have a token, the next layer will want most of its own.
         state.next_layer = if tokens * self.top_k >= 2 * self.experts && layer + 1 < self.layers {
             (layer + 1) * self.experts..(layer + 2) * self.experts
@@ -259,9 +253,23 @@ impl ExpertStore {
             // What could not be read before is tried again now, if it is wanted.
             let _ = state.land(arrival);
         }
+        // What was read in vain may take a slot over: only then it is known what is where.
+        state.clear_landed();
+        let State {
+            cache,
+            wanted,
+            groups,
+            ..
+        } = state;
+        groups.clear();
+        wanted.retain(|group| {
+            let slot = cache.slot(group.matrix);
+            groups.extend(slot.map(|matrix| Group { matrix, ..*group }));
+            slot.is_none()
+        });
+        state.stats.hits += state.groups.len() as u64;
         let ahead = |group: &&Group| state.coming[group.matrix] || state.landed.has(group.matrix);
         state.stats.ahead += state.wanted.iter().filter(ahead).count() as u64;
-        state.clear_landed();
         pass.state.order(self);
         pass
     }
@@ -397,11 +405,14 @@ impl State {
         self.groups.len()
     }
 
-    /// Whatever landed and is wanted neither now nor in the next layer goes to the cache, or away.
+    /// Whatever landed and is wanted neither now nor in the next layer goes to the cache, or away. What the next layer may
+    /// want waits only if nothing that is wanted now waits for a place: it may be late from the pass before.
     fn clear_landed(&mut self) {
+        let under_way = |group: &Group| self.coming[group.matrix] || self.landed.has(group.matrix);
+        let has_places = self.wanted.iter().all(under_way);
         for index in (0..self.landed.experts.len()).rev() {
             let expert = self.landed.experts[index];
-            if self.next_layer.contains(&expert) || self.wants(expert) {
+            if (has_places && self.next_layer.contains(&expert)) || self.wants(expert) {
                 continue;
             }
             let mut place = self.landed.take(index);

@@ -102,6 +102,10 @@ fn run(model: &Model) -> Vec<u32> {
         ];
         bits.extend(feed(model, &mut both).unwrap());
     }
+    // What several tokens have read ahead in vain may be late, and find another pass.
+    for steps in ids.windows(8).step_by(3) {
+        bits.extend(feed(model, &mut [(&mut first, Tokens::Generated(steps))]).unwrap());
+    }
     bits
 }
 
