@@ -184,7 +184,11 @@ mod tests {
         let prompt = [7, 1, 2, 3, 40, 8, 1, 2, 3, 50, 6, 1, 2, 3, 60];
         assert_eq!(guess(&prompt, &[8, 1, 2, 3], 1), [50]);
         assert_eq!(guess(&prompt, &[5, 1, 2, 3], 1), [60]);
-        assert_eq!(guess(&prompt, &[6, 1, 2, 3, 70, 5, 1, 2, 3], 1), [70], "the answer's own");
+        assert_eq!(
+            guess(&prompt, &[6, 1, 2, 3, 70, 5, 1, 2, 3], 1),
+            [70],
+            "the answer's own"
+        );
         assert_eq!(guess(&prompt, &[5, 1, 2, 3, 70, 6, 1, 2, 3], 1), [60]);
     }
 

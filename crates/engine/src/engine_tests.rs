@@ -211,7 +211,13 @@ fn drafts_change_no_token() {
     let prompt = Prompt::text(b"one, two, three; acdfgh bcefgh abcxyz".map(u32::from).to_vec());
     let (mut right, mut wrong) = (0, 0);
     for grammar in grammars {
-        for (temperature, penalty, seed) in [(0.0, 0.0, 0), (0.3, 0.0, 1), (0.7, 0.0, 2), (0.7, 0.4, 3), (1.5, 0.0, 4)] {
+        for (temperature, penalty, seed) in [
+            (0.0, 0.0, 0),
+            (0.3, 0.0, 1),
+            (0.7, 0.0, 2),
+            (0.7, 0.4, 3),
+            (1.5, 0.0, 4),
+        ] {
             let answer = |drafts, max_new_tokens| {
                 let options = GenerateOptions {
                     sampling: Sampling {
@@ -237,7 +243,13 @@ fn drafts_change_no_token() {
             let most = 150;
             let plain = answer(0, most);
             assert_eq!((plain.drafts, plain.right_drafts), (0, 0));
-            for (drafts, room) in [(1, most), (7, most), (7, plain.ids.len().div_ceil(2)), (3, 2), (7, 1)] {
+            for (drafts, room) in [
+                (1, most),
+                (7, most),
+                (7, plain.ids.len().div_ceil(2)),
+                (3, 2),
+                (7, 1),
+            ] {
                 let drafted = answer(drafts, room);
                 let expected = &plain.ids[..plain.ids.len().min(room)];
                 assert_eq!(drafted.ids, expected, "{grammar:?} {temperature} {drafts} {room}");

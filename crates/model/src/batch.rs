@@ -145,8 +145,7 @@ impl Segment<'_> {
     /// Number of tokens.
     pub fn len(&self) -> usize {
         match self.tokens {
-            Tokens::Given { ids, .. } => ids.len(),
-            Tokens::Generated(ids) => ids.len(),
+            Tokens::Given { ids, .. } | Tokens::Generated(ids) => ids.len(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::batch::pass_tokens;
 use crate::buffers::Inputs;
 use crate::sequence::{attention, delta};
 use crate::text::shortlist_bytes;
-use crate::{Formats, Precision, buffers, format_named};
+use crate::{Formats, Precision, Sequence, buffers, format_named};
 
 /// Bytes that the fast path needs. Pictures are not counted: the vision tower's buffers come on top
 /// while one is looked at, and are given back.
@@ -40,11 +40,13 @@ pub struct MemoryPlan {
     pub convolution: u64,
     /// What an unfinished chunk of the delta rule takes beside them.
     pub chunk: u64,
+    /// What a step of several tokens puts aside, so that the last ones can be taken back.
+    pub undo: u64,
     /// Keys and values of one token. They are kept in pages of [`MemoryPlan::PAGE`] tokens.
     pub kv_per_token: u64,
     /// Buffers of passes over given tokens and a single sequence's steps, logits of one token included.
     pub activations: u64,
-    /// What each further sequence adds to them that is stepped together with others.
+    /// What each further row adds to them that is stepped together with others: a sequence's, or a draft's.
     pub activations_per_sequence: u64,
 }
 
@@ -154,6 +156,7 @@ impl MemoryPlan {
             recurrent: linear(delta(text).state_len()),
             convolution: linear((text.linear_conv_kernel_dim - 1) * text.linear_conv_dim()),
             chunk: linear(delta(text).chunk_len()),
+            undo: linear((text.linear_conv_kernel_dim - 1 + Sequence::MOST_DRAFTS) * text.linear_conv_dim()),
             kv_per_token: text.full_layers() as u64 * per_full,
             activations: buffers(1),
             activations_per_sequence: (buffers(1 + pass) - buffers(1)) / pass as u64,
@@ -162,7 +165,7 @@ impl MemoryPlan {
 
     /// Bytes of a sequence that do not grow with it.
     pub fn state(&self) -> u64 {
-        self.recurrent + self.convolution + self.chunk
+        self.recurrent + self.convolution + self.chunk + self.undo
     }
 
     /// Bytes of a sequence of that many tokens.
@@ -182,12 +185,17 @@ impl MemoryPlan {
             .saturating_add(sequences.saturating_mul(self.sequence(tokens)))
     }
 
+    /// Bytes of buffers while so many sequences are under way together. A single one may have as many rows with its drafts
+    /// as several have without.
+    pub fn buffers(&self, sequences: u64) -> u64 {
+        let rows = sequences.max(1 + Sequence::MOST_DRAFTS as u64);
+        let more = (rows - 1).saturating_mul(self.activations_per_sequence);
+        self.activations.saturating_add(more)
+    }
+
     /// Weights and buffers.
     fn fixed(&self, sequences: u64) -> u64 {
-        let more = sequences
-            .saturating_sub(1)
-            .saturating_mul(self.activations_per_sequence);
-        self.weights.saturating_add(self.activations).saturating_add(more)
+        self.weights.saturating_add(self.buffers(sequences))
     }
 
     /// The longest sequence for which all fits into so many bytes; `None` when not even the weights do.
@@ -271,9 +279,10 @@ mod tests {
         let plan = plan("0.8B", Precision::Q4, KvFormat::Bf16);
         let (one, many) = (plan.total_of(1, 16_384), plan.total_of(16, 16_384));
         assert_eq!(one, plan.total(16_384));
+        // Eight rows are planned for one sequence and its drafts.
         assert_eq!(
             many - one,
-            15 * (plan.sequence(16_384) + plan.activations_per_sequence)
+            15 * plan.sequence(16_384) + 8 * plan.activations_per_sequence
         );
         assert_eq!(plan.longest_of(16, many), Some(16_384));
         assert_eq!(plan.longest_of(16, many - 1), Some(16_320));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aurore_checkpoint::{LayerType, TextConfig};
 use aurore_kernels::{Attention, Delta, DeltaKind, DeltaRun, KvFormat, Page};
 
-use crate::{LoadedAdapter, ModelError};
 use crate::pages::Pages;
+use crate::{LoadedAdapter, ModelError};
 
 /// Everything that the network remembers of the tokens it has seen: keys and values, recurrent
 /// states, convolution histories, and where the next position is. A plain value: it can be kept,

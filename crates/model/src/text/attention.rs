@@ -142,11 +142,9 @@ impl FullAttention {
         let len = self.sizes.queries_len(rows);
         let pieces = part(&mut scratch.pieces, self.sizes.pieces_len(rows));
         let attended = part(&mut scratch.attended, len);
-        let page = |row: usize, number: usize| {
-            match &segments[steps[row].0].sequence.layers[layer] {
-                LayerState::Full { pages } => pages.page(number),
-                LayerState::Linear { .. } => &[],
-            }
+        let page = |row: usize, number: usize| match &segments[steps[row].0].sequence.layers[layer] {
+            LayerState::Full { pages } => pages.page(number),
+            LayerState::Linear { .. } => &[],
         };
         let place = |row: usize| steps[row].1;
         let queries = &scratch.queries[..len];

@@ -459,12 +459,30 @@ fn only_drafts_are_taken_back() {
         };
         assert!(same(read), "place {place}");
     }
+    // As much as the plan says is put aside at the most.
+    let mut longest = model.new_sequence();
+    for id in &ids[..Sequence::MOST_DRAFTS] {
+        feed(&mut longest, Tokens::Generated(&[*id]));
+    }
+    assert_eq!(longest.most_drafts(), Sequence::MOST_DRAFTS);
+    feed(&mut longest, Tokens::Generated(&ids[..=Sequence::MOST_DRAFTS]));
+    let plan = aurore_model::MemoryPlan::new(model.config(), Precision::F32);
+    assert_eq!(longest.memory_bytes() as u64, plan.sequence(15));
+    longest.take_back(Sequence::MOST_DRAFTS).unwrap();
+    assert_eq!(longest.memory_bytes() as u64, plan.sequence(8) - plan.undo);
     // Those that have become part of the state stay.
     let mut all = model.new_sequence();
     feed(&mut all, Tokens::Generated(&ids[..10]));
     assert!(all.take_back(3).is_err());
     all.take_back(2).unwrap();
-    feed(&mut all, Tokens::Given { ids: &[1], positions: &[[8; 3]], features: &[] });
+    feed(
+        &mut all,
+        Tokens::Given {
+            ids: &[1],
+            positions: &[[8; 3]],
+            features: &[],
+        },
+    );
     assert!(all.take_back(1).is_err(), "given tokens stay");
 }
 

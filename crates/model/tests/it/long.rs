@@ -129,7 +129,7 @@ fn a_sequence_crosses_the_trained_length() {
         assert_eq!((long.len(), long.next_position()), (TRAINED, TRAINED as u32));
         let text = &config.text;
         let plan = aurore_model::MemoryPlan::with_kv(&config, Precision::F32, kv);
-        let planned = plan.sequence(TRAINED as u64) - plan.chunk;
+        let planned = plan.sequence(TRAINED as u64) - plan.chunk - plan.undo;
         assert_eq!(
             long.memory_bytes() as u64,
             planned,

@@ -119,7 +119,10 @@ pub(crate) fn ask(request: request::Chat) -> Result<Ask, Problem> {
 
 fn prediction(prediction: request::Prediction) -> Result<String, Problem> {
     if prediction.kind != "content" {
-        let message = format!("predictions of type {:?} are not known here: only \"content\"", prediction.kind);
+        let message = format!(
+            "predictions of type {:?} are not known here: only \"content\"",
+            prediction.kind
+        );
         return Err(Problem::invalid("prediction.type", message));
     }
     Ok(match prediction.content {

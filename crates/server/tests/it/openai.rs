@@ -473,17 +473,28 @@ fn a_prediction_changes_when_an_answer_comes_and_not_what_it_says() {
     let counts = |reply: &Value| {
         let details = &reply["usage"]["completion_tokens_details"];
         let count = |name: &str| details[name].as_u64().unwrap();
-        [count("accepted_prediction_tokens"), count("rejected_prediction_tokens")]
+        [
+            count("accepted_prediction_tokens"),
+            count("rejected_prediction_tokens"),
+        ]
     };
-    let other = ask(json!({"type": "content", "content": "Something else altogether, and no word of the answer."})).json();
+    let other =
+        ask(json!({"type": "content", "content": "Something else altogether, and no word of the answer."}))
+            .json();
     for content in [json!(text), json!([{"type": "text", "text": text}])] {
         let reply = ask(json!({"type": "content", "content": content})).json();
         assert_eq!(said(&reply), said(&plain));
         assert_eq!(said(&other), said(&plain));
-        assert!(counts(&reply)[0] > counts(&other)[0] && counts(&reply)[0] > 20, "{reply} {other}");
+        assert!(
+            counts(&reply)[0] > counts(&other)[0] && counts(&reply)[0] > 20,
+            "{reply} {other}"
+        );
     }
     let refused = ask(json!({"type": "text", "content": "x"}));
-    assert_eq!((refused.status, refused.json()["error"]["param"].as_str()), (400, Some("prediction.type")));
+    assert_eq!(
+        (refused.status, refused.json()["error"]["param"].as_str()),
+        (400, Some("prediction.type"))
+    );
 }
 
 #[test]

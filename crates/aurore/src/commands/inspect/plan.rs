@@ -161,7 +161,8 @@ impl Plans {
             size(sequences * plan.convolution)
         });
         row("unfinished chunks", &|_, plan| size(sequences * plan.chunk));
-        row("buffers", &|_, plan| size(self.buffers(plan)));
+        row("to take drafts back", &|_, plan| size(sequences * plan.undo));
+        row("buffers", &|_, plan| size(plan.buffers(sequences)));
         row("all", &|_, plan| size(plan.total_of(sequences, context)));
         row("fits", &|_, plan| {
             let fits = machine.fits(plan.total_of(sequences, context));
@@ -186,10 +187,6 @@ impl Plans {
         println!(
             "  at most: the bytes that a step must read over that rate, were everything in memory; real speed is lower"
         );
-    }
-
-    fn buffers(&self, plan: &MemoryPlan) -> u64 {
-        plan.activations + (self.wish.sequences - 1) * plan.activations_per_sequence
     }
 
     /// The most tokens a second of all sequences together, so many tokens after their start.
@@ -221,7 +218,8 @@ impl Plans {
                     "delta_bytes": sequences * plan.recurrent,
                     "convolution_bytes": sequences * plan.convolution,
                     "chunk_bytes": sequences * plan.chunk,
-                    "buffers_bytes": self.buffers(plan),
+                    "undo_bytes": sequences * plan.undo,
+                    "buffers_bytes": plan.buffers(sequences),
                     "total_bytes": total,
                     "fits": machine.fits(total),
                     "longest_context": longest(plan, sequences, machine),
