@@ -123,14 +123,14 @@ impl<'a> Said<'a> {
         let before = MOST - end.len();
         end.extend(prompt.iter().rev().take(before));
         end.reverse();
-        let key = end.get(end.len().checked_sub(least)?..)?;
-        let mut best = None;
-        let mut most = 0;
+        let last = end.last()?;
+        let (mut most, mut best) = (least.max(1) - 1, None);
         // Pieces that lie across the border of prompt and answer are not looked for: there are few.
         for (text, then) in [(answer, &[][..]), (prediction, &[]), (prompt, answer)] {
-            for (start, piece) in text.windows(least).enumerate().rev() {
-                let (before, after) = text.split_at(start + least);
-                if piece != key || (after.is_empty() && then.is_empty()) {
+            let places = text.iter().enumerate().rev();
+            for (place, _) in places.filter(|(_, id)| *id == last) {
+                let (before, after) = text.split_at(place + 1);
+                if after.is_empty() && then.is_empty() {
                     continue;
                 }
                 let pairs = before.iter().rev().zip(end.iter().rev());

@@ -161,8 +161,10 @@ impl Sequence {
     /// Most tokens that a step may have after its first one, so that all of those can be taken back.
     pub fn most_drafts(&self) -> usize {
         let kept = DeltaRun::pending_after(DeltaKind::Step { start: self.len }, self.pending, 1);
-        // A draft must neither be among those that become part of the recurrent states, nor be the one that does it.
-        (Self::MOST_DRAFTS - kept).min(Delta::CHUNK - 1 - (self.len + 1) % Delta::CHUNK)
+        // A draft must neither be among those that become part of the recurrent states, nor be the one that does it; nor
+        // begin a page of keys and values, so that memory holds all drafts if it holds the first token.
+        let to_the_end = (Delta::CHUNK - 2).saturating_sub(self.len % Delta::CHUNK);
+        (Self::MOST_DRAFTS - kept).min(to_the_end)
     }
 
     /// Forgets the last `tokens` tokens, which were the last ones of one step and not its first: the sequence is to the

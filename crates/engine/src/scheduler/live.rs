@@ -294,6 +294,7 @@ impl Live {
             answering.glance();
             if !self.next.is_empty() {
                 let most = drafts.min(self.sequence.most_drafts());
+                self.next.truncate(1);
                 answering.draft(&self.prepared.prompt.ids, most, &mut self.next);
             }
         }
