@@ -60,7 +60,15 @@ fn a_plan_says_what_fits_and_how_fast_at_most() {
         // 8 bits and a scale for each token, head, and keys or values of six layers, in whole pages.
         assert_eq!(number("kv_bytes_per_token"), 6 * 2 * 2 * (256 + 4));
         assert_eq!(number("kv_bytes"), 6 * 2 * 2 * (256 + 4) * 1_010_048);
-        let parts = ["weights", "kv", "delta", "convolution", "chunk", "buffers"];
+        let parts = [
+            "weights",
+            "kv",
+            "delta",
+            "convolution",
+            "chunk",
+            "undo",
+            "buffers",
+        ];
         let sum: u64 = parts.map(|part| number(&format!("{part}_bytes"))).iter().sum();
         assert_eq!(sum, number("total_bytes"));
         let most = &plan["tokens_per_second_at_most"];
