@@ -1,6 +1,10 @@
 //! Which experts a token goes to, and the grouping of tokens by expert.
 
+use crate::simd::{Kernel, Simd};
 use crate::{Cpu, Group};
+
+/// Logits and choices that are looked through together.
+const PIECE: usize = 1 << 13;
 
 /// Tokens sorted by expert. Buffers grow once and are used again.
 #[derive(Debug, Default)]
@@ -13,45 +17,26 @@ pub struct Routing {
     pub rows: Vec<u32>,
     /// The weights of those rows; a token's sum is 1. `[tokens, top_k]`
     pub weights: Vec<f32>,
-    chosen: Vec<u32>,
+    chosen: Vec<Choice>,
     next: Vec<u32>,
 }
 
-impl Routing {
-    /// Chooses the `top_k` experts of each token by the softmax of `logits` (`[tokens, experts]`,
-    /// overwritten), weights them by it, renormalised, and sorts the rows by expert. Of equal
-    /// experts the first is taken; NaN counts as the least.
-    ///
-    /// # Panics
-    /// When `logits` is not made of such rows.
-    pub fn route(&mut self, logits: &mut [f32], experts: usize, top_k: usize) {
-        assert!(
-            top_k <= experts && logits.len().is_multiple_of(experts.max(1)),
-            "rows of {experts}"
-        );
-        self.chosen.clear();
-        self.weights.clear();
-        for row in logits.chunks_exact_mut(experts.max(1)) {
-            let greatest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let first = self.weights.len();
-            for _ in 0..top_k {
-                let best = (1..experts).fold(0, |best, i| {
-                    if row[i] > row[best] || row[best].is_nan() {
-                        i
-                    } else {
-                        best
-                    }
-                });
-                self.chosen.push(best as u32);
-                self.weights.push((row[best] - greatest).exp());
-                row[best] = f32::NAN;
-            }
-            let sum: f32 = self.weights[first..].iter().sum();
-            self.weights[first..].iter_mut().for_each(|weight| *weight /= sum);
-        }
-        self.sort(experts, top_k);
-    }
+/// An expert that a token goes to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Choice {
+    expert: u32,
+    /// Its logit, then its weight.
+    weight: f32,
+}
 
+impl Choice {
+    /// Whether it comes before another: a greater logit does, and NaN counts as the least.
+    fn is_before(self, other: Self) -> bool {
+        self.weight > other.weight || other.weight.is_nan() && !self.weight.is_nan()
+    }
+}
+
+impl Routing {
     /// Adds a row for each of `tokens` tokens, in their order, that goes to `expert`: after all others.
     /// Neither `rows` nor `weights` know of it.
     pub fn add_for_all(&mut self, expert: usize, tokens: usize) {
@@ -67,8 +52,10 @@ impl Routing {
     fn sort(&mut self, experts: usize, top_k: usize) {
         self.next.clear();
         self.next.resize(experts + 1, 0);
-        for &expert in &self.chosen {
-            self.next[expert as usize + 1] += 1;
+        self.weights.clear();
+        for choice in &self.chosen {
+            self.weights.push(choice.weight);
+            self.next[choice.expert as usize + 1] += 1;
         }
         self.groups.clear();
         self.groups.reserve(experts + 1);
@@ -87,9 +74,10 @@ impl Routing {
         self.tokens.clear();
         self.tokens.resize(self.chosen.len(), 0);
         self.rows.clear();
-        for (i, &expert) in self.chosen.iter().enumerate() {
-            let row = self.next[expert as usize];
-            self.next[expert as usize] += 1;
+        for (i, choice) in self.chosen.iter().enumerate() {
+            let next = &mut self.next[choice.expert as usize];
+            let row = *next;
+            *next += 1;
             self.tokens[row as usize] = (i / top_k.max(1)) as u32;
             self.rows.push(row);
         }
@@ -97,6 +85,35 @@ impl Routing {
 }
 
 impl Cpu {
+    /// Chooses the `top_k` experts of each token by the softmax of `logits` (`[tokens, experts]`), weights them by it,
+    /// renormalised, and sorts the rows by expert. Of equal experts the first is taken; NaN counts as the least.
+    ///
+    /// # Panics
+    /// When `logits` is not made of such rows.
+    pub fn route(&self, routing: &mut Routing, logits: &[f32], experts: usize, top_k: usize) {
+        assert!(
+            top_k <= experts && logits.len().is_multiple_of(experts.max(1)),
+            "rows of {experts}"
+        );
+        let tokens = logits.len() / experts.max(1);
+        routing.chosen.clear();
+        routing.chosen.resize(tokens * top_k, Choice::default());
+        let together = (PIECE / experts.max(1)).max(1);
+        let operations = 2 * logits.len();
+        self.pieces(
+            &mut routing.chosen,
+            together * top_k,
+            operations,
+            |piece, chosen| {
+                let logits = &logits[piece * together * experts..];
+                for (chosen, logits) in chosen.chunks_mut(top_k.max(1)).zip(logits.chunks(experts)) {
+                    choose(logits, chosen);
+                }
+            },
+        );
+        routing.sort(experts, top_k);
+    }
+
     /// `out[row] = input[tokens[row]]`, rows of `width`.
     ///
     /// # Panics
@@ -126,20 +143,91 @@ impl Cpu {
         let tokens = out.len() / width.max(1);
         assert!(gates.len() == tokens && shared.len() == out.len() && out.len() == tokens * width);
         let top_k = routing.rows.len() / tokens.max(1);
+        let rows = results.len() / width.max(1);
+        assert!(
+            routing.weights.len() == routing.rows.len()
+                && routing.rows.iter().all(|row| (*row as usize) < rows)
+        );
         let operations = out.len() * (top_k + 1);
         self.pieces(out, width, operations, |token, out| {
-            let gate = 1.0 / (1.0 + (-gates[token]).exp());
-            let shared = &shared[token * width..][..width];
-            let rows = &routing.rows[token * top_k..][..top_k];
-            let weights = &routing.weights[token * top_k..][..top_k];
-            for (i, out) in out.iter_mut().enumerate() {
-                let mut sum = 0.0;
-                for (&row, &weight) in rows.iter().zip(weights) {
-                    sum += weight * results[row as usize * width + i];
-                }
-                *out += sum + gate * shared[i];
-            }
+            self.isa.run(Combine {
+                rows: &routing.rows[token * top_k..][..top_k],
+                weights: &routing.weights[token * top_k..][..top_k],
+                results,
+                gate: 1.0 / (1.0 + (-gates[token]).exp()),
+                shared: &shared[token * width..][..width],
+                out,
+            });
         });
+    }
+}
+
+/// The greatest of a token's logits, greatest first, with their weights.
+fn choose(logits: &[f32], chosen: &mut [Choice]) {
+    let mut found = 0;
+    for (expert, &logit) in logits.iter().enumerate() {
+        let choice = Choice {
+            expert: expert as u32,
+            weight: logit,
+        };
+        if found < chosen.len() {
+            found += 1;
+        } else if !chosen.last().is_some_and(|last| choice.is_before(*last)) {
+            continue;
+        }
+        let mut place = found - 1;
+        while place > 0 && choice.is_before(chosen[place - 1]) {
+            chosen[place] = chosen[place - 1];
+            place -= 1;
+        }
+        chosen[place] = choice;
+    }
+    let greatest = chosen.first().map_or(0.0, |first| first.weight);
+    let mut sum = 0.0;
+    for choice in chosen.iter_mut() {
+        choice.weight = (choice.weight - greatest).exp();
+        sum += choice.weight;
+    }
+    for choice in chosen {
+        choice.weight /= sum;
+    }
+}
+
+/// `out += Σ_i weights[i] · results[rows[i]] + gate · shared` of one token; the results have such rows.
+struct Combine<'a> {
+    rows: &'a [u32],
+    weights: &'a [f32],
+    results: &'a [f32],
+    gate: f32,
+    shared: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let width = self.out.len();
+        let gate = s.splat(self.gate);
+        let mut i = 0;
+        while i < width {
+            let n = S::LANES.min(width - i);
+            let mut sum = s.splat(0.0);
+            // SAFETY: `combine_experts` checked that the results have these rows; the others are of this width.
+            unsafe {
+                let mut k = 0;
+                while k < self.rows.len() {
+                    let row = self.results.as_ptr().add(self.rows[k] as usize * width + i);
+                    sum = s.add(sum, s.mul(s.splat(self.weights[k]), s.load_part(row, n)));
+                    k += 1;
+                }
+                let shared = s.mul(gate, s.load_part(self.shared.as_ptr().add(i), n));
+                let out = self.out.as_mut_ptr().add(i);
+                s.store_part(out, s.add(s.load_part(out, n), s.add(sum, shared)), n);
+            }
+            i += S::LANES;
+        }
     }
 }
 

@@ -372,7 +372,8 @@ impl<B: Weight> Float<'_, B> {
         }
     }
 
-    /// The last panel, which has fewer columns: it is summed beside the output.
+    /// The last panel, which has fewer columns: it is summed beside the output, some rows at once, because one row's
+    /// sums are one chain of additions.
     ///
     /// # Safety
     /// As for [`tile`].
@@ -387,25 +388,31 @@ impl<B: Weight> Float<'_, B> {
     ) {
         let (rows, n, out) = (self.piece.rows, self.piece.n, self.piece.out);
         let outputs = n - panel * PANEL;
-        for row in 0..rows {
-            let mut sums = [0.0; PANEL];
+        for row in (0..rows).step_by(ROWS) {
+            let count = ROWS.min(rows - row);
+            let mut sums = [[0.0; PANEL]; ROWS];
             // SAFETY: the caller's.
             unsafe {
-                let place = out.add(row * n + panel * PANEL);
-                place.copy_to_nonoverlapping(sums.as_mut_ptr(), outputs);
+                let place = |r: usize| out.add((row + r) * n + panel * PANEL);
+                for (r, sums) in sums[..count].iter_mut().enumerate() {
+                    place(r).copy_to_nonoverlapping(sums.as_mut_ptr(), outputs);
+                }
                 for from in (0..width).step_by(most) {
                     let from = Tile {
                         columns: most.min(width - from),
-                        out: sums.as_mut_ptr(),
+                        out: sums.as_mut_ptr().cast(),
+                        out_stride: PANEL,
                         ..at(row, panel, from)
                     };
                     if self.turned {
-                        Self::widened(s, from, 1, true, room, 1);
+                        Self::widened(s, from, 1, true, room, count);
                     } else {
-                        tile::<S, B, 1, 1>(s, from);
+                        Self::rows::<S, 1>(s, count, from);
                     }
                 }
-                sums.as_ptr().copy_to_nonoverlapping(place, outputs);
+                for (r, sums) in sums[..count].iter().enumerate() {
+                    sums.as_ptr().copy_to_nonoverlapping(place(r), outputs);
+                }
             }
         }
     }

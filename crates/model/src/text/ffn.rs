@@ -203,7 +203,7 @@ impl Moe {
         let logits = part(&mut buffers.logits, tokens * self.experts);
         cpu.matmul(&self.router, x, logits);
         let routing = &mut buffers.routing;
-        routing.route(logits, self.experts, self.top_k);
+        cpu.route(routing, logits, self.experts, self.top_k);
         let routed = routing.tokens.len();
         let reading = match &self.routed {
             Routed::Memory { .. } => None,
