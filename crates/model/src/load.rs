@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aurore_checkpoint::{CheckpointError, Dtype, MatrixSpec, PackedMatrix, Tensor, Weights};
+use aurore_checkpoint::matrices::expert;
+use aurore_checkpoint::{CheckpointError, Dtype, MatrixSpec, PackedMatrix, Tensor, TextConfig, Weights};
 use aurore_kernels::{Cpu, Format, Layout, Matrix, Rounding, Source};
 
 use crate::experts::ExpertStore;
@@ -146,6 +147,25 @@ impl Loader<'_> {
         }
         Ok(weight)
     }
+}
+
+/// Whether what is multiplied by bf16 stays as exact as it is: with routed experts, since a router decides by small
+/// differences, and what rounding changes in its input becomes other experts. Where experts are quantised it would be in
+/// vain, for then their own inputs are rounded to 8 bits.
+pub(crate) fn exact_inputs(
+    weights: &dyn Weights,
+    config: &TextConfig,
+    packing: &Packing<'_>,
+) -> Result<bool, ModelError> {
+    let first = "model.language_model.layers.0.mlp";
+    let Some([spec, _]) = expert(config, first, 0) else {
+        return Ok(false);
+    };
+    let format = match weights.packed(&spec.key)? {
+        Some(packed) => format_named(packed.format),
+        None => Some(packing.formats.of(spec.role)),
+    };
+    Ok(!matches!(format, Some(Format::Q8 | Format::Q4)))
 }
 
 /// A matrix of a network without rounding it anew: a packed one in the format that it has, another in bf16 or f32,

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use aurore_checkpoint::{Adapter, Config, Ffn, Weights};
+use aurore_checkpoint::{Adapter, Config, Weights};
 use aurore_kernels::{Cpu, Format, KvFormat};
 
 use crate::batch::{self, Among, Cursor, Pass};
 use crate::experts::ExpertStore;
-use crate::load::{Loader, Packing};
+use crate::load::{Loader, Packing, exact_inputs};
 use crate::scratch::{Scratch, part};
 use crate::sequence::LayerState;
 use crate::text::TextModel;
@@ -170,8 +170,7 @@ impl Model {
         watch: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
         let mut cpu = Cpu::new(options.isa, options.threads);
-        // A router decides by small differences: what rounding changes in its input becomes other experts.
-        cpu.exact_inputs = matches!(config.text.ffn, Ffn::Moe { .. });
+        cpu.exact_inputs = exact_inputs(weights, &config.text, packing)?;
         let experts = options
             .expert_memory
             .map(|budget| ExpertStore::open(weights, config, budget).map(Arc::new))
