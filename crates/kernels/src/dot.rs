@@ -155,8 +155,8 @@ pub(crate) trait Dot: Copy + Send + Sync + 'static {
     /// `totals[o] + sums[o] as f32 · scale`, fused. A block's sum is below 2²⁴, so an f32 holds it.
     fn scaled(self, totals: Self::Totals, sums: Self::Sums, scale: f32) -> Self::Totals;
 
-    /// `to[o] += totals[o] · scales[o]`, two roundings. `to`: 16 f32
-    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32);
+    /// `to[o] = from[o] + totals[o] · scales[o]`, two roundings. Both are 16 f32, and may be the same.
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32);
     /// 16 outputs' scales, bf16.
     unsafe fn scales(self, from: *const u16) -> Self::Totals;
 }
@@ -258,11 +258,11 @@ pub(crate) mod scalar {
 
     /// As [`super::Dot::add_to`].
     #[inline(always)]
-    pub(crate) unsafe fn add_to(totals: [f32; PANEL], scales: [f32; PANEL], to: *mut f32) {
+    pub(crate) unsafe fn add_to(totals: [f32; PANEL], scales: [f32; PANEL], from: *const f32, to: *mut f32) {
         for (o, (total, scale)) in totals.into_iter().zip(scales).enumerate() {
             let product = total * scale;
             // SAFETY: the caller's.
-            unsafe { *to.add(o) += product };
+            unsafe { *to.add(o) = *from.add(o) + product };
         }
     }
 
@@ -347,9 +347,9 @@ macro_rules! scalar_dot {
         }
 
         #[inline(always)]
-        unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
+        unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32) {
             // SAFETY: the caller's.
-            unsafe { $crate::dot::scalar::add_to(totals, scales, to) }
+            unsafe { $crate::dot::scalar::add_to(totals, scales, from, to) }
         }
 
         #[inline(always)]

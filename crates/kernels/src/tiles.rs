@@ -40,6 +40,33 @@ pub(crate) struct MacroTile {
     pub(crate) add: bool,
 }
 
+/// Most tiles of rows of a column.
+pub(crate) const COLUMN_TILES: usize = 4;
+
+/// Operands of a column: one to four tiles of rows times one panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    /// Tiles of rows.
+    pub(crate) tiles: usize,
+    /// First byte of the rows' first tile; the others begin 16 rows further each.
+    pub(crate) input: *const u8,
+    /// Bytes from row to row.
+    pub(crate) input_stride: usize,
+    /// Bytes from a tile to the next one along K.
+    pub(crate) input_step: usize,
+    /// `steps` tiles of B, one behind the other.
+    pub(crate) panel: *const u8,
+    /// What lies behind them in memory is read next, and asked for.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only a processor's own tiles ask")
+    )]
+    pub(crate) ask: bool,
+    pub(crate) steps: usize,
+    /// Rows of 64 bytes, one behind the other.
+    pub(crate) sums: *mut u8,
+}
+
 /// Operands of a strip: a tile of rows times one panel, which is read straight on from memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Strip {
@@ -112,8 +139,8 @@ pub(crate) trait Tiles: Copy {
     /// columns each in a chain of their own, then both together to the sum. Denormal numbers are zero.
     unsafe fn bf16(self, operands: MacroTile);
 
-    /// As [`int8`](Self::int8).
-    unsafe fn int8_strip(self, operands: Strip);
+    /// As [`int8`](Self::int8), from zero.
+    unsafe fn int8_column(self, operands: Column);
 
     /// As [`bf16`](Self::bf16).
     unsafe fn bf16_strip(self, operands: Strip);
@@ -202,13 +229,27 @@ impl Tiles for Emulated {
         unsafe { Self::each(operands, product) }
     }
 
-    unsafe fn int8_strip(self, operands: Strip) {
-        // SAFETY: the caller's, and there is room for the second panel's sums.
-        unsafe { self.int8(operands.doubled(&mut [0; TILE])) }
+    unsafe fn int8_column(self, operands: Column) {
+        for tile in 0..operands.tiles {
+            // SAFETY: the caller's, and there is room for the second panel's sums.
+            unsafe {
+                let strip = Strip {
+                    input: operands.input.add(tile * ROWS * operands.input_stride),
+                    input_stride: operands.input_stride,
+                    input_step: operands.input_step,
+                    panel: operands.panel,
+                    ask: false,
+                    steps: operands.steps,
+                    sums: operands.sums.add(tile * TILE),
+                    add: false,
+                };
+                self.int8(strip.doubled(&mut [0; TILE]));
+            }
+        }
     }
 
     unsafe fn bf16_strip(self, operands: Strip) {
-        // SAFETY: as above.
+        // SAFETY: the caller's, and there is room for the second panel's sums.
         unsafe { self.bf16(operands.doubled(&mut [0; TILE])) }
     }
 
@@ -249,7 +290,7 @@ impl Tiles for Wrong {
 
     unsafe fn bf16(self, _: MacroTile) {}
 
-    unsafe fn int8_strip(self, _: Strip) {}
+    unsafe fn int8_column(self, _: Column) {}
 
     unsafe fn bf16_strip(self, _: Strip) {}
 

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use crate::ahead::{AHEAD, AHEAD_OF_TILES};
-use crate::tiles::{MacroTile, ROW, ROWS, RowStrips, Strip, TILE, Tiles};
+use crate::tiles::{Column, MacroTile, ROW, ROWS, RowStrips, Strip, TILE, Tiles};
 
 /// A processor with AMX int8 and bf16 whose system lets this process use it.
 #[derive(Clone, Copy)]
@@ -270,6 +270,84 @@ macro_rules! any_strip {
     };
 }
 
+/// A column in one block: tmm0 to tmm3 are the sums, tmm6 the panel, tmm4, tmm5 and tmm7 rows. `$ask` asks for what
+/// follows.
+macro_rules! column {
+    ($operands:expr, ($first:tt) $(($further:tt))*, $($ask:literal)*) => {
+        asm!(
+            concat!("tilezero tmm", $first),
+            $(concat!("tilezero tmm", $further),)*
+            "2:",
+            "tileloadd tmm6, [{panel} + {row}]",
+            "tileloadd tmm4, [{input} + {input_stride}]",
+            $($ask,)*
+            concat!("tdpbssd tmm", $first, ", tmm4, tmm6"),
+            $(column!(@product $further),)*
+            "add {input}, {input_step}",
+            "add {second}, {input_step}",
+            "add {third}, {input_step}",
+            "add {fourth}, {input_step}",
+            "add {panel}, {tile}",
+            "dec {steps}",
+            "jnz 2b",
+            concat!("tilestored [{sums} + {row}], tmm", $first),
+            $(
+                "add {sums}, {tile}",
+                concat!("tilestored [{sums} + {row}], tmm", $further),
+            )*
+            "/* {ahead} */",
+            input = inout(reg) $operands.input => _,
+            second = inout(reg) $operands.input.wrapping_add(ROWS * $operands.input_stride) => _,
+            third = inout(reg) $operands.input.wrapping_add(2 * ROWS * $operands.input_stride) => _,
+            fourth = inout(reg) $operands.input.wrapping_add(3 * ROWS * $operands.input_stride) => _,
+            input_stride = in(reg) $operands.input_stride,
+            input_step = in(reg) $operands.input_step,
+            panel = inout(reg) $operands.panel => _,
+            steps = inout(reg) $operands.steps => _,
+            sums = inout(reg) $operands.sums => _,
+            row = in(reg) ROW,
+            tile = const TILE,
+            ahead = const AHEAD_OF_TILES,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+    (@product 1) => { "tileloadd tmm5, [{second} + {input_stride}]\ntdpbssd tmm1, tmm5, tmm6" };
+    (@product 2) => { "tileloadd tmm7, [{third} + {input_stride}]\ntdpbssd tmm2, tmm7, tmm6" };
+    (@product 3) => { "tileloadd tmm4, [{fourth} + {input_stride}]\ntdpbssd tmm3, tmm4, tmm6" };
+}
+
+/// A column of so many tiles, asking for the panel's lines in the time of the products or not.
+macro_rules! any_column {
+    ($operands:expr, $($tile:tt)+) => {
+        if $operands.ask {
+            column!(
+                $operands,
+                $($tile)+,
+                "prefetcht1 [{panel} + {ahead} + 0]"
+                "prefetcht1 [{panel} + {ahead} + 64]"
+                "prefetcht1 [{panel} + {ahead} + 128]"
+                "prefetcht1 [{panel} + {ahead} + 192]"
+                "prefetcht1 [{panel} + {ahead} + 256]"
+                "prefetcht1 [{panel} + {ahead} + 320]"
+                "prefetcht1 [{panel} + {ahead} + 384]"
+                "prefetcht1 [{panel} + {ahead} + 448]"
+                "prefetcht1 [{panel} + {ahead} + 512]"
+                "prefetcht1 [{panel} + {ahead} + 576]"
+                "prefetcht1 [{panel} + {ahead} + 640]"
+                "prefetcht1 [{panel} + {ahead} + 704]"
+                "prefetcht1 [{panel} + {ahead} + 768]"
+                "prefetcht1 [{panel} + {ahead} + 832]"
+                "prefetcht1 [{panel} + {ahead} + 896]"
+                "prefetcht1 [{panel} + {ahead} + 960]"
+            )
+        } else {
+            column!($operands, $($tile)+,)
+        }
+    };
+}
+
 /// A macro-tile with the given product, of all four ways to begin.
 macro_rules! macro_tile {
     ($operands:expr, $product:literal) => {{
@@ -394,12 +472,19 @@ impl Tiles for Ready<'_> {
     }
 
     #[inline]
-    unsafe fn int8_strip(self, operands: Strip) {
+    unsafe fn int8_column(self, operands: Column) {
         if operands.steps == 0 {
             return;
         }
         // SAFETY: as above; asking for a line is allowed wherever it is.
-        unsafe { any_strip!(operands, "tdpbssd") }
+        unsafe {
+            match operands.tiles {
+                1 => any_column!(operands, (0)),
+                2 => any_column!(operands, (0)(1)),
+                3 => any_column!(operands, (0)(1)(2)),
+                _ => any_column!(operands, (0)(1)(2)(3)),
+            }
+        }
     }
 
     #[inline]
@@ -407,7 +492,7 @@ impl Tiles for Ready<'_> {
         if operands.steps == 0 {
             return;
         }
-        // SAFETY: as above.
+        // SAFETY: as above; asking for a line is allowed wherever it is.
         unsafe { any_strip!(operands, "tdpbf16ps") }
     }
 

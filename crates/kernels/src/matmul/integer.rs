@@ -220,7 +220,8 @@ impl Integer<'_> {
                     let scales = d.scales(self.scales(panel + p, block));
                     for r in 0..R {
                         let total = d.scaled(d.totals(), found[p][r], *rows.scales[r]);
-                        d.add_to(total, scales, sums[p][r].as_mut_ptr());
+                        let to = sums[p][r].as_mut_ptr();
+                        d.add_to(total, scales, to, to);
                     }
                 }
             }
@@ -379,7 +380,8 @@ impl Integer<'_> {
             let scales = d.scales(scales);
             for r in 0..R {
                 let total = d.scaled(d.totals(), sums[r], *rows.scales[r]);
-                d.add_to(total, scales, to.add(r * PANEL));
+                let to = to.add(r * PANEL);
+                d.add_to(total, scales, to, to);
             }
         }
         R

@@ -408,13 +408,13 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
             for half in 0..2 {
-                let to = to.add(8 * half);
                 let product = _mm256_mul_ps(totals[half], scales[half]);
-                _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), product));
+                let sum = _mm256_add_ps(_mm256_loadu_ps(from.add(8 * half)), product);
+                _mm256_storeu_ps(to.add(8 * half), sum);
             }
         }
     }

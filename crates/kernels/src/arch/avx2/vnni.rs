@@ -217,9 +217,9 @@ impl Dot for AvxVnni {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { self.0.add_to(totals, scales, to) }
+        unsafe { self.0.add_to(totals, scales, from, to) }
     }
 
     #[inline(always)]

@@ -261,11 +261,11 @@ impl Dot for Vnni512 {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
             let product = _mm512_mul_ps(totals, scales);
-            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), product));
+            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(from), product));
         }
     }
 

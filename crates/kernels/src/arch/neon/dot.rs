@@ -262,13 +262,13 @@ impl Dot for NeonDot {
     }
 
     #[inline(always)]
-    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, to: *mut f32) {
+    unsafe fn add_to(self, totals: Self::Totals, scales: Self::Totals, from: *const f32, to: *mut f32) {
         // SAFETY: as above.
         unsafe {
             for (quarter, (total, scales)) in totals.into_iter().zip(scales).enumerate() {
                 let product = vmulq_f32(total, scales);
-                let to = to.add(4 * quarter);
-                vst1q_f32(to, vaddq_f32(vld1q_f32(to), product));
+                let sum = vaddq_f32(vld1q_f32(from.add(4 * quarter)), product);
+                vst1q_f32(to.add(4 * quarter), sum);
             }
         }
     }

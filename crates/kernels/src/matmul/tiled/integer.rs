@@ -1,8 +1,8 @@
 //! Integer products of many rows.
 //!
-//! Two tiles of rows times two panels share what they read, in four tiles of sums. A few panels at a
-//! time take all rows; of these, blocks of 256 columns, whose inputs stay in the second-level cache;
-//! of these, two panels, whose block stays in the first-level cache while rows go by.
+//! Up to four tiles of rows times a panel share what they read of it, in as many tiles of sums. Blocks of 256 columns stay
+//! in the first-level cache while rows go by; of many rows a few panels at a time, so that their inputs, which stay in the
+//! second-level cache, are read once for all. A block's sums are scaled while tiles multiply what follows.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -13,24 +13,77 @@ use crate::dot::{Dot, DotKernel};
 use crate::later::LINE;
 use crate::matrix::PANEL;
 use crate::quant::{BLOCK, SPAN};
-use crate::tiles::{MACRO_ROWS, MacroTile, ROW, ROWS, Strip, TileKernel, Tiles};
+use crate::tiles::{COLUMN_TILES, Column, ROWS, TileKernel, Tiles};
 
 /// Rows at a time: what unpacking a block of q4 costs is then small beside what is done with it.
 pub(in super::super) const ROW_BLOCK: usize = 512;
 /// Rows from which on tiles are used. Measured at 16, where they are faster than AVX-512 VNNI; by counting cycles
 /// for fewer: up to 16 rows cost tiles as much as one does. The results are the same bits.
 pub(super) const FROM_ROWS: usize = 5;
-/// Panels whose sums are kept together: 128 KiB. Of at most a macro-tile of rows, one panel: the time goes into reading
-/// weights then, and memory is read fastest straight on.
+/// Panels that share their reading of many rows.
 const PANELS: usize = 4;
+/// Rows of a column of tiles.
+const COLUMN_ROWS: usize = COLUMN_TILES * ROWS;
+/// Rows of a strip.
+const STRIP_ROWS: usize = ROWS;
+/// Rows from which on panels share their reading. Of fewer, one after another: memory is read fastest straight on.
+const SHARED_FROM: usize = 97;
 
-/// A macro-tile's sums of a block: of both panels, 32 rows.
+/// What lies between inputs and outputs.
 #[repr(C, align(64))]
-struct Sums([[[i32; PANEL]; 2 * ROWS]; 2]);
+struct Space {
+    /// A block of the panels, in int8.
+    unpacked: [[i8; BLOCK * PANEL]; PANELS],
+    /// A column's sums of a block: of one, and of the one before it.
+    found: [[[i32; PANEL]; COLUMN_ROWS]; 2],
+    /// What the blocks so far give, `[panels][rows][16]`.
+    sums: [f32; PANELS * ROW_BLOCK * PANEL],
+}
 
-/// Panels' blocks in int8.
-#[repr(C, align(64))]
-struct Unpacked([[i8; BLOCK * PANEL]; PANELS]);
+/// What sums start from.
+static ZEROS: [f32; PANEL] = [0.0; PANEL];
+
+/// Where rows of a panel's sums are read, and where they go.
+#[derive(Clone, Copy)]
+struct Place {
+    from: *const f32,
+    from_stride: usize,
+    to: *mut f32,
+    to_stride: usize,
+}
+
+/// A column's sums of a block, which are scaled while the next one's are made: vectors and tiles then work at the same
+/// time.
+#[derive(Clone, Copy)]
+struct Waiting<S> {
+    rows: usize,
+    found: *const i32,
+    inputs: *const f32,
+    scales: S,
+    place: Place,
+}
+
+impl<S: Copy> Waiting<S> {
+    /// Adds them where they belong.
+    ///
+    /// # Safety
+    /// The sums and a scale of each row must be there, and the place has so many rows.
+    #[inline(always)]
+    unsafe fn end<D: Dot<Totals = S>>(self, d: D) {
+        let Place { from, to, .. } = self.place;
+        // A loop, no closure: they are not always inlined.
+        let mut r = 0;
+        while r < self.rows {
+            // SAFETY: the caller's.
+            unsafe {
+                let total = d.scaled(d.totals(), d.load(self.found.add(r * PANEL)), *self.inputs.add(r));
+                let from = from.add(r * self.place.from_stride);
+                d.add_to(total, self.scales, from, to.add(r * self.place.to_stride));
+            }
+            r += 1;
+        }
+    }
+}
 
 /// Blocks that are asked for while others are multiplied.
 struct Next {
@@ -74,36 +127,37 @@ impl<T: Tiles> DotKernel for WithDot<'_, T> {
     #[inline(always)]
     fn run<D: Dot>(self, d: D) {
         let (all_rows, panels) = (self.product.piece.rows, self.product.piece.panels.clone());
-        // `[panels][rows][16]`, without zeroing what few rows do not use.
-        let mut room = MaybeUninit::<Room>::uninit();
-        let room = room.as_mut_ptr().cast::<f32>();
-        let mut unpacked = Unpacked([[0; BLOCK * PANEL]; PANELS]);
-        let mut found = Sums([[[0; PANEL]; 2 * ROWS]; 2]);
+        // Without zeroing what few rows do not use.
+        let mut space = MaybeUninit::<Space>::uninit();
+        let space = space.as_mut_ptr();
+        let piece = &self.product.piece;
         for row in (0..all_rows).step_by(ROW_BLOCK) {
             let rows = ROW_BLOCK.min(all_rows - row);
-            let size = rows * PANEL;
-            let together = if rows <= MACRO_ROWS { 1 } else { PANELS };
+            let together = if rows < SHARED_FROM { 1 } else { PANELS };
             for first in panels.clone().step_by(together) {
-                let last = panels.end.min(first + together);
+                let panels = first..panels.end.min(first + together);
+                // The matrix's last panel may have fewer columns: its sums have a place beside the output.
+                let is_whole = panels.end * PANEL <= piece.n;
                 // SAFETY: whoever made the piece vouches for `input` and `out`; a matrix holds all its
-                // panels; `room` is written before it is read.
+                // panels; the space is written before it is read.
                 unsafe {
-                    let piece = &self.product.piece;
-                    piece.read_all(first..last, row, rows, room, size);
-                    for block in 0..self.product.input.blocks() {
-                        self.ask_for(d, first..last, block, row, rows);
-                        self.block(d, first..last, block, row, rows, room, &mut unpacked, &mut found);
+                    let sums = (&raw mut (*space).sums).cast::<f32>();
+                    if !is_whole {
+                        piece.read_all(panels.clone(), row, rows, sums, rows * PANEL);
                     }
-                    piece.write_all(first..last, row, rows, room, size);
+                    if together == 1 {
+                        self.one_panel(d, first, row, rows, is_whole, space);
+                    } else {
+                        self.panels(d, panels.clone(), row, rows, is_whole, space);
+                    }
+                    if !is_whole {
+                        piece.write_all(panels, row, rows, sums, rows * PANEL);
+                    }
                 }
             }
         }
     }
 }
-
-/// Sums of some panels.
-#[repr(C, align(64))]
-struct Room([f32; PANELS * ROW_BLOCK * PANEL]);
 
 impl<T: Tiles> WithDot<'_, T> {
     /// Asks for what will be written: a block's share of the rows.
@@ -128,7 +182,13 @@ impl<T: Tiles> WithDot<'_, T> {
         } else {
             (panels.end, 0)
         };
-        let count = panels.len().min(product.piece.panels.end.saturating_sub(panel));
+        // One panel asks for what is behind its block itself.
+        let there = if panels.len() == 1 {
+            0
+        } else {
+            product.piece.panels.end
+        };
+        let count = panels.len().min(there.saturating_sub(panel));
         let mut next = Next {
             starts: [std::ptr::null(); PANELS],
             count,
@@ -145,121 +205,189 @@ impl<T: Tiles> WithDot<'_, T> {
         next
     }
 
-    /// Adds rows `row..row + rows` times a block of up to [`PANELS`] panels to `sums`, `[panels][rows][16]`.
+    /// A block of a panel in int8, where it lies or unpacked to `room`.
     ///
     /// # Safety
-    /// The rows and panels must be the piece's, the block one of the matrix, and behind the last row
-    /// of the inputs there must be 15 more.
+    /// There must be such a panel and such a block, and room for one.
     #[inline(always)]
-    unsafe fn block<D: Dot>(
+    unsafe fn weights<D: Dot>(&self, d: D, panel: usize, block: usize, room: *mut i8) -> *const u8 {
+        let product = &self.product;
+        match product.block(panel, block) {
+            Block::Q8 { values } => values.cast(),
+            Block::Q4 { nibbles, factors } => {
+                // SAFETY: the caller's.
+                unsafe { d.q4_int8(nibbles, factors, product.input.width(block) / 4, room) };
+                room.cast_const().cast()
+            }
+            Block::Unpacked { bytes, .. } | Block::Split { bytes } => bytes,
+        }
+    }
+
+    /// Where a block's sums of a panel and of rows from `row` on are read and go: they begin at zero or with what is
+    /// there, rest in `sums`, and end where they belong. Those of a panel that is not whole rest in `sums` all the time.
+    ///
+    /// # Safety
+    /// There must be such a panel and such rows.
+    #[inline(always)]
+    unsafe fn place(&self, panel: usize, block: usize, row: usize, is_whole: bool, sums: *mut f32) -> Place {
+        let piece = &self.product.piece;
+        let mut place = Place {
+            from: sums,
+            from_stride: PANEL,
+            to: sums,
+            to_stride: PANEL,
+        };
+        if is_whole {
+            // SAFETY: the caller's.
+            let out = unsafe { piece.out.add(row * piece.n + panel * PANEL) };
+            if block == 0 {
+                (place.from, place.from_stride) = if piece.accumulate {
+                    (out.cast_const(), piece.n)
+                } else {
+                    (ZEROS.as_ptr(), 0)
+                };
+            }
+            if block + 1 == self.product.input.blocks() {
+                (place.to, place.to_stride) = (out, piece.n);
+            }
+        }
+        place
+    }
+
+    /// Rows `row..row + rows` times a panel, a strip of tiles after another: what a strip makes is little enough that the
+    /// next one is multiplied, and a block unpacked, while it is scaled.
+    ///
+    /// # Safety
+    /// As for [`panels`](Self::panels).
+    #[inline(always)]
+    unsafe fn one_panel<D: Dot>(
         &self,
         d: D,
-        panels: Range<usize>,
-        block: usize,
+        panel: usize,
         row: usize,
         rows: usize,
-        sums: *mut f32,
-        unpacked: &mut Unpacked,
-        found: &mut Sums,
+        is_whole: bool,
+        space: *mut Space,
     ) {
         let product = &self.product;
-        let width = product.input.width(block);
-        let count = panels.len();
-        let mut weights = [std::ptr::null::<u8>(); PANELS];
-        let mut scales = [d.totals(); PANELS];
-        for i in 0..count {
-            let panel = panels.start + i;
-            weights[i] = match product.block(panel, block) {
-                Block::Q8 { values } => values.cast(),
-                Block::Q4 { nibbles, factors } => {
-                    let to = unpacked.0[i].as_mut_ptr();
-                    // SAFETY: the caller's; there is room for a block.
-                    unsafe { d.q4_int8(nibbles, factors, width / 4, to) };
-                    to.cast_const().cast()
-                }
-                Block::Unpacked { bytes, .. } | Block::Split { bytes } => bytes,
-            };
-            // SAFETY: the caller's.
-            scales[i] = unsafe { d.scales(product.scales(panel, block)) };
-        }
-        if rows <= MACRO_ROWS {
-            let from_memory = matches!(product.block(panels.start, block), Block::Q8 { .. });
-            for start in (0..rows).step_by(ROWS) {
-                // SAFETY: the caller's; a span is a tile.
-                unsafe {
+        let mut waiting: Option<Waiting<D::Totals>> = None;
+        let mut flip = 0;
+        for block in 0..product.input.blocks() {
+            self.ask_for(d, panel..panel + 1, block, row, rows);
+            let from_memory = matches!(product.block(panel, block), Block::Q8 { .. });
+            // SAFETY: the caller's; a span is a tile.
+            unsafe {
+                let weights = self.weights(d, panel, block, (&raw mut (*space).unpacked[0]).cast());
+                let scales = d.scales(product.scales(panel, block));
+                for start in (0..rows).step_by(STRIP_ROWS) {
+                    let here = (rows - start).min(STRIP_ROWS);
                     let input = product.input.block::<1>(block, product.first + row + start);
-                    let found = found.0[0].as_mut_ptr();
-                    self.tiles.int8_strip(Strip {
+                    let found = (&raw mut (*space).found[flip]).cast::<i32>();
+                    flip = 1 - flip;
+                    self.tiles.int8_column(Column {
+                        tiles: here.div_ceil(ROWS),
                         input: input.values[0].cast(),
                         input_stride: BLOCK,
                         input_step: SPAN,
-                        panel: weights[0],
+                        panel: weights,
                         ask: from_memory && start == 0,
                         steps: product.spans(block),
                         sums: found.cast(),
-                        add: false,
                     });
-                    let (here, to) = ((rows - start).min(ROWS), sums.add(start * PANEL));
-                    scale(d, here, found.cast(), input.scales[0], scales[0], to);
-                }
-            }
-            return;
-        }
-        let next = self.next(&panels, block);
-        let share = next.lines.div_ceil(rows.div_ceil(MACRO_ROWS));
-        for (group, start) in (0..rows).step_by(MACRO_ROWS).enumerate() {
-            let here = (rows - start).min(MACRO_ROWS);
-            for line in group * share..(group + 1) * share {
-                next.ask(d, line);
-            }
-            for pair in (0..count).step_by(2) {
-                // A panel without a neighbour is multiplied twice.
-                let second = (pair + 1).min(count - 1);
-                // SAFETY: the caller's; a span is a tile.
-                unsafe {
-                    let input = product.input.block::<1>(block, product.first + row + start);
-                    let [left, right] = &mut found.0;
-                    self.tiles.int8(MacroTile {
-                        input: input.values[0].cast(),
-                        input_stride: BLOCK,
-                        input_step: SPAN,
-                        panels: [[weights[pair], weights[second]]; 2],
-                        runs: 1,
-                        steps: product.spans(block),
-                        sums: [left.as_mut_ptr().cast(), right.as_mut_ptr().cast()],
-                        sums_stride: ROW,
-                        two: here > ROWS,
-                        add: false,
-                    });
-                    for i in pair..=second {
-                        let found = found.0[i - pair].as_ptr().cast();
-                        let to = sums.add((i * rows + start) * PANEL);
-                        scale(d, here, found, input.scales[0], scales[i], to);
+                    let sums = (&raw mut (*space).sums).cast::<f32>().add(start * PANEL);
+                    let now = Waiting {
+                        rows: here,
+                        found,
+                        inputs: input.scales[0],
+                        scales,
+                        place: self.place(panel, block, row + start, is_whole, sums),
+                    };
+                    if let Some(before) = waiting.replace(now) {
+                        before.end(d);
                     }
                 }
             }
         }
+        if let Some(last) = waiting {
+            // SAFETY: as above.
+            unsafe { last.end(d) };
+        }
     }
-}
 
-/// Adds a panel's sums of a block to `rows` rows of `to`.
-///
-/// # Safety
-/// `found` has 16 sums of each row, `inputs` a scale for each, `to` 16 numbers.
-#[inline(always)]
-unsafe fn scale<D: Dot>(
-    d: D,
-    rows: usize,
-    found: *const i32,
-    inputs: *const f32,
-    scales: D::Totals,
-    to: *mut f32,
-) {
-    for r in 0..rows {
-        // SAFETY: the caller's.
-        unsafe {
-            let total = d.scaled(d.totals(), d.load(found.add(r * PANEL)), *inputs.add(r));
-            d.add_to(total, scales, to.add(r * PANEL));
+    /// Rows `row..row + rows` times up to [`PANELS`] panels.
+    ///
+    /// # Safety
+    /// The rows and panels must be the piece's, and behind the last row of the inputs there must be 15 more. What is not
+    /// whole has its sums in the space.
+    #[inline(always)]
+    unsafe fn panels<D: Dot>(
+        &self,
+        d: D,
+        panels: Range<usize>,
+        row: usize,
+        rows: usize,
+        is_whole: bool,
+        space: *mut Space,
+    ) {
+        let product = &self.product;
+        let count = panels.len();
+        let mut waiting: Option<Waiting<D::Totals>> = None;
+        let mut flip = 0;
+        for block in 0..product.input.blocks() {
+            self.ask_for(d, panels.clone(), block, row, rows);
+            let mut weights = [std::ptr::null::<u8>(); PANELS];
+            let mut scales = [d.totals(); PANELS];
+            for i in 0..count {
+                let panel = panels.start + i;
+                // SAFETY: the caller's.
+                unsafe {
+                    let room = (&raw mut (*space).unpacked[i]).cast();
+                    weights[i] = self.weights(d, panel, block, room);
+                    scales[i] = d.scales(product.scales(panel, block));
+                }
+            }
+            let next = self.next(&panels, block);
+            let share = next.lines.div_ceil(rows.div_ceil(COLUMN_ROWS));
+            for (group, start) in (0..rows).step_by(COLUMN_ROWS).enumerate() {
+                let here = (rows - start).min(COLUMN_ROWS);
+                for line in group * share..(group + 1) * share {
+                    next.ask(d, line);
+                }
+                for i in 0..count {
+                    // SAFETY: the caller's; a span is a tile.
+                    unsafe {
+                        let input = product.input.block::<1>(block, product.first + row + start);
+                        let found = (&raw mut (*space).found[flip]).cast::<i32>();
+                        self.tiles.int8_column(Column {
+                            tiles: here.div_ceil(ROWS),
+                            input: input.values[0].cast(),
+                            input_stride: BLOCK,
+                            input_step: SPAN,
+                            panel: weights[i],
+                            ask: false,
+                            steps: product.spans(block),
+                            sums: found.cast(),
+                        });
+                        let sums = (&raw mut (*space).sums).cast::<f32>();
+                        let sums = sums.add((i * rows + start) * PANEL);
+                        let now = Waiting {
+                            rows: here,
+                            found,
+                            inputs: input.scales[0],
+                            scales: scales[i],
+                            place: self.place(panels.start + i, block, row + start, is_whole, sums),
+                        };
+                        if let Some(before) = waiting.replace(now) {
+                            before.end(d);
+                        }
+                        flip = 1 - flip;
+                    }
+                }
+            }
+        }
+        if let Some(last) = waiting {
+            // SAFETY: as above.
+            unsafe { last.end(d) };
         }
     }
 }
